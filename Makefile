@@ -1,0 +1,61 @@
+# The daily commands; `make help` lists them.
+PYTHON ?= python3
+BIN := .venv/bin
+PYTEST := $(BIN)/python -m pytest
+
+.DEFAULT_GOAL := help
+.PHONY: help setup lint types contracts generate verify unit contract integration test demo bench lock clean
+
+help: ## list the commands
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
+
+setup: .venv/.ready ## make the virtual environment
+
+.venv/.ready: requirements/dev.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed: set PYTHON=..." if sys.version_info < (3, 11) else 0)'
+	@echo "installing the Python packages into .venv"
+	@$(PYTHON) -m venv --clear .venv
+	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements/dev.txt
+	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+lint: setup ## style and docstrings
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: setup ## mypy, strict
+	$(BIN)/mypy
+
+contracts: setup ## who may import whom
+	$(BIN)/lint-imports
+
+generate: setup ## CRDs and reference pages from the models
+	$(BIN)/python tools/generate.py
+
+verify: setup ## generated files are up to date
+	$(BIN)/python tools/generate.py --check
+
+unit: setup ## the rules, without a cluster
+	$(PYTEST) tests/unit
+
+contract: setup ## CRDs and admission on a real API server
+	$(PYTEST) tests/contract
+
+integration: setup ## the operator on a real control plane
+	$(PYTEST) tests/integration
+
+test: lint types contracts verify ## everything that must be green
+	$(PYTEST) tests
+
+demo: setup ## three offices on a real control plane; KEEP=1 leaves it running
+	@$(BIN)/python tools/demo.py $(if $(KEEP),--keep)
+
+bench: setup ## the figures of docs/benchmarks.md
+	$(BIN)/python tools/bench.py
+
+lock: setup ## resolve the dependencies anew
+	$(BIN)/uv pip compile --quiet --no-header --universal --python-version 3.11 --generate-hashes \
+		--no-emit-index-url --upgrade --group dev pyproject.toml --output-file requirements/dev.txt
+
+clean: ## remove what the commands made here
+	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache

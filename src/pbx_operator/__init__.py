@@ -1,0 +1,1 @@
+"""pbx-operator: phone systems, declared as Kubernetes objects."""

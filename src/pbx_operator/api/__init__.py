@@ -1,0 +1,1 @@
+"""What users and readers of our objects can rely on: kinds, fields and reasons."""

@@ -1,0 +1,12 @@
+"""The kinds of `pbx-operator.io/v1alpha1`, one module each."""
+
+from pbx_operator.api.v1alpha1.dialplanslice import DialPlanSlice
+from pbx_operator.api.v1alpha1.interlink import Interlink
+from pbx_operator.api.v1alpha1.internalnumber import InternalNumber
+from pbx_operator.api.v1alpha1.linkrecord import LinkRecord
+from pbx_operator.api.v1alpha1.pbxaccount import PBXAccount
+
+KINDS = (PBXAccount, Interlink, InternalNumber, LinkRecord, DialPlanSlice)
+"""Every kind of this version, in the order in which the reference presents them."""
+
+__all__ = ["KINDS", "DialPlanSlice", "Interlink", "InternalNumber", "LinkRecord", "PBXAccount"]

@@ -1,0 +1,155 @@
+"""PBXAccount: an isolated phone system with its own numbers and links."""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field
+
+from pbx_operator.api.meta import GROUP, VERSION, Model, Resource, ResourceType
+from pbx_operator.api.schema import ATOMIC, SET, Column, Definition, Rule, rules, sentence
+from pbx_operator.api.v1alpha1.shared import (
+    NAME_IS_LABEL,
+    SHORT,
+    Count,
+    DialPrefix,
+    DisplayName,
+    HostName,
+    InternalNumberDigits,
+    NumberRange,
+    Sharing,
+    Status,
+)
+
+CountryCode = Annotated[str, Field(max_length=SHORT, pattern=r"^[A-Z]{2}$")]
+EmergencyDigits = Annotated[str, Field(max_length=SHORT, pattern=r"^[0-9]{2,6}$")]
+
+_BEHIND_PREFIX = "self.reservedPrefixes.exists(p, r.start.startsWith(p) && r.end.startsWith(p))"
+"""True for a range `r` all of whose numbers begin with one reserved prefix."""
+_RANGE_BEHIND_PREFIX = f"self.ranges.filter(r, {_BEHIND_PREFIX})[0]"
+
+
+class Numbering(Model):
+    """Which internal numbers the account has room for, and how its phones dial."""
+
+    model_config = rules(
+        Rule(
+            rule=f"!has(self.ranges) || !has(self.reservedPrefixes) || !self.ranges.exists(r, {_BEHIND_PREFIX})",
+            message="`ranges` may not lie wholly behind one of `reservedPrefixes`",
+            message_expression=sentence(
+                f"every number from '{{{_RANGE_BEHIND_PREFIX}.start}}' to '{{{_RANGE_BEHIND_PREFIX}.end}}'"
+                " begins with one of `reservedPrefixes` {self.reservedPrefixes}"
+            ),
+            field_path=".ranges",
+        )
+    )
+
+    ranges: Annotated[tuple[NumberRange, ...], Field(max_length=32), ATOMIC] = ()
+    """ranges are the blocks that internal numbers should come from, at most 32; empty (default) means every number
+    of 1 to 4 digits."""
+    out_of_range: Literal["Warn", "Reject"] = "Warn"
+    """outOfRange says what happens to a number outside `ranges`: `Warn` (default) accepts it, `Reject` does not."""
+    dialing: Literal["EnBloc", "DigitByDigit"] = "EnBloc"
+    """dialing is how phones send digits: whole numbers at once (`EnBloc`, default) or `DigitByDigit`, where a
+    short emergency number rings before a longer number that begins with it can be finished."""
+    reserved_prefixes: Annotated[tuple[DialPrefix, ...], Field(max_length=32), SET] = ()
+    """reservedPrefixes are digits with another meaning, for example `"0"` for an outside line or `"*7"` for a
+    feature code; internal numbers and dial prefixes may not begin with them."""
+
+
+class Emergency(Model):
+    """How the account guards emergency numbers. The operator guards; it does not route emergency calls."""
+
+    protection: Literal["Enforce", "Warn"] = "Enforce"
+    """protection is `Enforce` (default): refuse numbers that hide an emergency number, or `Warn`: report them."""
+    additional_numbers: Annotated[tuple[EmergencyDigits, ...], Field(max_length=32), SET] = ()
+    """additionalNumbers are protected beside those of the country, 2 to 6 digits each and in quotes, for example
+    `"1999"` for a site's own fire brigade; 112 and 911 always are."""
+
+
+class PBXAccountSpec(Model):
+    """The phone system that is wanted."""
+
+    display_name: DisplayName | None = None
+    """displayName is the name for people, for example `Mike Brown`; default is the object's name."""
+    sip_domain: HostName | None = None
+    """sipDomain is the host name of the account's SIP addresses, unique in the cluster, for example
+    `amsterdam.pbx.example.com`; if absent, one is made once from the operator's domain suffix and kept in the
+    status."""
+    country: CountryCode
+    """country is the ISO 3166-1 alpha-2 code, for example `NL`; it decides which numbers are emergency numbers."""
+    numbering: Numbering = Numbering()
+    """numbering limits the internal numbers of the account."""
+    emergency: Emergency = Emergency()
+    """emergency adjusts the protection of emergency numbers."""
+    sharing: Sharing = Sharing()
+    """sharing is what links of this account offer unless they say otherwise."""
+
+
+class InterlinkCounts(Model):
+    """How many links the account has."""
+
+    pending: Count = 0
+    """pending is the number of Interlinks that wait for their peer (grey)."""
+    established: Count = 0
+    """established is the number of linked Interlinks (green)."""
+
+
+class NumberCounts(Model):
+    """How many internal numbers the account has."""
+
+    shared: Count = 0
+    """shared is the number of internal numbers that linked accounts may be offered."""
+    private: Count = 0
+    """private is the number of internal numbers that stay inside the account."""
+    conflicted: Count = 0
+    """conflicted is the number of InternalNumbers whose number another one holds."""
+
+
+class ShadowedNumbers(Model):
+    """Own numbers that hide a peer's number of the same digits: the local one rings."""
+
+    count: Count = 0
+    """count is how many numbers of peers are hidden by own numbers."""
+    sample: Annotated[tuple[InternalNumberDigits, ...], Field(max_length=20), SET] = ()
+    """sample lists up to 20 of them, lowest first."""
+
+
+class PBXAccountStatus(Status):
+    """The phone system as it is."""
+
+    sip_domain: HostName | None = None
+    """sipDomain is the domain that the account holds."""
+    interlinks: InterlinkCounts | None = None
+    """interlinks counts the account's links; refreshed at most every 30 seconds."""
+    internal_numbers: NumberCounts | None = None
+    """internalNumbers counts the account's numbers; refreshed at most every 30 seconds."""
+    shadowed_numbers: ShadowedNumbers | None = None
+    """shadowedNumbers tells which numbers of peers cannot be dialled without a prefix."""
+
+
+class PBXAccount(Resource):
+    """PBXAccount is an isolated phone system with its own internal numbers and links."""
+
+    resource: ClassVar[ResourceType] = ResourceType(GROUP, VERSION, "PBXAccount", "pbxaccounts")
+    definition: ClassVar[Definition] = Definition(
+        singular="pbxaccount",
+        short_names=("pbxa",),
+        columns=(
+            Column("Ready", '.status.conditions[?(@.type=="Ready")].status', "Whether the account serves."),
+            Column("Reason", '.status.conditions[?(@.type=="Ready")].reason', "Why, in one word."),
+            Column("Country", ".spec.country", "Country of the emergency numbers."),
+            Column("Domain", ".status.sipDomain", "SIP domain of the account."),
+            Column("Established", ".status.interlinks.established", "Linked accounts.", "integer"),
+            Column("Pending", ".status.interlinks.pending", "Links that wait for their peer.", "integer"),
+            Column("Age", ".metadata.creationTimestamp", "Time since creation.", "date"),
+            Column("Message", '.status.conditions[?(@.type=="Ready")].message', "What to do.", priority=1),
+        ),
+        selectable_fields=(".spec.sipDomain", ".spec.country"),
+        rules=(NAME_IS_LABEL,),
+    )
+
+    spec: PBXAccountSpec
+    """spec is the phone system that is wanted."""
+    status: PBXAccountStatus = PBXAccountStatus()
+    """status is the phone system as the operator last saw it."""

@@ -1,0 +1,200 @@
+"""What to do about one account: its claim on a SIP domain, its numbers, its slices, its teardown.
+
+`plan_account` recomputes everything that belongs to an account: one account is small, and a whole recompute has
+no history that could be wrong.  What it knows of other accounts is their offers over established links, and who
+else wants its SIP domain.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from pbx_operator.api import reasons
+from pbx_operator.api.meta import TEARDOWN_FINALIZER, ObjectKey
+from pbx_operator.api.reasons import Verdict, verdict
+from pbx_operator.api.v1alpha1.dialplanslice import DialPlanSlice
+from pbx_operator.api.v1alpha1.internalnumber import InternalNumber
+from pbx_operator.api.v1alpha1.pbxaccount import InterlinkCounts, PBXAccount
+from pbx_operator.domain import emergency
+from pbx_operator.domain.account_status import (
+    COUNTER_PERIOD,
+    AccountState,
+    Since,
+    find_shadows,
+    number_counts,
+    number_status,
+    only_counters_differ,
+    shadow_counts,
+    shadow_verdicts,
+    status_with,
+)
+from pbx_operator.domain.claims import Award, Claim, settle
+from pbx_operator.domain.numbers import Resolution, created, protected_numbers, resolve
+from pbx_operator.domain.offers import Linked
+from pbx_operator.domain.plan import Action, AddFinalizer, Plan, RemoveFinalizer, StatusUpdate, Target
+from pbx_operator.domain.slice_changes import SliceChanges, any_left, delete_all, diff_slices, is_ours
+from pbx_operator.domain.slices import draft_slices
+
+HANDOVER_PERIOD = timedelta(seconds=1)
+"""When to look again, at the latest, if somebody still shows what was awarded to somebody else."""
+
+_Update = tuple[StatusUpdate, datetime | None]
+"""A status, and when to look at it again."""
+
+
+@dataclass(frozen=True, slots=True)
+class AccountSnapshot:
+    """One account, or the place of one, and all that bears on it."""
+
+    key: ObjectKey
+    domain_suffix: str
+    """The domain below which accounts without an own `spec.sipDomain` get theirs."""
+    account: PBXAccount | None = None
+    problem: str | None = None
+    """Why the account could not be read; `account` is None then."""
+    numbers: tuple[InternalNumber, ...] = ()
+    """All InternalNumbers of the namespace that name this account."""
+    links: tuple[Linked, ...] = ()
+    """The established links whose Interlink of this account exists."""
+    interlinks: InterlinkCounts = field(default_factory=InterlinkCounts)
+    live_records: bool = False
+    """Whether a record that is not Ended names this account."""
+    slices: tuple[DialPlanSlice, ...] = ()
+    """All slices of the namespace that name this account."""
+    rivals: tuple[PBXAccount, ...] = ()
+    """The other accounts of the cluster that want, or still show, this account's `wanted_domain`."""
+    since: Mapping[Target, Since] = field(default_factory=dict)
+    counters_written: datetime | None = None
+    """When this process last wrote the account's status."""
+
+
+def plan_account(s: AccountSnapshot, now: datetime) -> Plan:
+    """Return what to do about an account now, what it and its numbers should show, and when to look again.
+
+    The statuses include those that are shown already.
+    """
+    if s.problem is not None:
+        return _plan((), _numbers(s, resolve(None, s.numbers), "Unreadable", now))
+    if s.account is not None and not s.account.metadata.deleting:
+        return _serve(s, s.account, now)
+    numbers = _numbers(s, resolve(None, s.numbers), "Absent", now)
+    return _plan((), numbers) if s.account is None else _teardown(s, s.account, numbers, now)
+
+
+def wanted_domain(account: PBXAccount, suffix: str) -> str:
+    """Return the SIP domain that an account claims: the given one, else the one it has, else one made of its name."""
+    generated = f"{account.metadata.name}.{account.metadata.namespace}.{suffix}"
+    return account.spec.sip_domain or account.status.sip_domain or generated
+
+
+# --- an account that lives --------------------------------------------------------------------------------------
+
+
+def _serve(s: AccountSnapshot, account: PBXAccount, now: datetime) -> Plan:
+    resolution = resolve(account, s.numbers)
+    protected = protected_numbers(account) | _kept_numbers(account, s.slices)
+    changes = diff_slices(account, draft_slices(account, resolution.held, s.links, protected), s.slices)
+    domain = wanted_domain(account, s.domain_suffix)
+    award = _settle_domain(s, account, domain)
+    ready = _ready(account, domain, award, changes)
+    shadows = find_shadows(account, resolution, s.links, protected)
+    own = _own_status(
+        s,
+        account,
+        [ready, _accepted(account), *shadow_verdicts(shadows)],
+        now,
+        sip_domain=domain if award.holds else None,
+        interlinks=s.interlinks,
+        internal_numbers=number_counts(resolution),
+        shadowed_numbers=shadow_counts(shadows),
+    )
+    finalizer = () if TEARDOWN_FINALIZER in account.metadata.finalizers else (AddFinalizer(_target(account)),)
+    numbers = _numbers(s, resolution, "Serving" if ready.status == "True" else "NotServing", now)
+    handing_over = any(
+        a is not None and a.won and not a.holds for a in (award, *(o.award for o in resolution.outcomes))
+    )
+    return _plan((*finalizer, *changes.actions), [*numbers, own], now + HANDOVER_PERIOD if handing_over else None)
+
+
+def _kept_numbers(account: PBXAccount, slices: tuple[DialPlanSlice, ...]) -> set[str]:
+    """Return the emergency numbers to go on with when the country is not known any more: the published ones."""
+    if emergency.known_country(account.spec.country):
+        return set()
+    return {number for s in slices if is_ours(s, account) for number in s.spec.emergency_numbers}
+
+
+def _settle_domain(s: AccountSnapshot, account: PBXAccount, domain: str) -> Award:
+    own = Claim(s.key, created(account.metadata), domain, account.status.sip_domain)
+    return settle([own, *(_rival_claim(r, s.domain_suffix) for r in s.rivals)])[s.key]
+
+
+def _rival_claim(rival: PBXAccount, suffix: str) -> Claim:
+    wants = None if rival.metadata.deleting else wanted_domain(rival, suffix)
+    return Claim(rival.key, created(rival.metadata), wants, rival.status.sip_domain)
+
+
+def _accepted(account: PBXAccount) -> Verdict:
+    if emergency.known_country(account.spec.country):
+        return verdict("Accepted", "True", reasons.ACCEPTED)
+    return verdict("Accepted", "False", reasons.UNKNOWN_COUNTRY, country=account.spec.country)
+
+
+def _ready(account: PBXAccount, domain: str, award: Award, changes: SliceChanges) -> Verdict:
+    if not emergency.known_country(account.spec.country):
+        return verdict("Ready", "False", reasons.UNKNOWN_COUNTRY, country=account.spec.country)
+    if not award.won:
+        return verdict("Ready", "False", reasons.DOMAIN_CONFLICT, domain=domain)
+    if not award.holds:
+        return verdict("Ready", "False", reasons.DOMAIN_RELEASING, domain=domain)
+    if changes.blocked:
+        return verdict("Ready", "False", reasons.SLICE_NAME_TAKEN, slice=changes.blocked[0])
+    return verdict("Ready", "True", reasons.SERVING, kind="account")
+
+
+# --- an account that goes ---------------------------------------------------------------------------------------
+
+
+def _teardown(s: AccountSnapshot, account: PBXAccount, numbers: list[_Update], now: datetime) -> Plan:
+    """Take the dial plan away at once, and let the account go once all its links have ended."""
+    actions: list[Action] = [*delete_all(account, s.slices)]
+    waiting = "its links to end" if s.live_records else "its dial plan to be removed"
+    if not s.live_records and not any_left(account, s.slices) and TEARDOWN_FINALIZER in account.metadata.finalizers:
+        actions.append(RemoveFinalizer(_target(account)))
+    ready = verdict("Ready", "False", reasons.DELETING, waiting=waiting)
+    own = _own_status(s, account, [ready, _accepted(account)], now, sip_domain=None, interlinks=s.interlinks)
+    return _plan(actions, [*numbers, own])
+
+
+# --- statuses ---------------------------------------------------------------------------------------------------
+
+
+def _numbers(s: AccountSnapshot, resolution: Resolution, state: AccountState, now: datetime) -> list[_Update]:
+    updates = []
+    for outcome in resolution.outcomes:
+        target = Target(InternalNumber.resource, outcome.number.key, outcome.number.metadata.uid)
+        status, again = number_status(outcome, state, s.since.get(target), now)
+        updates.append((StatusUpdate(target, status), again))
+    return updates
+
+
+def _own_status(
+    s: AccountSnapshot, account: PBXAccount, verdicts: list[Verdict], now: datetime, **facts: object
+) -> _Update:
+    """Return the account's status; if nothing but counters changed lately, the one that it shows already."""
+    target = _target(account)
+    status, again = status_with(account.status, account.metadata, verdicts, s.since.get(target), now, **facts)
+    due = s.counters_written + COUNTER_PERIOD if s.counters_written is not None else now
+    if now < due and only_counters_differ(account.status, status):
+        return StatusUpdate(target, account.status), min(again or due, due)
+    return StatusUpdate(target, status), again
+
+
+def _plan(actions: Iterable[Action], updates: Sequence[_Update], again: datetime | None = None) -> Plan:
+    times = [time for time in (again, *(time for _, time in updates)) if time is not None]
+    return Plan(tuple(actions), tuple(update for update, _ in updates), min(times, default=None))
+
+
+def _target(account: PBXAccount) -> Target:
+    return Target(PBXAccount.resource, account.key, account.metadata.uid)

@@ -1,0 +1,161 @@
+"""What an account and its InternalNumbers show: their statuses, made of nothing but their own account's facts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Literal, TypeVar
+
+from pbx_operator.api import reasons
+from pbx_operator.api.meta import ObjectMeta
+from pbx_operator.api.reasons import GRACE, Patience, Verdict, verdict
+from pbx_operator.api.v1alpha1.internalnumber import InternalNumberStatus
+from pbx_operator.api.v1alpha1.pbxaccount import NumberCounts, PBXAccount, PBXAccountStatus, ShadowedNumbers
+from pbx_operator.api.v1alpha1.shared import Status
+from pbx_operator.domain.conditions import merge, stalled, summarize
+from pbx_operator.domain.numbers import Outcome, Resolution
+from pbx_operator.domain.offers import Linked
+from pbx_operator.domain.prefixes import usable_prefixes
+
+COUNTER_PERIOD = timedelta(seconds=30)
+"""Counters alone are a reason to write only so often."""
+SAMPLE = 20
+
+S = TypeVar("S", bound=Status)
+AccountState = Literal["Serving", "NotServing", "Absent", "Unreadable"]
+"""What an account is to its numbers; one that is being deleted is Absent."""
+Since = tuple[str, datetime]
+"""The Ready reason that this process saw last on an object, and since when."""
+
+
+def status_with(
+    status: S, metadata: ObjectMeta, verdicts: Sequence[Verdict], since: Since | None, now: datetime, **facts: object
+) -> tuple[S, datetime | None]:
+    """Return the next status, and when patience with its Ready reason runs out.
+
+    The first verdict is the one about Ready; `facts` are the fields beside the conditions.
+    """
+    ready, *details = verdicts
+    first_seen = since[1] if since is not None and since[0] == ready.reason.name else now
+    is_stalled = stalled(ready.reason, status.conditions, first_seen, now)
+    summary = summarize(ready, is_stalled=is_stalled)
+    facts |= {
+        "observed_generation": metadata.generation,
+        "last_handled_reconcile_at": metadata.reconcile_requested_at,
+        "conditions": merge(status.conditions, [*summary, *details], metadata.generation, now),
+    }
+    impatient = ready.reason.patience is Patience.GRACE and not is_stalled
+    return status.model_copy(update=facts), first_seen + GRACE if impatient else None
+
+
+# --- internal numbers -------------------------------------------------------------------------------------------
+
+
+def number_status(
+    outcome: Outcome, state: AccountState, since: Since | None, now: datetime
+) -> tuple[InternalNumberStatus, datetime | None]:
+    """Return the status of an InternalNumber whose account is in this state."""
+    status, metadata = outcome.number.status, outcome.number.metadata
+    held = status.number if state == "Unreadable" else outcome.shows
+    return status_with(status, metadata, _number_verdicts(outcome, state), since, now, number=held)
+
+
+def _number_verdicts(outcome: Outcome, state: AccountState) -> list[Verdict]:
+    """Return Ready, Accepted and ResolvedRefs of an InternalNumber."""
+    name = outcome.number.spec.account_ref.name
+    if state == "Absent":
+        missing = verdict("Ready", "False", reasons.REF_NOT_FOUND, name=name)
+        resolved = Verdict("ResolvedRefs", "False", missing.reason, missing.message)
+        return [missing, verdict("Accepted", "Unknown", reasons.NOT_CHECKED), resolved]
+    resolved = verdict("ResolvedRefs", "True", reasons.RESOLVED)
+    if state == "Unreadable":
+        unknown = verdict("Ready", "Unknown", reasons.ACCOUNT_NOT_READY, name=name)
+        return [unknown, verdict("Accepted", "Unknown", reasons.NOT_CHECKED), resolved]
+    return [_number_ready(outcome, state), _number_accepted(outcome), resolved]
+
+
+def _number_accepted(outcome: Outcome) -> Verdict:
+    if outcome.judgement is None:
+        return verdict("Accepted", "Unknown", reasons.NOT_CHECKED)
+    return outcome.judgement.refusal or verdict("Accepted", "True", reasons.ACCEPTED)
+
+
+def _number_ready(outcome: Outcome, state: AccountState) -> Verdict:
+    spec, judgement, award = outcome.number.spec, outcome.judgement, outcome.award
+    if outcome.number.metadata.deleting:
+        return verdict("Ready", "False", reasons.DELETING, waiting="its finalizers")
+    if judgement is not None and judgement.refusal is not None:
+        return Verdict("Ready", "False", judgement.refusal.reason, judgement.refusal.message)
+    if judgement is None or award is None:
+        return verdict("Ready", "False", reasons.ACCOUNT_NOT_READY, name=spec.account_ref.name)
+    if award.rival is not None:
+        reason = reasons.NUMBER_RELEASING if award.won else reasons.NUMBER_CONFLICT
+        return verdict("Ready", "False", reason, number=spec.number, holder=award.rival.name)
+    if state == "NotServing":
+        return verdict("Ready", "False", reasons.ACCOUNT_NOT_READY, name=spec.account_ref.name)
+    if judgement.warnings:
+        return verdict("Ready", "True", reasons.SERVING_WITH_WARNINGS, warnings="; ".join(judgement.warnings))
+    return verdict("Ready", "True", reasons.SERVING, kind="number")
+
+
+# --- accounts ---------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Shadows:
+    """Numbers of peers that own numbers hide."""
+
+    hidden: tuple[str, ...]
+    """All of them, lowest first."""
+    unreachable: tuple[str, ...]
+    """Those that no dialPrefix reaches either."""
+
+
+def find_shadows(
+    account: PBXAccount, resolution: Resolution, links: Sequence[Linked], protected: frozenset[str]
+) -> Shadows:
+    """Return which numbers of peers the account's own numbers hide."""
+    own = {n.spec.number for n in resolution.held}
+    prefixes = usable_prefixes(account, links)
+    hidden: set[str] = set()
+    unreachable: set[str] = set()
+    for link in links:
+        prefix = prefixes.get(link.interlink.metadata.name)
+        for number, _ in link.offer.numbers:
+            if number in own:
+                hidden.add(number)
+                if prefix is None or prefix + number in protected:
+                    unreachable.add(number)
+    return Shadows(tuple(sorted(hidden)), tuple(sorted(unreachable)))
+
+
+def number_counts(resolution: Resolution) -> NumberCounts:
+    """Count the account's numbers by visibility, and those that another one holds."""
+    shared = sum(n.spec.visibility == "Shared" for n in resolution.held)
+    lost = sum(o.award is not None and not o.award.won for o in resolution.outcomes)
+    return NumberCounts(shared=shared, private=len(resolution.held) - shared, conflicted=lost)
+
+
+def shadow_counts(shadows: Shadows) -> ShadowedNumbers:
+    """Count the hidden numbers and name the first of them."""
+    return ShadowedNumbers(count=len(shadows.hidden), sample=shadows.hidden[:SAMPLE])
+
+
+def shadow_verdicts(shadows: Shadows) -> list[Verdict]:
+    """Return the condition Conflicted while some number of a peer cannot be reached."""
+    if not shadows.unreachable:
+        return []
+    sample = ", ".join(shadows.unreachable[:SAMPLE])
+    return [verdict("Conflicted", "True", reasons.SHADOWED, count=len(shadows.unreachable), sample=sample)]
+
+
+def only_counters_differ(old: PBXAccountStatus, new: PBXAccountStatus) -> bool:
+    """Whether a status differs from what is shown in counters alone, including those in a message."""
+    return old != new and _without_counters(old) == _without_counters(new)
+
+
+def _without_counters(status: PBXAccountStatus) -> PBXAccountStatus:
+    conditions = tuple(c.model_copy(update={"message": ""}) if c.type == "Conflicted" else c for c in status.conditions)
+    nothing = {"interlinks": None, "internal_numbers": None, "shadowed_numbers": None}
+    return status.model_copy(update={"conditions": conditions, **nothing})

@@ -1,0 +1,69 @@
+"""Claims: who may hold something that only one object can have, such as an internal number or a SIP domain.
+
+There is one order for all claims: whoever holds the thing already and still wants it, then the older object,
+then the name.  Who holds it is what the objects' own statuses show, and those are written one at a time, in any
+order, and some of them late.  Hence the rule that makes two holders impossible: a status may start to show a
+thing only when no other status shows it any more.  Giving up comes first, in a write of its own; taking over
+follows once the Store has seen that write.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from pbx_operator.api.meta import ObjectKey
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """One object's wish; `wants` is None if it may have nothing, for example while it is being deleted."""
+
+    key: ObjectKey
+    created: datetime
+    wants: str | None
+    shows: str | None
+    """What the object's status, as the Store knows it, says that it holds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Award:
+    """How a claim ended.
+
+    Won without a rival: the object holds the thing.  Won, but a `rival` still shows it: it has to wait for that
+    status to be written.  Not won: the `rival` is the winner.
+    """
+
+    won: bool
+    rival: ObjectKey | None = None
+
+    @property
+    def holds(self) -> bool:
+        """Whether the object's status may show the thing now."""
+        return self.won and self.rival is None
+
+
+def settle(claims: Sequence[Claim]) -> dict[ObjectKey, Award]:
+    """Decide all claims of one kind; those that want nothing get no award."""
+    winners: dict[str, Claim] = {}
+    shown_by: defaultdict[str, list[ObjectKey]] = defaultdict(list)
+    for claim in sorted(claims, key=_order):
+        if claim.wants is not None:
+            winners.setdefault(claim.wants, claim)
+        if claim.shows is not None:
+            shown_by[claim.shows].append(claim.key)
+    return {c.key: _award(c, winners[c.wants], shown_by[c.wants]) for c in claims if c.wants is not None}
+
+
+def _order(claim: Claim) -> tuple[bool, datetime, ObjectKey]:
+    return claim.shows != claim.wants, claim.created, claim.key
+
+
+def _award(claim: Claim, winner: Claim, shown_by: list[ObjectKey]) -> Award:
+    if claim.key != winner.key:
+        return Award(won=False, rival=winner.key)
+    if claim.shows == claim.wants:
+        return Award(won=True)
+    return Award(won=True, rival=min(shown_by, default=None))

@@ -1,0 +1,249 @@
+"""Impact: which work a change of one object makes necessary.
+
+The only fan-out rule.  A change reaches the objects whose plan reads what changed, and no others: a status that
+changed for people alone moves nothing, and a number reaches the peers only through the offer that was published.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal, Protocol, TypeVar
+
+from pbx_operator.api.meta import ObjectKey, Resource
+from pbx_operator.api.v1alpha1 import DialPlanSlice, Interlink, InternalNumber, LinkRecord, PBXAccount
+from pbx_operator.domain.link_facts import account_ready
+from pbx_operator.domain.unreadable import Unreadable
+
+
+@dataclass(frozen=True, slots=True)
+class WorkKey:
+    """One unit of work.
+
+    `Link` owns an Interlink and its side of the records that name its place.  `Account` owns an account with
+    its number claims, the statuses of its InternalNumbers, and its slices.
+    """
+
+    kind: Literal["Link", "Account"]
+    key: ObjectKey
+
+    def __str__(self) -> str:
+        return f"{self.kind}({self.key})"
+
+
+class Index(Protocol):
+    """The lookups that the rule needs."""
+
+    def links_of_account(self, account: ObjectKey) -> Iterable[Interlink]:
+        """Return the Interlinks that name an account."""
+
+    def links_waiting_for_key(self, key_id: str) -> Iterable[Interlink]:
+        """Return the Interlinks whose status shows a key."""
+
+    def records_of_link(self, interlink: ObjectKey) -> Iterable[LinkRecord]:
+        """Return the records that name the place of an Interlink."""
+
+    def records_of_account(self, account: ObjectKey) -> Iterable[LinkRecord]:
+        """Return the records that name an account."""
+
+    def accounts_of_domain(self, domain: str) -> Iterable[PBXAccount]:
+        """Return the accounts that want or show a SIP domain."""
+
+
+R = TypeVar("R", bound=Resource)
+
+Observed = Resource | Unreadable | None
+
+
+def affected(old: Observed, new: Observed, index: Index) -> set[WorkKey]:
+    """Return the work that the change of an object from `old` to `new` makes necessary."""
+    either = new if new is not None else old
+    if either is None:
+        return set()
+    if isinstance(either, Unreadable) and either.account is not None and either.resource is InternalNumber.resource:
+        return {WorkKey("Account", either.account)}
+    kind = either.resource.kind
+    before = old if isinstance(old, Resource) else None
+    after = new if isinstance(new, Resource) else None
+    if kind == "Interlink":
+        return _of_interlink(either.key, _as(Interlink, before), _as(Interlink, after), index)
+    if kind == "PBXAccount":
+        return _of_account(either.key, _as(PBXAccount, before), _as(PBXAccount, after), index)
+    if kind == "InternalNumber":
+        return {_account(o) for o in (_as(InternalNumber, before), _as(InternalNumber, after)) if o is not None}
+    if kind == "LinkRecord":
+        return _of_record(_as(LinkRecord, before), _as(LinkRecord, after), index)
+    return _of_slice(_as(DialPlanSlice, before), _as(DialPlanSlice, after), index)
+
+
+def _as(model: type[R], value: Resource | None) -> R | None:
+    return value if isinstance(value, model) else None
+
+
+def _link(key: ObjectKey) -> WorkKey:
+    return WorkKey("Link", key)
+
+
+def _account(o: Interlink | InternalNumber | DialPlanSlice) -> WorkKey:
+    return WorkKey("Account", ObjectKey(o.key.namespace, o.spec.account_ref.name))
+
+
+# --- Interlink --------------------------------------------------------------------------------------------------
+
+
+def _of_interlink(key: ObjectKey, old: Interlink | None, new: Interlink | None, index: Index) -> set[WorkKey]:
+    work = {_link(key)}
+    if _seen_by_peer(old) != _seen_by_peer(new):
+        work |= _other_sides(key, index)
+    if _seen_by_account(old) != _seen_by_account(new):
+        work |= {_account(o) for o in (old, new) if o is not None}
+    if _prefix(old) != _prefix(new):
+        work |= _siblings_with_prefix(old, index) | _siblings_with_prefix(new, index)
+    return work
+
+
+def _seen_by_peer(link: Interlink | None) -> object:
+    """Return what the gate on the other side depends on."""
+    if link is None:
+        return None
+    issue = link.spec.issue_key
+    allowed = issue.allowed_redeemers if issue else ()
+    return (link.metadata.uid, link.metadata.deleting, link.spec.gate, allowed, link.status.state == "Ended")
+
+
+def _seen_by_account(link: Interlink | None) -> object:
+    """Return what the account's slices and counts depend on."""
+    if link is None:
+        return None
+    spec = link.spec
+    return (link.metadata.uid, link.metadata.deleting, spec.sharing, spec.dial_prefix, spec.priority, link.status.state)
+
+
+def _prefix(link: Interlink | None) -> object:
+    return (link.metadata.uid, link.spec.dial_prefix, link.status.link_id) if link is not None else None
+
+
+def _siblings_with_prefix(link: Interlink | None, index: Index) -> set[WorkKey]:
+    if link is None or link.spec.dial_prefix is None:
+        return set()
+    account = ObjectKey(link.key.namespace, link.spec.account_ref.name)
+    siblings = index.links_of_account(account)
+    return {_link(s.key) for s in siblings if s.spec.dial_prefix == link.spec.dial_prefix and s.key != link.key}
+
+
+def _other_sides(key: ObjectKey, index: Index) -> set[WorkKey]:
+    return {
+        _link(place)
+        for record in index.records_of_link(key)
+        if record.spec.state == "Established" or record.spec.redeemer is not None
+        for place in _places(record)
+        if place != key
+    }
+
+
+def _places(record: LinkRecord) -> set[ObjectKey]:
+    redeemer = record.spec.redeemer
+    return {record.spec.issuer.interlink.key} | ({redeemer.interlink.key} if redeemer else set())
+
+
+# --- PBXAccount -------------------------------------------------------------------------------------------------
+
+
+def _of_account(key: ObjectKey, old: PBXAccount | None, new: PBXAccount | None, index: Index) -> set[WorkKey]:
+    work = {WorkKey("Account", key)}
+    if _seen_by_links(old) != _seen_by_links(new):
+        work |= {_link(link.key) for link in index.links_of_account(key)}
+    if _seen_by_linked(old) != _seen_by_linked(new):
+        for record in index.records_of_account(key):
+            work |= {_link(place) for place in _places(record)}
+    domains = _domains(old) ^ _domains(new)
+    work |= {WorkKey("Account", rival.key) for domain in domains for rival in index.accounts_of_domain(domain)}
+    if _domains(old) != _domains(new):
+        work |= _accounts_linked_to(key, index)
+    return work
+
+
+def _seen_by_links(account: PBXAccount | None) -> object:
+    """Return what the links of the account itself depend on."""
+    if account is None:
+        return None
+    spec, meta = account.spec, account.metadata
+    return (meta.uid, meta.deleting, account_ready(account), spec.country, spec.numbering, spec.emergency)
+
+
+def _seen_by_linked(account: PBXAccount | None) -> object:
+    """Return what both ends of the account's links show or depend on."""
+    if account is None:
+        return None
+    return (account.metadata.uid, account.metadata.deleting, account.spec.display_name, account.status.sip_domain)
+
+
+def _domains(account: PBXAccount | None) -> set[str]:
+    return {d for d in (account.spec.sip_domain, account.status.sip_domain) if d} if account is not None else set()
+
+
+def _accounts_linked_to(account: ObjectKey, index: Index) -> set[WorkKey]:
+    return {
+        WorkKey("Account", other)
+        for record in index.records_of_account(account)
+        if record.spec.state == "Established" and record.spec.redeemer is not None
+        for other in (record.spec.issuer.account.key, record.spec.redeemer.account.key)
+        if other != account
+    }
+
+
+# --- LinkRecord and DialPlanSlice -------------------------------------------------------------------------------
+
+
+def _of_record(old: LinkRecord | None, new: LinkRecord | None, index: Index) -> set[WorkKey]:
+    either = new if new is not None else old
+    if either is None:
+        return set()
+    work = {_link(place) for o in (old, new) if o is not None for place in _places(o)}
+    work |= {_link(link.key) for link in index.links_waiting_for_key(either.spec.key_id)}
+    if _record_state(old) == _record_state(new):
+        return work
+    accounts = _accounts(either)
+    work |= {WorkKey("Account", account) for account in accounts}
+    if either.spec.redeemer is not None:
+        work |= _bystanders(accounts, index)
+    return work
+
+
+def _record_state(record: LinkRecord | None) -> object:
+    return record.spec.state if record is not None else None
+
+
+def _accounts(record: LinkRecord) -> set[ObjectKey]:
+    redeemer = record.spec.redeemer
+    return {record.spec.issuer.account.key} | ({redeemer.account.key} if redeemer else set())
+
+
+def _bystanders(accounts: set[ObjectKey], index: Index) -> set[WorkKey]:
+    """Return other links of the same pair: a second one must end, and one that was refused may try again.
+
+    Each has one end in either account, so the account with fewer links leads to all of them.
+    """
+    few: list[Interlink] = min((list(index.links_of_account(a)) for a in accounts), key=len, default=[])
+    keys = {link.status.key_id for link in few if link.status.key_id is not None}
+    waiting = {_link(link.key) for key in keys for link in index.links_waiting_for_key(key)}
+    return waiting | {_link(link.key) for link in few}
+
+
+def _of_slice(old: DialPlanSlice | None, new: DialPlanSlice | None, index: Index) -> set[WorkKey]:
+    work = {_account(o) for o in (old, new) if o is not None}
+    if _offered(old) == _offered(new):
+        return work
+    for o in (old, new):
+        if o is not None:
+            work |= _accounts_linked_to(ObjectKey(o.key.namespace, o.spec.account_ref.name), index)
+    return work
+
+
+def _offered(slice_: DialPlanSlice | None) -> object:
+    """Return what the rows let peers dial, and under which names."""
+    if slice_ is None or slice_.spec.source.type == "Peer":
+        return ()
+    source = slice_.spec.source
+    rows = tuple((r.number, r.display_name) for r in slice_.spec.rows if source.type == "Offer" or r.offered == "All")
+    return (source.type, source.interlink, rows) if rows or source.type == "Offer" else ()

@@ -1,0 +1,165 @@
+"""Keys, identities and the names that follow from them.
+
+A key is an Ed25519 private key: whoever holds it can sign one redemption, and the record needs only the public
+half to check it.  The text of a key must not appear anywhere but in its Secret, so the types here never show it.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import json
+import re
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+
+from pbx_operator.api.meta import format_time
+
+SEED_BYTES = 32
+KEY_ID_LENGTH = 16
+INSTANCE_ID_LENGTH = 26
+LINK_ID_LENGTH = 26
+SECRET_TYPE = "pbx-operator.io/key"
+SECRET_ENTRY = "key"
+
+_KEY_TEXT = re.compile(r"pbxk1\.([a-z2-7]{16})\.([A-Za-z0-9_-]{43})")
+
+
+class MalformedKeyError(ValueError):
+    """A text is not a key; the message says why and never repeats the text."""
+
+
+def base32(data: bytes) -> str:
+    """Encode in lower case without padding, since the results become object names."""
+    return base64.b32encode(data).decode().lower().rstrip("=")
+
+
+def base64url(data: bytes) -> str:
+    """Encode in the URL alphabet without padding."""
+    return base64.urlsafe_b64encode(data).decode().rstrip("=")
+
+
+def _from_base64url(text: str) -> bytes:
+    return base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
+
+
+@dataclass(frozen=True, slots=True)
+class SigningKey:
+    """An Ed25519 private key that does not show itself."""
+
+    seed: bytes = field(repr=False)
+
+    def __post_init__(self) -> None:
+        if len(self.seed) != SEED_BYTES:
+            raise MalformedKeyError(f"a seed has {SEED_BYTES} bytes, not {len(self.seed)}")
+
+    @property
+    def public(self) -> str:
+        """The public half in base64url."""
+        return base64url(Ed25519PrivateKey.from_private_bytes(self.seed).public_key().public_bytes_raw())
+
+    def sign(self, message: bytes) -> str:
+        """Return the signature in base64url."""
+        return base64url(Ed25519PrivateKey.from_private_bytes(self.seed).sign(message))
+
+    def __str__(self) -> str:
+        return repr(self)
+
+
+def verify(public: str, signature: str, message: bytes) -> bool:
+    """Whether the signature over the message was made by the private half of `public`."""
+    try:
+        Ed25519PublicKey.from_public_bytes(_from_base64url(public)).verify(_from_base64url(signature), message)
+    except (InvalidSignature, ValueError):
+        return False
+    return True
+
+
+def key_id(public: str) -> str:
+    """Return the public name of a key; being a digest it is also the check for typing errors."""
+    return base32(hashlib.sha256(_from_base64url(public)).digest())[:KEY_ID_LENGTH]
+
+
+def instance_id(public: str) -> str:
+    """Return the name of an operator installation from its first public key."""
+    return base32(hashlib.sha256(_from_base64url(public)).digest())[:INSTANCE_ID_LENGTH]
+
+
+def link_id(issuer_instance: str, key: str, redeemer_instance: str, redeemer_uid: str) -> str:
+    """Return the name of a link: computed by both sides, chosen by nobody.
+
+    All parts but the last have a fixed length, so that no two inputs run together.
+    """
+    digest = hashlib.sha256(f"{issuer_instance}{key}{redeemer_instance}{redeemer_uid}".encode()).digest()
+    return base32(digest)[:LINK_ID_LENGTH]
+
+
+def key_text(key: SigningKey) -> str:
+    """Return the text that a person carries: `pbxk1.<keyID>.<seed>`."""
+    return f"pbxk1.{key_id(key.public)}.{base64url(key.seed)}"
+
+
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    """A key together with public facts about its issuer, for display and, between clusters, for dialling."""
+
+    key: SigningKey
+    instance: str | None = None
+    account: str | None = None
+    expiration_time: datetime | None = None
+
+    def text(self) -> str:
+        """Return the bundle as one base64url word."""
+        facts: dict[str, Any] = {"key": key_text(self.key), "instance": self.instance, "account": self.account}
+        if self.expiration_time is not None:
+            facts["expirationTime"] = format_time(self.expiration_time)
+        return base64url(json.dumps({k: v for k, v in facts.items() if v is not None}).encode())
+
+
+def parse_key(text: str) -> Bundle:
+    """Read a bare key or a bundle.
+
+    Raises MalformedKeyError with a description that does not contain any part of the text.
+    """
+    text = text.strip()
+    if not text:
+        raise MalformedKeyError("it is empty")
+    return Bundle(_parse_bare(text)) if text.startswith("pbxk") else _parse_bundle(text)
+
+
+def _parse_bare(text: str) -> SigningKey:
+    match = _KEY_TEXT.fullmatch(text)
+    if match is None:
+        raise MalformedKeyError("a key is 'pbxk1.', 16 characters, a dot and 43 characters")
+    key = SigningKey(_from_base64url(match[2]))
+    if key_id(key.public) != match[1]:
+        raise MalformedKeyError("its two parts do not belong together, so a character is wrong")
+    return key
+
+
+def _parse_bundle(text: str) -> Bundle:
+    try:
+        facts = json.loads(_from_base64url(text))
+        bare = facts["key"]
+    except (binascii.Error, ValueError, KeyError, TypeError) as error:
+        raise MalformedKeyError("it is neither a key ('pbxk1.…') nor a bundle") from error
+    if not isinstance(bare, str):
+        raise MalformedKeyError("the bundle's entry 'key' is not text")
+    expiration = facts.get("expirationTime")
+    try:
+        expires = datetime.fromisoformat(expiration) if expiration else None
+    except (TypeError, ValueError) as error:
+        raise MalformedKeyError("the bundle's entry 'expirationTime' is not a time") from error
+    return Bundle(_parse_bare(bare), _text(facts, "instance"), _text(facts, "account"), expires)
+
+
+def _text(facts: dict[str, Any], name: str) -> str | None:
+    value = facts.get(name)
+    if value is not None and not isinstance(value, str):
+        raise MalformedKeyError(f"the bundle's entry '{name}' is not text")
+    return value

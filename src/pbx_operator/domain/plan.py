@@ -1,0 +1,146 @@
+"""What a plan is: actions to carry out, statuses to show, and when to look again.
+
+Plans are data.  The rules make them, the engine carries them out, and tests compare them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from pbx_operator.api.meta import ObjectKey, ResourceType
+from pbx_operator.api.v1alpha1.dialplanslice import DialPlanSlice
+from pbx_operator.api.v1alpha1.interlink import SecretKeyReference
+from pbx_operator.api.v1alpha1.shared import Status
+from pbx_operator.domain.record import Change
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """An object in one of its lives: acting on a name alone could hit its successor."""
+
+    resource: ResourceType
+    key: ObjectKey
+    uid: str
+
+
+@dataclass(frozen=True, slots=True)
+class AddFinalizer:
+    """Keep the object until its teardown is recorded."""
+
+    target: Target
+
+
+@dataclass(frozen=True, slots=True)
+class RemoveFinalizer:
+    """Let the object go."""
+
+    target: Target
+
+
+@dataclass(frozen=True, slots=True)
+class ReadKey:
+    """Look at the Secret that holds a key; the result is a fact for the next plan."""
+
+    interlink: ObjectKey
+    ref: SecretKeyReference
+
+
+@dataclass(frozen=True, slots=True)
+class MintKey:
+    """Create the Secret with a fresh key, or take the key of one that is ours already; then record it."""
+
+    interlink: ObjectKey
+
+
+@dataclass(frozen=True, slots=True)
+class IssueOwnKey:
+    """Record the key that the user brought along."""
+
+    interlink: ObjectKey
+
+
+@dataclass(frozen=True, slots=True)
+class Redeem:
+    """Present the key of the Interlink's Secret to the authority."""
+
+    interlink: ObjectKey
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeRecord:
+    """Change a record, if the change still applies once the record has been read."""
+
+    record: str
+    change: Change
+
+
+@dataclass(frozen=True, slots=True)
+class PurgeRecord:
+    """Delete an Ended record that nobody needs any more."""
+
+    record: str
+    uid: str
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteSpentSecret:
+    """Delete the generated key Secret of an Interlink, if it is there and ours: its key is spent or void."""
+
+    secret: ObjectKey
+    owner_uid: str
+    key_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteInterlink:
+    """Delete the Interlink whose peer ended the link."""
+
+    target: Target
+
+
+@dataclass(frozen=True, slots=True)
+class WriteSlice:
+    """Create or replace a slice; its metadata has no UID if it is new."""
+
+    slice: DialPlanSlice
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteSlice:
+    """Delete a slice that is no longer wanted."""
+
+    target: Target
+
+
+Action = (
+    AddFinalizer
+    | RemoveFinalizer
+    | ReadKey
+    | MintKey
+    | IssueOwnKey
+    | Redeem
+    | ChangeRecord
+    | PurgeRecord
+    | DeleteSpentSecret
+    | DeleteInterlink
+    | WriteSlice
+    | DeleteSlice
+)
+
+
+@dataclass(frozen=True, slots=True)
+class StatusUpdate:
+    """The status that an object should show."""
+
+    target: Target
+    status: Status
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The outcome of one look at one work key."""
+
+    actions: tuple[Action, ...] = ()
+    statuses: tuple[StatusUpdate, ...] = ()
+    requeue: datetime | None = None

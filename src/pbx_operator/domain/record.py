@@ -1,0 +1,322 @@
+"""The link machine: what a LinkRecord may become, and who may make it so.
+
+Redemptions go through `redemption.decide`, everything else that ever happens to a record through `transition`.
+Both are pure: they get the record as it was just read, facts that were looked up after it, and the time, and
+return the record's next spec or none.  The caller writes it with the resourceVersion that it read, so each
+answer holds for exactly the record that it was given.  Neither knows where a request came from.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Literal
+
+from pbx_operator.api.meta import ObjectKey
+from pbx_operator.api.v1alpha1.interlink import AllowedRedeemer
+from pbx_operator.api.v1alpha1.linkrecord import (
+    Closing,
+    End,
+    EndParty,
+    EndReason,
+    InterlinkIdentity,
+    LinkRecordSpec,
+    NamespacedName,
+    Policy,
+    SideClosing,
+)
+
+Side = Literal["issuer", "redeemer"]
+
+MAX_FENCES = 8
+ORPHAN_PERIOD = timedelta(hours=1)
+"""How long a link waits for an object that vanished without a deletion being seen."""
+
+
+# --- changes ----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Leave:
+    """The side's Interlink `uid` is being deleted, or its account is.
+
+    Applies to every live record that names the Interlink or that it could adopt, which also voids an adoption
+    in flight.  An unused key is revoked at once; a link closes now and ends after the window.
+    """
+
+    side: Side
+    uid: str
+    window: timedelta = timedelta(0)
+    account_deleted: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Adopt:
+    """The re-created Interlink `uid` takes the link up where its predecessor left it."""
+
+    side: Side
+    uid: str
+
+
+@dataclass(frozen=True, slots=True)
+class Abandon:
+    """The side's Interlink (or account) is gone and nobody saw its deletion."""
+
+    side: Side
+
+
+@dataclass(frozen=True, slots=True)
+class Revoke:
+    """The issuer withdraws an unused key."""
+
+    side: Literal["issuer"] = "issuer"
+
+
+@dataclass(frozen=True, slots=True)
+class Fence:
+    """The redeemer gives up: its link id may never succeed."""
+
+    link_id: str
+    instance: str
+    account: NamespacedName
+    interlink: InterlinkIdentity
+    side: Literal["redeemer"] = "redeemer"
+
+
+@dataclass(frozen=True, slots=True)
+class SetPolicy:
+    """The issuer's demands changed while the key is unused."""
+
+    account_ready: bool
+    allowed_redeemers: tuple[AllowedRedeemer, ...]
+    side: Literal["issuer"] = "issuer"
+
+
+@dataclass(frozen=True, slots=True)
+class RunTimers:
+    """Something of the record may be due: the expiry of its key or the end of a closing."""
+
+    side: Literal["issuer"] = "issuer"
+
+
+@dataclass(frozen=True, slots=True)
+class EndDuplicate:
+    """Another live link of the same pair, or of the same Interlink, is kept instead of this one."""
+
+    side: Side
+
+
+Change = Leave | Adopt | Abandon | Revoke | Fence | SetPolicy | RunTimers | EndDuplicate
+
+
+@dataclass(frozen=True, slots=True)
+class Presence:
+    """The side's Interlink, read from the API server after the record."""
+
+    uid: str | None
+    """The UID that the name stands for now; None if there is no such object."""
+    deleting: bool = False
+    account_absent: bool = False
+    """The side's PBXAccount does not exist."""
+
+
+def transition(spec: LinkRecordSpec, change: Change, present: Presence, now: datetime) -> LinkRecordSpec | None:
+    """Return the record after the change, or None where it does not apply (any more)."""
+    if spec.state == "Ended":
+        return None
+    match change:
+        case Leave():
+            return _leave(spec, change, present, now)
+        case Adopt():
+            return _adopt(spec, change, present)
+        case Abandon():
+            return _abandon(spec, change.side, present, now)
+        case Revoke():
+            return ended(spec, "Issuer", "Revoked", now) if spec.state == "Issued" else None
+        case Fence():
+            return _fence(spec, change, present, now)
+        case SetPolicy():
+            return _set_policy(spec, change)
+        case RunTimers():
+            return _run_timers(spec, now)
+        case EndDuplicate():
+            return ended(spec, "Operator", "DuplicateLink", now) if spec.state == "Established" else None
+
+
+def _leave(spec: LinkRecordSpec, change: Leave, present: Presence, now: datetime) -> LinkRecordSpec | None:
+    alive = present.uid == change.uid and not present.deleting
+    if alive and not change.account_deleted:
+        return None
+    party: EndParty = "Issuer" if change.side == "issuer" else "Redeemer"
+    if spec.state == "Issued":
+        return ended(spec, party, "Revoked", now) if change.side == "issuer" else None
+    named = _with_uid(spec, change.side, change.uid)
+    if change.account_deleted:
+        return ended(named, party, "AccountDeleted", now)
+    if not change.window:
+        return ended(named, party, "Deleted", now)
+    closing = closing_of(spec, change.side)
+    if closing is not None and closing.uid == change.uid:
+        return None
+    return _close(named, change.side, change.uid, "Deleted", now, change.window)
+
+
+def _adopt(spec: LinkRecordSpec, change: Adopt, present: Presence) -> LinkRecordSpec | None:
+    if present.uid != change.uid or present.deleting or present.account_absent:
+        return None
+    adopted = _with_uid(spec, change.side, change.uid)
+    adopted = adopted.model_copy(update={"closing": adopted.closing.model_copy(update={change.side: None})})
+    return adopted if adopted != spec else None
+
+
+def _abandon(spec: LinkRecordSpec, side: Side, present: Presence, now: datetime) -> LinkRecordSpec | None:
+    recorded = interlink_of(spec, side)
+    if recorded is None or (present.uid == recorded.uid and not present.account_absent):
+        return None
+    if spec.state == "Issued":
+        return ended(spec, "Issuer", "Revoked", now) if present.uid != recorded.uid else None
+    if closing_of(spec, side) is not None:
+        return None
+    return _close(spec, side, recorded.uid, "Orphaned", now, ORPHAN_PERIOD)
+
+
+def _fence(spec: LinkRecordSpec, change: Fence, present: Presence, now: datetime) -> LinkRecordSpec | None:
+    alive = present.uid == change.interlink.uid and not present.deleting
+    admitted = admits(spec.policy.allowed_redeemers, spec.issuer.instance, change.instance, change.account)
+    if alive or not admitted or spec.state != "Issued" or change.link_id in spec.fences:
+        return None
+    if len(spec.fences) == MAX_FENCES:
+        return ended(spec, "Operator", "FencesFull", now)
+    return spec.model_copy(update={"fences": (*spec.fences, change.link_id)})
+
+
+def _set_policy(spec: LinkRecordSpec, change: SetPolicy) -> LinkRecordSpec | None:
+    policy = wanted_policy(spec, change.account_ready, change.allowed_redeemers)
+    if spec.state != "Issued" or policy == spec.policy:
+        return None
+    return spec.model_copy(update={"policy": policy})
+
+
+def _run_timers(spec: LinkRecordSpec, now: datetime) -> LinkRecordSpec | None:
+    if spec.state == "Issued":
+        return ended(spec, "Operator", "KeyExpired", now) if expired(spec, now) else None
+    due = first_closing(spec)
+    if due is None or due[1].ends_at > now:
+        return None
+    side, closing = due
+    return ended(spec, "Issuer" if side == "issuer" else "Redeemer", closing.reason, now)
+
+
+# --- reading a record -------------------------------------------------------------------------------------------
+
+
+def expired(spec: LinkRecordSpec, now: datetime) -> bool:
+    """Whether an unused key may no longer be used; only the issuer's clock counts."""
+    return spec.policy.expiration_time is not None and now >= spec.policy.expiration_time
+
+
+def any_closing(spec: LinkRecordSpec) -> bool:
+    """Whether a side has announced the end."""
+    return spec.closing.issuer is not None or spec.closing.redeemer is not None
+
+
+def closing_of(spec: LinkRecordSpec, side: Side) -> SideClosing | None:
+    """Return the announcement of one side."""
+    return spec.closing.issuer if side == "issuer" else spec.closing.redeemer
+
+
+def first_closing(spec: LinkRecordSpec) -> tuple[Side, SideClosing] | None:
+    """Return the announcement that ends the link first, and whose it is."""
+    sides: tuple[Side, Side] = ("issuer", "redeemer")
+    found = [(side, closing) for side in sides if (closing := closing_of(spec, side)) is not None]
+    return min(found, key=lambda item: item[1].ends_at, default=None)
+
+
+def next_timer(spec: LinkRecordSpec) -> datetime | None:
+    """Return when RunTimers will have something to do."""
+    if spec.state == "Issued":
+        return spec.policy.expiration_time
+    due = first_closing(spec) if spec.state == "Established" else None
+    return due[1].ends_at if due else None
+
+
+def concerned(spec: LinkRecordSpec, change: Change) -> InterlinkIdentity | None:
+    """Return the Interlink that must be looked at before the change is judged."""
+    return change.interlink if isinstance(change, Fence) else interlink_of(spec, change.side)
+
+
+def interlink_of(spec: LinkRecordSpec, side: Side) -> InterlinkIdentity | None:
+    """Return the Interlink that the record names on one side."""
+    if side == "issuer":
+        return spec.issuer.interlink
+    return spec.redeemer.interlink if spec.redeemer else None
+
+
+def account_of(spec: LinkRecordSpec, side: Side) -> NamespacedName | None:
+    """Return the account that the record names on one side."""
+    if side == "issuer":
+        return spec.issuer.account
+    return spec.redeemer.account if spec.redeemer else None
+
+
+def pair_of(spec: LinkRecordSpec) -> frozenset[ObjectKey]:
+    """Return the two accounts that a record joins, or the issuer's alone while nobody redeemed it."""
+    accounts = {spec.issuer.account.key}
+    return frozenset(accounts | {spec.redeemer.account.key} if spec.redeemer else accounts)
+
+
+def sides_of(spec: LinkRecordSpec, interlink: ObjectKey) -> tuple[Side, ...]:
+    """Return the sides on which the record names an Interlink of this place, in any of its lives."""
+    sides: tuple[Side, Side] = ("issuer", "redeemer")
+    return tuple(s for s in sides if (named := interlink_of(spec, s)) is not None and named.key == interlink)
+
+
+def admits(allowed: tuple[AllowedRedeemer, ...], issuer_instance: str, instance: str, account: NamespacedName) -> bool:
+    """Whether the list lets this account redeem: no list admits all, else one entry must match in all its fields."""
+    return not allowed or any(
+        (entry.instance or issuer_instance) == instance
+        and entry.namespace in (None, account.namespace)
+        and entry.account in (None, account.name)
+        for entry in allowed
+    )
+
+
+def wanted_policy(spec: LinkRecordSpec, account_ready: bool, allowed: tuple[AllowedRedeemer, ...]) -> Policy:
+    """Return the policy that a record should hold while its key is unused."""
+    return Policy(
+        expiration_time=spec.policy.expiration_time,
+        allowed_redeemers=allowed,
+        account_ready="True" if account_ready else "False",
+    )
+
+
+# --- writing one ------------------------------------------------------------------------------------------------
+
+
+def ended(spec: LinkRecordSpec, by: EndParty, reason: EndReason, now: datetime) -> LinkRecordSpec:
+    """Return the record with its end; nothing but `status.replay` changes after that."""
+    end = End(by=by, reason=reason, time=now.replace(microsecond=0))
+    return spec.model_copy(update={"state": "Ended", "end": end})
+
+
+def _close(
+    spec: LinkRecordSpec,
+    side: Side,
+    uid: str,
+    reason: Literal["Deleted", "Orphaned"],
+    now: datetime,
+    period: timedelta,
+) -> LinkRecordSpec:
+    since = now.replace(microsecond=0)
+    closing = SideClosing(uid=uid, reason=reason, since=since, ends_at=since + period)
+    return spec.model_copy(update={"closing": Closing(**{**dict(spec.closing), side: closing})})
+
+
+def _with_uid(spec: LinkRecordSpec, side: Side, uid: str) -> LinkRecordSpec:
+    if side == "issuer":
+        interlink = spec.issuer.interlink.model_copy(update={"uid": uid})
+        return spec.model_copy(update={"issuer": spec.issuer.model_copy(update={"interlink": interlink})})
+    if spec.redeemer is None:
+        return spec
+    interlink = spec.redeemer.interlink.model_copy(update={"uid": uid})
+    return spec.model_copy(update={"redeemer": spec.redeemer.model_copy(update={"interlink": interlink})})

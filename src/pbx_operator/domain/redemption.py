@@ -1,0 +1,218 @@
+"""Redemption: how a key is spent, exactly once.
+
+`decide` is the only place where a record gets its redeemer, inside a cluster and between clusters.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Literal
+
+from pbx_operator.api.v1alpha1.linkrecord import (
+    EndReason,
+    InterlinkIdentity,
+    LinkRecordSpec,
+    NamespacedName,
+    Redeemer,
+)
+from pbx_operator.domain.keys import SigningKey, instance_id, link_id, verify
+from pbx_operator.domain.record import admits, any_closing, ended, expired
+
+MAX_RECORDS_PER_NAMESPACE = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Redemption:
+    """A request to link, signed twice: by the key (authority) and by the redeemer's instance (binding)."""
+
+    key_id: str
+    instance: str
+    public_key: str
+    account: NamespacedName
+    interlink: InterlinkIdentity
+    link_id: str
+    key_signature: str = ""
+    instance_signature: str = ""
+
+    def payload(self) -> bytes:
+        """Return the bytes that both signatures cover."""
+        facts = {
+            "account": self.account.to_json(),
+            "instance": self.instance,
+            "interlink": self.interlink.to_json(),
+            "keyID": self.key_id,
+            "linkID": self.link_id,
+            "publicKey": self.public_key,
+        }
+        return b"pbx-operator/v1\0redeem\0" + json.dumps(facts, sort_keys=True, separators=(",", ":")).encode()
+
+
+def sign_redemption(
+    key: SigningKey,
+    key_id: str,
+    identity: SigningKey,
+    issuer_instance: str,
+    account: NamespacedName,
+    interlink: InterlinkIdentity,
+) -> Redemption:
+    """Make the request by which `interlink` redeems the key."""
+    instance = instance_id(identity.public)
+    request = Redemption(
+        key_id,
+        instance,
+        identity.public,
+        account,
+        interlink,
+        link_id(issuer_instance, key_id, instance, interlink.uid),
+    )
+    payload = request.payload()
+    return replace(request, key_signature=key.sign(payload), instance_signature=identity.sign(payload))
+
+
+@dataclass(frozen=True, slots=True)
+class Linked:
+    """The key is redeemed by this link; the same answer as often as it is asked."""
+
+    redeemer: Redeemer
+
+
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """No such key, or not proven; tried again later, since a backup may bring it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """Final: the request makes no sense."""
+
+    reason: Literal["SelfLink"]
+
+
+BusyReason = Literal[
+    "IssuerAbsent",
+    "Closing",
+    "RedeemerNotAllowed",
+    "AccountNotReady",
+    "DuplicateLink",
+    "TooManyRecords",
+    "Restoring",
+    "Contended",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Busy:
+    """Not now; nothing was consumed."""
+
+    reason: BusyReason
+    retry_after: timedelta = timedelta(minutes=15)
+
+
+@dataclass(frozen=True, slots=True)
+class Used:
+    """Final: somebody else redeemed the key."""
+
+    time: datetime
+    instance: str
+
+
+@dataclass(frozen=True, slots=True)
+class Gone:
+    """Final: the key is void."""
+
+    reason: EndReason | Literal["Cancelled"]
+
+
+Result = Linked | Unknown | Refused | Busy | Used | Gone
+
+
+@dataclass(frozen=True, slots=True)
+class IssuerFacts:
+    """What the authority looked up after it had read the record."""
+
+    issuer_present: bool
+    """The issuer's Interlink exists with the recorded UID and is not being deleted."""
+    pair_linked: bool
+    """Another live link joins the same two accounts."""
+    namespace_records: int = 0
+    """How many records the issuer's namespace has."""
+    restoring: bool = False
+    """The operator was told that a backup is being restored."""
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """The answer to a redemption, and what must be written before it may be given."""
+
+    result: Result
+    spec: LinkRecordSpec | None = None
+    replay: bool = False
+
+
+def decide(spec: LinkRecordSpec | None, request: Redemption, facts: IssuerFacts, now: datetime) -> Decision:
+    """Answer a redemption.
+
+    The only place where a key is spent.  A request that is repeated gets the same answer, so that a redeemer
+    that won can always finish; whoever cannot prove the key learns nothing.
+    """
+    if spec is None or not _proven(spec, request):
+        return Decision(Unknown())
+    if spec.redeemer is not None and spec.redeemer.link_id != request.link_id:
+        return Decision(Used(spec.redeemer.time, spec.redeemer.instance), replay=True)
+    if spec.end is not None:
+        return Decision(Gone(spec.end.reason))
+    if spec.redeemer is not None:
+        return Decision(Linked(spec.redeemer))
+    return _decide_issued(spec, request, facts, now)
+
+
+def _decide_issued(spec: LinkRecordSpec, request: Redemption, facts: IssuerFacts, now: datetime) -> Decision:
+    if expired(spec, now):
+        return Decision(Gone("KeyExpired"), ended(spec, "Operator", "KeyExpired", now))
+    if request.instance == spec.issuer.instance and request.account == spec.issuer.account:
+        return Decision(Refused("SelfLink"))
+    if request.link_id in spec.fences:
+        return Decision(Gone("Cancelled"))
+    busy = _busy(spec, request, facts)
+    if busy is not None:
+        return Decision(busy)
+    redeemer = Redeemer(
+        link_id=request.link_id,
+        instance=request.instance,
+        public_key=request.public_key,
+        account=request.account,
+        interlink=request.interlink,
+        time=now.replace(microsecond=0),
+    )
+    return Decision(Linked(redeemer), spec.model_copy(update={"state": "Established", "redeemer": redeemer}))
+
+
+def _proven(spec: LinkRecordSpec, request: Redemption) -> bool:
+    payload = request.payload()
+    expected = link_id(spec.issuer.instance, spec.key_id, request.instance, request.interlink.uid)
+    return (
+        request.link_id == expected
+        and verify(spec.key_public, request.key_signature, payload)
+        and request.instance == instance_id(request.public_key)
+        and verify(request.public_key, request.instance_signature, payload)
+    )
+
+
+def _busy(spec: LinkRecordSpec, request: Redemption, facts: IssuerFacts) -> Busy | None:
+    if facts.restoring:
+        return Busy("Restoring", timedelta(minutes=1))
+    if not facts.issuer_present:
+        return Busy("IssuerAbsent")
+    if any_closing(spec):
+        return Busy("Closing")
+    if not admits(spec.policy.allowed_redeemers, spec.issuer.instance, request.instance, request.account):
+        return Busy("RedeemerNotAllowed")
+    if spec.policy.account_ready != "True":
+        return Busy("AccountNotReady")
+    if facts.pair_linked:
+        return Busy("DuplicateLink")
+    if facts.namespace_records > MAX_RECORDS_PER_NAMESPACE:
+        return Busy("TooManyRecords", timedelta(hours=1))
+    return None

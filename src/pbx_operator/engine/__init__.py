@@ -1,0 +1,1 @@
+"""Watching, planning and acting: the machinery that carries out what the domain decides."""

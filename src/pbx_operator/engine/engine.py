@@ -1,0 +1,133 @@
+"""The engine as a whole: its parts put together, started, fed and drained."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from prometheus_client import CollectorRegistry
+
+from pbx_operator.api.meta import ObjectKey, ObjectMeta, ResourceType
+from pbx_operator.cluster import ApiError, Cluster
+from pbx_operator.domain.impact import WorkKey
+from pbx_operator.domain.link_facts import ClusterFacts
+from pbx_operator.engine.events import EventRecorder
+from pbx_operator.engine.executor import Executor
+from pbx_operator.engine.identity import Identity
+from pbx_operator.engine.intake import Intake
+from pbx_operator.engine.issuing import KeyWork
+from pbx_operator.engine.memory import Memory
+from pbx_operator.engine.metrics import Metrics
+from pbx_operator.engine.planning import Planner
+from pbx_operator.engine.queue import WorkQueue
+from pbx_operator.engine.snapshots import Snapshots
+from pbx_operator.engine.store import Store
+from pbx_operator.engine.sync import PRUNE_SECONDS, Pruner, load
+from pbx_operator.engine.worker import Clocks, Worker
+from pbx_operator.links.authority import Authority
+
+RESTORE_PERIOD = timedelta(minutes=10)
+"""How long records are left alone after a restore was announced."""
+
+
+@dataclass(frozen=True, slots=True)
+class EngineSettings:
+    """What an administrator decides about the engine."""
+
+    domain_suffix: str = "pbx.local"
+    """The domain below which accounts without an own SIP domain get theirs."""
+    workers: int = 16
+    after_restore: bool = False
+    """A backup is being restored: leave records alone for 10 minutes."""
+
+
+class Engine:
+    """Watching goes in by `feed`; planning and acting happen in `run`."""
+
+    def __init__(
+        self,
+        cluster: Cluster,
+        identity: Identity,
+        settings: EngineSettings,
+        clocks: Clocks,
+        registry: CollectorRegistry,
+    ) -> None:
+        self._cluster = cluster
+        self._settings = settings
+        self.started = asyncio.Event()
+        self._store = Store()
+        self._queue: WorkQueue[WorkKey] = WorkQueue(clocks.monotonic)
+        memory = Memory()
+        self._intake = Intake(self._store, self._queue, memory)
+        self._events = EventRecorder(cluster, identity.instance, clocks.now)
+        self._pruner = Pruner(cluster, self._store, self._intake)
+        snapshots = Snapshots(
+            self._store, memory, _facts(identity, settings, clocks.now()), settings.domain_suffix, clocks.now
+        )
+        authority = Authority(cluster, snapshots, clocks.now, self._intake)
+        keys = KeyWork(cluster, authority, identity, self._intake, memory, clocks.now)
+        executor = Executor(cluster, self._store, self._intake, authority, keys, snapshots.link)
+        self._worker = Worker(
+            self._queue,
+            Planner(self._store, snapshots).plan,
+            executor,
+            memory,
+            self._events,
+            clocks,
+            Metrics(registry, settings.workers, lambda: len(self._queue)),
+        )
+
+    async def load(self) -> None:
+        """List everything; must be complete before `run`. Raises ApiError."""
+        await load(self._cluster, self._intake)
+
+    def feed(self, resource: ResourceType, change: str | None, raw: dict[str, Any]) -> None:
+        """Take one watch event; `change` is its type, None for an entry of the watch's own first list."""
+        if change == "DELETED":
+            metadata = ObjectMeta.model_validate(raw["metadata"])
+            self._intake.deleted(resource, ObjectKey(metadata.namespace, metadata.name), metadata.uid)
+        else:
+            self._intake.saw(resource, raw)
+
+    async def run(self) -> None:
+        """Work until cancelled. Raises TimeWentBackError if etcd was restored under our feet."""
+        self._intake.open()
+        async with asyncio.TaskGroup() as tasks:
+            for _ in range(self._settings.workers):
+                tasks.create_task(self._worker.run())
+            tasks.create_task(self._events.run())
+            tasks.create_task(self._prune())
+            self.started.set()
+
+    async def drain(self, seconds: float) -> None:
+        """Hand out no more work, and wait for what is in work to end, at most so long."""
+        self._queue.close()
+        try:
+            async with asyncio.timeout(seconds):
+                await self._queue.finished()
+        except TimeoutError:
+            return
+
+    @property
+    def lagging(self) -> bool:
+        """Whether the watches have been found behind twice in a row."""
+        return self._pruner.lagging >= 2
+
+    async def _prune(self) -> None:
+        while True:
+            await asyncio.sleep(PRUNE_SECONDS)
+            try:
+                await self._pruner.round()
+            except ApiError:
+                continue
+
+
+def _facts(identity: Identity, settings: EngineSettings, now: datetime) -> ClusterFacts:
+    return ClusterFacts(
+        identity.instance,
+        confirmed=identity.confirmed,
+        identity_lost=identity.key is None,
+        restoring_until=now + RESTORE_PERIOD if settings.after_restore else None,
+    )

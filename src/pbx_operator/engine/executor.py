@@ -1,0 +1,176 @@
+"""Carries out plans: one small handler per action, and the one writer of statuses.
+
+Handlers let ApiError pass; the worker knows when to try again.  Whatever the API server answers goes to the
+intake, so that the next plan starts from it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from pbx_operator.api.meta import TEARDOWN_FINALIZER, ObjectKey, ResourceType
+from pbx_operator.api.v1alpha1 import DialPlanSlice, Interlink, LinkRecord
+from pbx_operator.cluster import AlreadyExists, Cluster, Conflict, Gone
+from pbx_operator.domain.interlink import redemption_basis
+from pbx_operator.domain.link_facts import LinkSnapshot
+from pbx_operator.domain.plan import (
+    Action,
+    AddFinalizer,
+    ChangeRecord,
+    DeleteInterlink,
+    DeleteSlice,
+    DeleteSpentSecret,
+    IssueOwnKey,
+    MintKey,
+    PurgeRecord,
+    ReadKey,
+    Redeem,
+    RemoveFinalizer,
+    StatusUpdate,
+    Target,
+    WriteSlice,
+)
+from pbx_operator.engine.intake import Intake
+from pbx_operator.engine.issuing import KeyWork
+from pbx_operator.engine.store import Store
+from pbx_operator.links.authority import Authority
+
+
+class Executor:
+    """Does what a plan says."""
+
+    def __init__(
+        self,
+        cluster: Cluster,
+        store: Store,
+        intake: Intake,
+        authority: Authority,
+        keys: KeyWork,
+        link_snapshot: Callable[[ObjectKey], LinkSnapshot],
+    ) -> None:
+        self._cluster = cluster
+        self._store = store
+        self._intake = intake
+        self._authority = authority
+        self._keys = keys
+        self._link_snapshot = link_snapshot
+
+    async def execute(self, action: Action) -> None:
+        """Carry out one action. Raises ApiError."""
+        match action:
+            case AddFinalizer(target):
+                await self._finalizers(target, add=True)
+            case RemoveFinalizer(target):
+                await self._finalizers(target, add=False)
+            case ChangeRecord(record, change):
+                await self._authority.change(record, change)
+            case PurgeRecord(record, uid):
+                await self._delete(Target(LinkRecord.resource, ObjectKey("", record), uid))
+            case DeleteSlice(target) | DeleteInterlink(target):
+                await self._delete(target)
+            case WriteSlice(slice_):
+                await self._write_slice(slice_)
+            case DeleteSpentSecret(secret, owner_uid, key_id):
+                await self._keys.sweep(secret, owner_uid, key_id)
+            case ReadKey() | MintKey() | IssueOwnKey() | Redeem():
+                await self._key_work(action)
+
+    async def _key_work(self, action: ReadKey | MintKey | IssueOwnKey | Redeem) -> None:
+        link = self._store.interlinks.get(action.interlink)
+        if link is None:
+            return
+        match action:
+            case ReadKey(_, reference):
+                await self._keys.look(link, reference)
+            case MintKey():
+                await self._keys.mint(link)
+            case IssueOwnKey():
+                await self._keys.issue_own(link)
+            case Redeem():
+                await self._keys.redeem(link, redemption_basis(self._link_snapshot(link.key)))
+
+    async def write_status(self, update: StatusUpdate) -> bool:
+        """Show a status unless it is shown already; return whether anything was written. Raises ApiError."""
+        target, status = update.target, update.status
+        table = self._store.tables[target.resource.plural]
+        metadata = table.metadata_of(target.key)
+        if metadata is None or metadata.uid != target.uid or table.status_of(target.key) == status:
+            return False
+        body = _reference(target.resource, target.key, metadata.resource_version)
+        await self._guarded(target, self._cluster.put_status(target.resource, {**body, "status": status.to_json()}))
+        return True
+
+    async def _finalizers(self, target: Target, *, add: bool) -> None:
+        metadata = self._store.tables[target.resource.plural].metadata_of(target.key)
+        if metadata is None or metadata.uid != target.uid or add == (TEARDOWN_FINALIZER in metadata.finalizers):
+            return
+        others = [f for f in metadata.finalizers if f != TEARDOWN_FINALIZER]
+        patch = {
+            "metadata": {
+                "resourceVersion": metadata.resource_version,
+                "finalizers": [*others, TEARDOWN_FINALIZER] if add else others,
+            }
+        }
+        await self._guarded(target, self._cluster.patch(target.resource, target.key, patch))
+
+    async def _guarded(self, target: Target, call: Any) -> None:
+        """Await a write that names the version it rests on; if that is outdated, look again before the next plan."""
+        try:
+            raw = await call
+        except Conflict:
+            await self._refresh(target)
+            raise
+        except Gone:
+            self._intake.deleted(target.resource, target.key, target.uid)
+            return
+        metadata = raw["metadata"]
+        if "deletionTimestamp" in metadata and not metadata.get("finalizers"):
+            self._intake.deleted(target.resource, target.key, metadata["uid"])
+        else:
+            self._intake.saw(target.resource, raw)
+
+    async def _refresh(self, target: Target) -> None:
+        try:
+            self._intake.saw(target.resource, await self._cluster.get(target.resource, target.key))
+        except Gone:
+            self._intake.missed(target.resource, target.key)
+
+    async def _delete(self, target: Target) -> None:
+        """Delete an object in this life only; the watch tells when it is gone."""
+        try:
+            await self._cluster.delete(target.resource, target.key, uid=target.uid)
+        except (Gone, Conflict):
+            await self._refresh(target)
+            return
+        if target.resource is Interlink.resource:
+            await self._refresh(target)
+        else:
+            self._intake.deleted(target.resource, target.key, target.uid)
+
+    async def _write_slice(self, slice_: DialPlanSlice) -> None:
+        resource, metadata = DialPlanSlice.resource, slice_.metadata
+        target = Target(resource, slice_.key, metadata.uid)
+        body = _slice_body(slice_)
+        if metadata.uid:
+            await self._guarded(target, self._cluster.put(resource, body))
+            return
+        try:
+            self._intake.saw(resource, await self._cluster.create(resource, body))
+        except AlreadyExists:
+            await self._refresh(target)
+
+
+def _reference(resource: ResourceType, key: ObjectKey, version: str) -> dict[str, Any]:
+    metadata = {"name": key.name, "namespace": key.namespace, "resourceVersion": version}
+    return {"apiVersion": resource.api_version, "kind": resource.kind, "metadata": metadata}
+
+
+def _slice_body(slice_: DialPlanSlice) -> dict[str, Any]:
+    metadata = slice_.metadata
+    body = _reference(DialPlanSlice.resource, slice_.key, metadata.resource_version)
+    if not metadata.uid:
+        del body["metadata"]["resourceVersion"]
+    owners = [{**o.to_json(), "controller": True, "blockOwnerDeletion": False} for o in metadata.owner_references]
+    body["metadata"]["ownerReferences"] = owners
+    return {**body, "spec": slice_.spec.to_json()}

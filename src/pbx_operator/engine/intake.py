@@ -1,0 +1,117 @@
+"""The door of the engine: whatever was seen of an object enters the Store here and makes work.
+
+Lists, watches and the responses to our own writes all come this way, so that the next plan never sees less than
+the last one did.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from pbx_operator.api.meta import ObjectKey, ResourceType
+from pbx_operator.api.v1alpha1 import Interlink, LinkRecord, PBXAccount
+from pbx_operator.domain.impact import WorkKey, affected
+from pbx_operator.domain.plan import Target
+from pbx_operator.engine.memory import Memory
+from pbx_operator.engine.queue import WorkQueue
+from pbx_operator.engine.store import Observation, Store
+
+
+class StoreIndex:
+    """The Store's lookups by the names that the rules use."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def links_of_account(self, account: ObjectKey) -> list[Interlink]:
+        """Return the Interlinks that name an account."""
+        return self._store.interlinks.select("account", account)
+
+    def links_waiting_for_key(self, key_id: str) -> list[Interlink]:
+        """Return the Interlinks whose status shows a key."""
+        return self._store.interlinks.select("key", key_id)
+
+    def records_of_link(self, interlink: ObjectKey) -> list[LinkRecord]:
+        """Return the records that name the place of an Interlink."""
+        return self._store.records.select("interlink", interlink)
+
+    def records_of_account(self, account: ObjectKey) -> list[LinkRecord]:
+        """Return the records that name an account."""
+        return self._store.records.select("account", account)
+
+    def accounts_of_domain(self, domain: str) -> list[PBXAccount]:
+        """Return the accounts that want or show a SIP domain."""
+        return self._store.accounts.select("domain", domain)
+
+
+class Intake:
+    """Takes objects into the Store and queues what they affect."""
+
+    def __init__(self, store: Store, queue: WorkQueue[WorkKey], memory: Memory) -> None:
+        self._store = store
+        self._queue = queue
+        self._memory = memory
+        self._index = StoreIndex(store)
+        self._open = False
+
+    def open(self) -> None:
+        """Start to make work: until the first lists are complete, a plan would take absence for deletion."""
+        self._open = True
+        for table in self._store.tables.values():
+            for key in table.metadata():
+                self._enqueue_all(table.model.resource, key)
+
+    def saw(self, resource: ResourceType, raw: dict[str, Any]) -> None:
+        """Take an object as the API server just showed it."""
+        observation = self._store.tables[resource.plural].put(raw)
+        if observation is not None:
+            self._follow(observation)
+
+    def deleted(self, resource: ResourceType, key: ObjectKey, uid: str) -> None:
+        """Take note that an object in this life is gone for good."""
+        observation = self._store.tables[resource.plural].remove(key, uid)
+        self._memory.forget(Target(resource, key, uid))
+        if observation is not None:
+            self._follow(observation)
+
+    def missed(self, resource: ResourceType, key: ObjectKey) -> None:
+        """Take note that the API server has no such object now; a successor may still come."""
+        table = self._store.tables[resource.plural]
+        known = table.metadata_of(key)
+        observation = table.forget(key, known.uid) if known is not None else None
+        if observation is not None:
+            self._follow(observation)
+
+    def secret_written(self, secret: ObjectKey) -> None:
+        """Take note that the operator wrote a Secret, which somebody may be waiting for."""
+        for link in self._store.interlinks.select("secret", secret):
+            self._memory.hurry(link.metadata.uid)
+            self._queue.add(WorkKey("Link", link.key))
+
+    def _follow(self, observation: Observation) -> None:
+        if not self._open:
+            return
+        self._notice_request(observation)
+        for work in affected(observation.old, observation.new, self._index):
+            self._queue.add(work)
+
+    def _notice_request(self, observation: Observation) -> None:
+        """A new reconcile-requested token makes everything due that waits for its time."""
+        old, new = observation.old, observation.new
+        if isinstance(new, Interlink) and old is not None:
+            asked = new.metadata.reconcile_requested_at
+            if asked != old.metadata.reconcile_requested_at:
+                self._memory.hurry(new.metadata.uid)
+
+    def _enqueue_all(self, resource: ResourceType, key: ObjectKey) -> None:
+        for work in self._initial_work(resource, key):
+            self._queue.add(work)
+
+    def _initial_work(self, resource: ResourceType, key: ObjectKey) -> Iterable[WorkKey]:
+        if resource is Interlink.resource:
+            return [WorkKey("Link", key)]
+        if resource is PBXAccount.resource:
+            return [WorkKey("Account", key)]
+        observed = self._store.tables[resource.plural].get(key)
+        return affected(None, observed, self._index)

@@ -1,0 +1,203 @@
+"""Issuing and redeeming: the actions on keys, which take several calls each.
+
+Every sequence may break off after any call and be started anew from the beginning: what was done is found again
+by its name and recognised by its content.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Literal
+
+from pbx_operator.api.meta import ObjectKey
+from pbx_operator.api.v1alpha1 import Interlink, LinkRecord
+from pbx_operator.api.v1alpha1.interlink import SecretKeyReference
+from pbx_operator.api.v1alpha1.linkrecord import (
+    InterlinkIdentity,
+    Issuer,
+    LinkRecordSpec,
+    NamespacedName,
+    Policy,
+    record_name,
+)
+from pbx_operator.cluster import AlreadyExists, Cluster, Gone
+from pbx_operator.domain.keys import Bundle, SigningKey, key_id
+from pbx_operator.domain.link_facts import KeyLook, MintTry, RedeemTry, key_reference, key_secret_name
+from pbx_operator.domain.redemption import Busy, Result, Unknown, sign_redemption
+from pbx_operator.engine.identity import Identity
+from pbx_operator.engine.intake import Intake
+from pbx_operator.engine.key_secrets import (
+    KeyNotThere,
+    SecretNotOurs,
+    create_key_secret,
+    delete_key_secret,
+    read_key,
+)
+from pbx_operator.engine.memory import FIRST_PAUSE, SLOW_RETRY, Memory, jittered, longer
+from pbx_operator.links.authority import Authority
+
+MintProblem = Literal["WaitingForCleanup", "SecretNameTaken", "KeyKnown", "NoAnswer"]
+
+
+class KeyWork:
+    """Carries out the actions on keys for one installation."""
+
+    def __init__(
+        self,
+        cluster: Cluster,
+        authority: Authority,
+        identity: Identity,
+        intake: Intake,
+        memory: Memory,
+        clock: Callable[[], datetime],
+    ) -> None:
+        self._cluster = cluster
+        self._authority = authority
+        self._identity = identity
+        self._intake = intake
+        self._memory = memory
+        self._clock = clock
+
+    async def look(self, link: Interlink, reference: SecretKeyReference) -> Bundle | None:
+        """Read the Secret of a user's key and remember what was found."""
+        found = await read_key(self._cluster, link.key.namespace, reference)
+        last = self._memory.attempts(link.metadata.uid).look
+        pause = longer(last.pause) if last is not None else FIRST_PAUSE
+        next_look = self._clock() + jittered(pause)
+        if isinstance(found, KeyNotThere):
+            look = KeyLook(found.found, next_look, pause, problem=found.problem)
+        else:
+            look = KeyLook("Key", next_look, pause, key_id=key_id(found.key.public))
+        self._memory.note(link.metadata.uid, look=look)
+        return found if isinstance(found, Bundle) else None
+
+    async def mint(self, link: Interlink) -> None:
+        """Make the key Secret, then the record. Raises ApiError."""
+        if not await self._alive(link):
+            return
+        name = ObjectKey(link.key.namespace, key_secret_name(link))
+        try:
+            secret = await create_key_secret(self._cluster, name, link)
+            if not secret.fresh and await self._record_over(secret.key):
+                await delete_key_secret(self._cluster, name, link.metadata.uid)
+                secret = await create_key_secret(self._cluster, name, link)
+        except SecretNotOurs as error:
+            self._note_mint(link, error.problem)
+            return
+        await self._record(link, secret.key, "Generated")
+        self._intake.secret_written(name)
+
+    async def issue_own(self, link: Interlink) -> None:
+        """Record the key that the user brought along. Raises ApiError."""
+        reference = key_reference(link)
+        if reference is None or not await self._alive(link):
+            return
+        bundle = await self.look(link, reference)
+        if bundle is not None:
+            await self._record(link, bundle.key, "BringYourOwn")
+
+    async def redeem(self, link: Interlink, basis: object) -> None:
+        """Present the key to the authority and remember the answer. Raises ApiError."""
+        reference = key_reference(link)
+        if reference is None or self._identity.key is None or not await self._alive(link):
+            return
+        bundle = await self.look(link, reference)
+        if bundle is None:
+            return
+        here = key_id(bundle.key.public)
+        result = await self._present(link, bundle, here, self._identity.key)
+        pause = result.retry_after if isinstance(result, Busy) else SLOW_RETRY
+        outcome = RedeemTry(here, result, basis, self._clock() + jittered(pause))
+        self._memory.note(link.metadata.uid, redeem=outcome)
+
+    async def sweep(self, secret: ObjectKey, owner_uid: str, spent: str) -> None:
+        """Delete the Secret of a spent key. Raises ApiError."""
+        await delete_key_secret(self._cluster, secret, owner_uid)
+        self._memory.note(owner_uid, swept_key=spent)
+
+    async def _present(self, link: Interlink, bundle: Bundle, here: str, identity: SigningKey) -> Result:
+        if bundle.instance not in (None, self._identity.instance):
+            return Unknown()
+        request = sign_redemption(
+            bundle.key,
+            here,
+            identity,
+            self._identity.instance,
+            _account(link),
+            InterlinkIdentity(namespace=link.key.namespace, name=link.key.name, uid=link.metadata.uid),
+        )
+        return await self._authority.redeem(request)
+
+    async def _record(self, link: Interlink, key: SigningKey, origin: Literal["Generated", "BringYourOwn"]) -> None:
+        spec = _new_record(link, key, origin, self._identity, self._clock().replace(microsecond=0))
+        body = {
+            "apiVersion": LinkRecord.resource.api_version,
+            "kind": LinkRecord.resource.kind,
+            "metadata": {"name": record_name(spec.key_id)},
+            "spec": spec.to_json(),
+        }
+        try:
+            self._intake.saw(LinkRecord.resource, await self._cluster.create(LinkRecord.resource, body))
+        except AlreadyExists:
+            name = ObjectKey("", record_name(spec.key_id))
+            self._intake.saw(LinkRecord.resource, await self._cluster.get(LinkRecord.resource, name))
+            self._note_mint(link, "KeyKnown")
+
+    async def _record_over(self, key: SigningKey) -> bool:
+        """Whether the key of a Secret that we found was issued before and is void by now."""
+        try:
+            raw = await self._cluster.get(LinkRecord.resource, ObjectKey("", record_name(key_id(key.public))))
+        except Gone:
+            return False
+        self._intake.saw(LinkRecord.resource, raw)
+        return LinkRecord.model_validate(raw).spec.state == "Ended"
+
+    async def _alive(self, link: Interlink) -> bool:
+        """Look at the Interlink itself: the Store may not know yet that it is gone or another one."""
+        try:
+            raw = await self._cluster.get(Interlink.resource, link.key)
+        except Gone:
+            self._intake.missed(Interlink.resource, link.key)
+            return False
+        self._intake.saw(Interlink.resource, raw)
+        metadata = raw["metadata"]
+        return bool(metadata["uid"] == link.metadata.uid and "deletionTimestamp" not in metadata)
+
+    def _note_mint(self, link: Interlink, problem: MintProblem) -> None:
+        pause = timedelta(seconds=5) if problem == "WaitingForCleanup" else SLOW_RETRY
+        self._memory.note(link.metadata.uid, mint=MintTry(problem, self._clock() + jittered(pause)))
+
+
+def _account(link: Interlink) -> NamespacedName:
+    return NamespacedName(namespace=link.key.namespace, name=link.spec.account_ref.name)
+
+
+def _new_record(
+    link: Interlink,
+    key: SigningKey,
+    origin: Literal["Generated", "BringYourOwn"],
+    identity: Identity,
+    now: datetime,
+) -> LinkRecordSpec:
+    issue = link.spec.issue_key
+    if issue is None:
+        raise ValueError(f"Interlink {link.key} does not issue a key")
+    expires = issue.expiration_time
+    if issue.expires_after_seconds is not None:
+        expires = now + timedelta(seconds=issue.expires_after_seconds)
+    return LinkRecordSpec(
+        instance=identity.instance,
+        key_id=key_id(key.public),
+        key_public=key.public,
+        origin=origin,
+        revision=issue.revision,
+        issued_time=now,
+        issuer=Issuer(
+            instance=identity.instance,
+            public_key=identity.public_key,
+            account=_account(link),
+            interlink=InterlinkIdentity(namespace=link.key.namespace, name=link.key.name, uid=link.metadata.uid),
+        ),
+        policy=Policy(expiration_time=expires, allowed_redeemers=issue.allowed_redeemers),
+    )

@@ -1,0 +1,37 @@
+"""From a work key to its plan: gather, then let the rules of the key's kind decide."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from pbx_operator.api.meta import ObjectKey
+from pbx_operator.domain.account import plan_account
+from pbx_operator.domain.impact import WorkKey
+from pbx_operator.domain.interlink import plan_link
+from pbx_operator.domain.plan import Plan, StatusUpdate
+from pbx_operator.domain.unreadable import show_unreadable
+from pbx_operator.engine.snapshots import Snapshots
+from pbx_operator.engine.store import Store
+
+
+class Planner:
+    """Makes plans from what the Store holds at that moment."""
+
+    def __init__(self, store: Store, snapshots: Snapshots) -> None:
+        self._store = store
+        self._snapshots = snapshots
+
+    def plan(self, work: WorkKey, now: datetime) -> Plan:
+        """Return the plan of a work key."""
+        if work.kind == "Link":
+            unreadable = self._store.interlinks.unreadable(work.key)
+            if unreadable is not None:
+                return Plan(statuses=(show_unreadable(unreadable, now),))
+            return plan_link(self._snapshots.link(work.key), now)
+        plan = plan_account(self._snapshots.account(work.key), now)
+        return Plan(plan.actions, (*plan.statuses, *self._unreadables(work.key, now)), plan.requeue)
+
+    def _unreadables(self, account: ObjectKey, now: datetime) -> list[StatusUpdate]:
+        own = self._store.accounts.unreadable(account)
+        numbers = self._store.numbers.unreadables(account)
+        return [show_unreadable(u, now) for u in ([own] if own is not None else []) + numbers]

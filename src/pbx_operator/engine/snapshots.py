@@ -1,0 +1,187 @@
+"""Snapshots: all that a plan may know, gathered from the Store and the memory without any call."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from datetime import datetime
+
+from pbx_operator.api.meta import ObjectKey
+from pbx_operator.api.v1alpha1 import Interlink, InternalNumber, LinkRecord, PBXAccount
+from pbx_operator.api.v1alpha1.linkrecord import LinkRecordSpec, record_name
+from pbx_operator.api.v1alpha1.pbxaccount import InterlinkCounts
+from pbx_operator.domain.account import AccountSnapshot, wanted_domain
+from pbx_operator.domain.link_facts import ClusterFacts, LinkSnapshot, established_of, live, mine, side_of
+from pbx_operator.domain.numbers import resolve
+from pbx_operator.domain.offers import NO_OFFER, Linked, Offer, offer
+from pbx_operator.domain.plan import Target
+from pbx_operator.domain.prefixes import prefix_holders
+from pbx_operator.domain.record import Side, account_of, interlink_of, pair_of
+from pbx_operator.domain.redemption import Redemption
+from pbx_operator.engine.memory import Memory, Since
+from pbx_operator.engine.store import Store
+
+
+class Snapshots:
+    """Gathers snapshots, and answers what the authority asks about other records."""
+
+    def __init__(
+        self,
+        store: Store,
+        memory: Memory,
+        cluster: ClusterFacts,
+        domain_suffix: str,
+        clock: Callable[[], datetime],
+    ) -> None:
+        self._store = store
+        self._memory = memory
+        self._cluster = cluster
+        self._domain_suffix = domain_suffix
+        self._clock = clock
+
+    # --- links --------------------------------------------------------------------------------------------------
+
+    def link(self, key: ObjectKey) -> LinkSnapshot:
+        """Gather what bears on one Interlink, or on the place of one."""
+        store = self._store
+        link = store.interlinks.get(key)
+        records = tuple(store.records.select("interlink", key))
+        snapshot = LinkSnapshot(
+            key,
+            self._cluster,
+            records=records,
+            others=self._others(key, records),
+            accounts=self._accounts(records),
+        )
+        if link is None:
+            return snapshot
+        account = ObjectKey(key.namespace, link.spec.account_ref.name)
+        snapshot = replace(
+            snapshot,
+            interlink=link,
+            account=store.accounts.get(account),
+            attempts=self._memory.attempts(link.metadata.uid),
+            since=self._memory.since(Target(Interlink.resource, key, link.metadata.uid)),
+            older_prefix_holder=self._older_prefix_holder(link, account),
+        )
+        shown = self._shown_record(snapshot, link)
+        return replace(snapshot, shown_record=shown, rivals=self._rivals(records, shown, account))
+
+    def _others(self, key: ObjectKey, records: Iterable[LinkRecord]) -> dict[ObjectKey, Interlink]:
+        found = {}
+        for record in records:
+            for side in _SIDES:
+                named = interlink_of(record.spec, side)
+                if named is not None and named.key != key and (link := self._store.interlinks.get(named.key)):
+                    found[named.key] = link
+        return found
+
+    def _accounts(self, records: Iterable[LinkRecord]) -> dict[ObjectKey, PBXAccount]:
+        named = [account_of(record.spec, side) for record in records for side in _SIDES]
+        found = {name.key: self._store.accounts.get(name.key) for name in named if name is not None}
+        return {key: account for key, account in found.items() if account is not None}
+
+    def _shown_record(self, s: LinkSnapshot, link: Interlink) -> LinkRecord | None:
+        look = s.attempts.look
+        key_id = (look.key_id if look is not None else None) or link.status.key_id
+        return self._store.records.get(ObjectKey("", record_name(key_id))) if key_id else None
+
+    def _rivals(
+        self, records: Iterable[LinkRecord], shown: LinkRecord | None, account: ObjectKey
+    ) -> tuple[LinkRecord, ...]:
+        pairs = {pair_of(r.spec) for r in records if r.spec.state == "Established"}
+        if shown is not None and shown.spec.state == "Issued":
+            pairs.add(pair_of(shown.spec) | {account})
+        return tuple(rival for pair in pairs for rival in self._store.records.select("pair", pair))
+
+    def _older_prefix_holder(self, link: Interlink, account: ObjectKey) -> str | None:
+        prefix = link.spec.dial_prefix
+        if prefix is None:
+            return None
+        siblings = self._store.interlinks.select("prefix", (account, prefix))
+        linked = (self._linked(sibling, NO_OFFER) for sibling in siblings)
+        holder = prefix_holders(found for found in linked if found is not None).get(prefix)
+        return holder if holder != link.metadata.name else None
+
+    # --- accounts -----------------------------------------------------------------------------------------------
+
+    def account(self, key: ObjectKey) -> AccountSnapshot:
+        """Gather what bears on one account, or on the place of one."""
+        store = self._store
+        account, unreadable = store.accounts.get(key), store.accounts.unreadable(key)
+        numbers = tuple(store.numbers.select("account", key))
+        interlinks = store.interlinks.select("account", key)
+        own = Target(PBXAccount.resource, key, account.metadata.uid) if account is not None else None
+        return AccountSnapshot(
+            key=key,
+            domain_suffix=self._domain_suffix,
+            account=account,
+            problem=unreadable.problem if unreadable is not None else None,
+            numbers=numbers,
+            links=tuple(self._links(interlinks)),
+            interlinks=_count(interlinks),
+            live_records=any(live(r) for r in store.records.select("account", key)),
+            slices=tuple(store.slices.select("account", key)),
+            rivals=self._domain_rivals(account) if account is not None else (),
+            since=self._since(own, numbers),
+            counters_written=self._memory.shown(own) if own is not None else None,
+        )
+
+    def _links(self, interlinks: Iterable[Interlink]) -> Iterable[Linked]:
+        for link in interlinks:
+            record = self._established(link)
+            linked = self._linked(link, self._offer(record, link)) if record is not None else None
+            if linked is not None:
+                yield linked
+
+    def _established(self, link: Interlink) -> LinkRecord | None:
+        records = tuple(self._store.records.select("interlink", link.key))
+        return established_of(mine(LinkSnapshot(link.key, self._cluster, records=records), link))
+
+    def _linked(self, link: Interlink, offered: Offer) -> Linked | None:
+        record = self._established(link)
+        if record is None or record.spec.redeemer is None:
+            return None
+        return Linked(link, record.spec.key_id, record.spec.redeemer.time, offered)
+
+    def _offer(self, record: LinkRecord, link: Interlink) -> Offer:
+        """Return what the other side of a link offers."""
+        other: Side = "redeemer" if side_of(link) == "issuer" else "issuer"
+        owner, named = account_of(record.spec, other), interlink_of(record.spec, other)
+        if owner is None or named is None:
+            return NO_OFFER
+        account = self._store.accounts.get(owner.key)
+        held = resolve(account, self._store.numbers.select("account", owner.key)).held
+        return offer(account, self._store.interlinks.get(named.key), held)
+
+    def _domain_rivals(self, account: PBXAccount) -> tuple[PBXAccount, ...]:
+        domain = wanted_domain(account, self._domain_suffix)
+        return tuple(a for a in self._store.accounts.select("domain", domain) if a.key != account.key)
+
+    def _since(self, own: Target | None, numbers: Iterable[InternalNumber]) -> dict[Target, Since]:
+        targets = [Target(InternalNumber.resource, n.key, n.metadata.uid) for n in numbers]
+        seen = {t: self._memory.since(t) for t in (*targets, *([own] if own is not None else []))}
+        return {target: since for target, since in seen.items() if since is not None}
+
+    # --- what the authority asks --------------------------------------------------------------------------------
+
+    def pair_linked(self, record: LinkRecordSpec, request: Redemption) -> bool:
+        """Whether another live link joins the accounts that this redemption would join."""
+        pair = frozenset({record.issuer.account.key, request.account.key})
+        return any(r.spec.key_id != record.key_id for r in self._store.records.select("pair", pair))
+
+    def namespace_records(self, namespace: str) -> int:
+        """How many records have their issuer in the namespace."""
+        return len(self._store.records.select("namespace", namespace))
+
+    def restoring(self) -> bool:
+        """Whether records must be left alone, since a backup is being restored."""
+        return self._cluster.restoring(self._clock())
+
+
+_SIDES: tuple[Side, Side] = ("issuer", "redeemer")
+
+
+def _count(interlinks: Iterable[Interlink]) -> InterlinkCounts:
+    states = [link.status.state for link in interlinks]
+    return InterlinkCounts(pending=states.count("Pending"), established=states.count("Established"))

@@ -1,0 +1,232 @@
+"""What the operator knows of the cluster: parsed objects with the indexes that planning needs.
+
+Fed by the first LIST, by watches, and by the responses to our own writes, in any order and more than once.
+An object is taken only if it is newer than what is known of it, and never again after its deletion was seen, so
+a late event or response cannot bring anything back.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Hashable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from pydantic import ValidationError
+
+from pbx_operator.api.meta import ObjectKey, ObjectMeta, Resource, ResourceType
+from pbx_operator.api.v1alpha1 import DialPlanSlice, Interlink, InternalNumber, LinkRecord, PBXAccount
+from pbx_operator.api.v1alpha1.shared import AccountReference, Status
+from pbx_operator.domain.link_facts import key_reference
+from pbx_operator.domain.record import pair_of
+from pbx_operator.domain.unreadable import OpaqueStatus, Unreadable
+
+R = TypeVar("R", bound=Resource)
+IndexFunction = Callable[[Any], Iterable[Hashable]]
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """How one object changed in the Store; None stands for absent."""
+
+    old: Resource | Unreadable | None
+    new: Resource | Unreadable | None
+
+
+class Table(Generic[R]):
+    """All objects of one kind, with lookups by index."""
+
+    def __init__(self, model: type[R], **indexes: IndexFunction) -> None:
+        self.model = model
+        self.resource_version = 0
+        """The newest resourceVersion seen of this kind."""
+        self._objects: dict[ObjectKey, R] = {}
+        self._unreadable: dict[ObjectKey, Unreadable] = {}
+        self._gone: dict[str, None] = {}
+        self._functions = indexes
+        self._indexes: dict[str, dict[Hashable, dict[ObjectKey, R]]] = {name: defaultdict(dict) for name in indexes}
+
+    def __iter__(self) -> Iterator[R]:
+        return iter(self._objects.values())
+
+    def __len__(self) -> int:
+        return len(self._objects) + len(self._unreadable)
+
+    def get(self, key: ObjectKey) -> R | None:
+        """Return the object at a place, if there is one that could be read."""
+        return self._objects.get(key)
+
+    def unreadable(self, key: ObjectKey) -> Unreadable | None:
+        """Return the object at a place that could not be read."""
+        return self._unreadable.get(key)
+
+    def unreadables(self, account: ObjectKey) -> list[Unreadable]:
+        """Return the objects of an account that could not be read; there are few, if any."""
+        return [u for u in self._unreadable.values() if u.account == account]
+
+    def status_of(self, key: ObjectKey) -> Status | None:
+        """Return the status that the object at a place shows."""
+        found = self._find(key)
+        return getattr(found, "status", None)
+
+    def select(self, index: str, value: Hashable) -> list[R]:
+        """Return the objects that an index lists under a value, in no particular order."""
+        return list(self._indexes[index].get(value, {}).values())
+
+    def metadata(self) -> dict[ObjectKey, ObjectMeta]:
+        """Return the metadata of every object, readable or not."""
+        readable = {key: o.metadata for key, o in self._objects.items()}
+        return readable | {key: o.metadata for key, o in self._unreadable.items()}
+
+    def metadata_of(self, key: ObjectKey) -> ObjectMeta | None:
+        """Return the metadata of the object at a place, readable or not."""
+        found = self._find(key)
+        return found.metadata if found is not None else None
+
+    def put(self, raw: dict[str, Any]) -> Observation | None:
+        """Take an object; return what changed, or None if it was no news."""
+        new = self._parse(raw)
+        version = int(new.metadata.resource_version)
+        self.resource_version = max(self.resource_version, version)
+        if new.metadata.uid in self._gone:
+            return None
+        old = self._find(new.key)
+        if old is not None and old.metadata.uid == new.metadata.uid and version <= int(old.metadata.resource_version):
+            return None
+        if old is not None and old.metadata.uid != new.metadata.uid:
+            if version <= int(old.metadata.resource_version):
+                return None
+            self._bury(old.metadata.uid)
+        self._replace(new.key, old, new)
+        return Observation(old, new)
+
+    def remove(self, key: ObjectKey, uid: str) -> Observation | None:
+        """Forget an object whose deletion was seen; return what changed."""
+        self._bury(uid)
+        return self.forget(key, uid)
+
+    def forget(self, key: ObjectKey, uid: str) -> Observation | None:
+        """Forget an object that could not be found; a later event may still show it."""
+        old = self._find(key)
+        if old is None or old.metadata.uid != uid:
+            return None
+        self._replace(key, old, None)
+        return Observation(old, None)
+
+    def _parse(self, raw: dict[str, Any]) -> R | Unreadable:
+        try:
+            return self.model.model_validate(raw)
+        except ValidationError as error:
+            return _unreadable(self.model.resource, raw, error)
+
+    def _find(self, key: ObjectKey) -> R | Unreadable | None:
+        return self._objects.get(key) or self._unreadable.get(key)
+
+    def _replace(self, key: ObjectKey, old: R | Unreadable | None, new: R | Unreadable | None) -> None:
+        if isinstance(old, Resource):
+            for name, function in self._functions.items():
+                for value in function(old):
+                    self._drop_entry(name, value, key)
+        self._objects.pop(key, None)
+        self._unreadable.pop(key, None)
+        if isinstance(new, Unreadable):
+            self._unreadable[key] = new
+        elif new is not None:
+            self._objects[key] = new
+            for name, function in self._functions.items():
+                for value in function(new):
+                    self._indexes[name][value][key] = new
+
+    def _drop_entry(self, index: str, value: Hashable, key: ObjectKey) -> None:
+        entries = self._indexes[index]
+        entries[value].pop(key, None)
+        if not entries[value]:
+            del entries[value]
+
+    def _bury(self, uid: str) -> None:
+        """Remember a dead UID for as long as a late response could still name it."""
+        self._gone[uid] = None
+        if len(self._gone) > _REMEMBERED_DEATHS:
+            del self._gone[next(iter(self._gone))]
+
+
+_REMEMBERED_DEATHS = 10_000
+
+
+def _unreadable(resource: ResourceType, raw: dict[str, Any], error: ValidationError) -> Unreadable:
+    fields = sorted({".".join(str(part) for part in e["loc"]) for e in error.errors(include_input=False)})
+    metadata = ObjectMeta.model_validate(raw["metadata"])
+    try:
+        account = AccountReference.model_validate(raw["spec"]["accountRef"]).name
+    except (ValidationError, KeyError, TypeError):
+        account = ""
+    try:
+        status = OpaqueStatus.model_validate(raw.get("status", {}))
+    except ValidationError:
+        status = OpaqueStatus()
+    problem = f"{', '.join(fields)}: not as this version of the operator expects"
+    place = ObjectKey(metadata.namespace, account) if account else None
+    return Unreadable(resource, metadata, problem, place, status)
+
+
+def _account_of_reference(o: Interlink | InternalNumber | DialPlanSlice) -> Iterable[ObjectKey]:
+    return (ObjectKey(o.key.namespace, o.spec.account_ref.name),)
+
+
+def _key_of_status(link: Interlink) -> Iterable[str]:
+    return (link.status.key_id,) if link.status.key_id else ()
+
+
+def _secret_of_user(link: Interlink) -> Iterable[ObjectKey]:
+    reference = key_reference(link)
+    return (ObjectKey(link.key.namespace, reference.name),) if reference else ()
+
+
+def _places_of_record(record: LinkRecord) -> Iterable[ObjectKey]:
+    redeemer = record.spec.redeemer
+    return {record.spec.issuer.interlink.key} | ({redeemer.interlink.key} if redeemer else set())
+
+
+def _accounts_of_record(record: LinkRecord) -> Iterable[ObjectKey]:
+    redeemer = record.spec.redeemer
+    return {record.spec.issuer.account.key} | ({redeemer.account.key} if redeemer else set())
+
+
+def _namespace_of_record(record: LinkRecord) -> Iterable[str]:
+    return (record.spec.issuer.interlink.namespace,)
+
+
+def _pair_of_record(record: LinkRecord) -> Iterable[frozenset[ObjectKey]]:
+    return (pair_of(record.spec),) if record.spec.state == "Established" else ()
+
+
+def _prefix_of_link(link: Interlink) -> Iterable[tuple[ObjectKey, str]]:
+    prefix = link.spec.dial_prefix
+    return ((ObjectKey(link.key.namespace, link.spec.account_ref.name), prefix),) if prefix else ()
+
+
+def _domains_of_account(account: PBXAccount) -> Iterable[str]:
+    return {d for d in (account.spec.sip_domain, account.status.sip_domain) if d}
+
+
+class Store:
+    """The tables of our kinds."""
+
+    def __init__(self) -> None:
+        self.accounts = Table(PBXAccount, domain=_domains_of_account)
+        self.interlinks = Table(
+            Interlink, account=_account_of_reference, key=_key_of_status, secret=_secret_of_user, prefix=_prefix_of_link
+        )
+        self.numbers = Table(InternalNumber, account=_account_of_reference)
+        self.records = Table(
+            LinkRecord,
+            interlink=_places_of_record,
+            account=_accounts_of_record,
+            namespace=_namespace_of_record,
+            pair=_pair_of_record,
+        )
+        self.slices = Table(DialPlanSlice, account=_account_of_reference)
+        self.tables: dict[str, Table[Any]] = {
+            table.model.resource.plural: table
+            for table in (self.accounts, self.interlinks, self.numbers, self.records, self.slices)
+        }

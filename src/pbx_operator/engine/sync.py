@@ -1,0 +1,95 @@
+"""Where the Store's content comes from before and beside the watches: own lists.
+
+Nothing is planned before all kinds were listed once, since what is missing would look deleted.  The same lists,
+metadata only, find every few minutes what the watches missed.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+
+from pbx_operator.api.meta import CRDS, ObjectKey, ObjectMeta, ResourceType
+from pbx_operator.api.v1alpha1 import KINDS
+from pbx_operator.cluster import Cluster, Gone
+from pbx_operator.engine.intake import Intake
+from pbx_operator.engine.store import Store
+
+PRUNE_SECONDS = 600.0
+
+_log = logging.getLogger(__name__)
+
+
+class TimeWentBackError(RuntimeError):
+    """The API server shows an older state than before: etcd was restored, and what we know is not true any more."""
+
+
+async def missing_crds(cluster: Cluster) -> list[str]:
+    """Return the names of our CRDs that are not installed or not served yet. Raises ApiError."""
+    missing = []
+    for kind in KINDS:
+        name = f"{kind.resource.plural}.{kind.resource.group}"
+        try:
+            crd = await cluster.get(CRDS, ObjectKey("", name))
+        except Gone:
+            missing.append(name)
+            continue
+        conditions = {c["type"]: c["status"] for c in crd.get("status", {}).get("conditions", [])}
+        if conditions.get("Established") != "True":
+            missing.append(name)
+    return missing
+
+
+async def load(cluster: Cluster, intake: Intake) -> None:
+    """List all kinds into the Store. Raises ApiError."""
+    for kind in KINDS:
+        listing = await cluster.list(kind.resource)
+        for raw in listing.items:
+            intake.saw(kind.resource, raw)
+        _log.info("listed %d objects", len(listing.items), extra={"kind": kind.resource.kind})
+
+
+@dataclass(slots=True)
+class Pruner:
+    """Compares the Store with metadata lists, and knows how far behind the watches are."""
+
+    cluster: Cluster
+    store: Store
+    intake: Intake
+    lagging: int = 0
+    """How many rounds in a row found an object that the watches had not brought."""
+
+    async def round(self) -> None:
+        """Mend what the watches missed.
+
+        Raises TimeWentBackError if a list is older than what was seen before, ApiError if the API server fails.
+        """
+        missed = 0
+        for kind in KINDS:
+            table = self.store.tables[kind.resource.plural]
+            known, seen = table.metadata(), table.resource_version
+            listing = await self.cluster.list(kind.resource, metadata_only=True)
+            if int(listing.resource_version) < seen:
+                raise TimeWentBackError(
+                    f"{kind.resource.plural} were at {seen} and are listed at {listing.resource_version}"
+                )
+            listed = {m.uid: m for m in (ObjectMeta.model_validate(item["metadata"]) for item in listing.items)}
+            for key, metadata in known.items():
+                if metadata.uid not in listed:
+                    self.intake.deleted(kind.resource, key, metadata.uid)
+                    missed += 1
+            for metadata in listed.values():
+                key = ObjectKey(metadata.namespace, metadata.name)
+                current = table.metadata_of(key)
+                if current is None or int(current.resource_version) < int(metadata.resource_version):
+                    missed += 1
+                    await self._fetch(kind.resource, key)
+        self.lagging = self.lagging + 1 if missed else 0
+        if missed:
+            _log.warning("the watches had missed %d changes; mended", missed)
+
+    async def _fetch(self, resource: ResourceType, key: ObjectKey) -> None:
+        try:
+            self.intake.saw(resource, await self.cluster.get(resource, key))
+        except Gone:
+            self.intake.missed(resource, key)

@@ -1,0 +1,143 @@
+"""The workers: take a key, gather, plan, act, and plan again until nothing is left to do; then show the status.
+
+A key is in work at most once, so that everything about one object happens in order.  Errors of the API server
+are met here and nowhere else: they delay the key that met them and no other.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Protocol
+
+from pbx_operator.cluster import ApiError, Conflict, Forbidden, Unavailable
+from pbx_operator.domain.impact import WorkKey
+from pbx_operator.domain.plan import Action, Plan, StatusUpdate
+from pbx_operator.engine.executor import Executor
+from pbx_operator.engine.memory import Memory
+from pbx_operator.engine.metrics import Metrics
+from pbx_operator.engine.queue import WorkQueue
+
+MAX_ROUNDS = 20
+"""More plans than any story needs; beyond that the key waits its turn again."""
+FIRST_BACKOFF = 0.1
+LONGEST_BACKOFF = 300.0
+
+_log = logging.getLogger(__name__)
+
+
+class Recorder(Protocol):
+    """Whoever tells people about changes of a status."""
+
+    def status_written(self, update: StatusUpdate) -> None:
+        """Take note of a status that is shown from now on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Clocks:
+    """The two times: `now` is what objects show, `monotonic` (seconds) is what waiting is measured with."""
+
+    now: Callable[[], datetime]
+    monotonic: Callable[[], float]
+
+    def at(self, moment: datetime) -> float:
+        """Return the monotonic time of a moment."""
+        return self.monotonic() + max((moment - self.now()) / timedelta(seconds=1), 0.0)
+
+
+class Worker:
+    """Runs keys from the queue; several of them may run side by side on one queue."""
+
+    def __init__(
+        self,
+        queue: WorkQueue[WorkKey],
+        plan: Callable[[WorkKey, datetime], Plan],
+        executor: Executor,
+        memory: Memory,
+        recorder: Recorder,
+        clocks: Clocks,
+        metrics: Metrics,
+    ) -> None:
+        self._queue = queue
+        self._plan = plan
+        self._executor = executor
+        self._memory = memory
+        self._recorder = recorder
+        self._clocks = clocks
+        self._metrics = metrics
+        self._failures: dict[WorkKey, int] = {}
+
+    async def run(self) -> None:
+        """Work until cancelled."""
+        while True:
+            key, waited = await self._queue.get()
+            try:
+                with self._metrics.working(key, waited) as outcome:
+                    outcome.result = await self._handle(key)
+            finally:
+                self._queue.done(key)
+
+    async def _handle(self, key: WorkKey) -> str:
+        """Bring one key up to date; return the result by controller-runtime's names."""
+        try:
+            requeue = await self._reconcile(key)
+        except asyncio.CancelledError:
+            raise
+        except Conflict:
+            self._queue.add(key)
+            return "requeue"
+        except ApiError as error:
+            self._back_off(key, error)
+            return "error"
+        except Exception:
+            _log.exception("planning failed", extra={"work": str(key)})
+            self._back_off(key, None)
+            return "error"
+        self._failures.pop(key, None)
+        if requeue is None:
+            return "success"
+        self._queue.add_at(key, self._clocks.at(requeue))
+        return "requeue_after"
+
+    async def _reconcile(self, key: WorkKey) -> datetime | None:
+        for _ in range(MAX_ROUNDS):
+            now = self._clocks.now()
+            plan = self._plan(key, now)
+            if not plan.actions:
+                await self._show(plan.statuses, now)
+                return plan.requeue
+            for action in plan.actions:
+                await self._execute(action)
+        _log.warning("still not settled after %d rounds, going on later", MAX_ROUNDS, extra={"work": str(key)})
+        return self._clocks.now() + timedelta(seconds=10)
+
+    async def _execute(self, action: Action) -> None:
+        await self._executor.execute(action)
+
+    async def _show(self, updates: tuple[StatusUpdate, ...], now: datetime) -> None:
+        for update in updates:
+            self._memory.note_reason(update, now)
+            if await self._executor.write_status(update):
+                self._memory.note_shown(update.target, now)
+                self._recorder.status_written(update)
+
+    def _back_off(self, key: WorkKey, error: ApiError | None) -> None:
+        failures = self._failures.get(key, 0)
+        self._failures[key] = failures + 1
+        pause = min(FIRST_BACKOFF * 2.0**failures, LONGEST_BACKOFF) * random.uniform(0.8, 1.2)
+        if isinstance(error, Unavailable) and error.retry_after is not None:
+            pause = max(pause, error.retry_after)
+        self._queue.add_at(key, self._clocks.monotonic() + pause)
+        if error is not None:
+            _log.warning("%s%s; next try in %.1f s", error, _hint(error), pause, extra={"work": str(key)})
+
+
+def _hint(error: ApiError) -> str:
+    """Return what an administrator can do about an error, if anything."""
+    if isinstance(error, Forbidden) and "being terminated" not in error.message:
+        return "; check the operator's ClusterRole"
+    return ""

@@ -1,0 +1,174 @@
+"""The authority over records: read the record, look at the Interlink, decide, swap.
+
+The single writer of LinkRecord specs.  Every attempt reads the record from the API server itself, then the
+Interlink that the change is about, and writes with the resourceVersion that it read; a conflict starts again at
+the first read.  So a decision holds for exactly the record that it was made on, whoever else is at work.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Protocol
+
+from pbx_operator.api.meta import ObjectKey, ObjectMeta, Resource, ResourceType
+from pbx_operator.api.v1alpha1 import Interlink, LinkRecord, PBXAccount
+from pbx_operator.api.v1alpha1.linkrecord import (
+    InterlinkIdentity,
+    LinkRecordSpec,
+    LinkRecordStatus,
+    Replay,
+    record_name,
+)
+from pbx_operator.cluster import Cluster, Conflict, Gone, Unavailable
+from pbx_operator.domain.record import Abandon, Adopt, Change, Presence, account_of, concerned, transition
+from pbx_operator.domain.redemption import Busy, Decision, IssuerFacts, Redemption, Result, Unknown, decide
+
+MAX_ATTEMPTS = 5
+"""How often a redemption is decided anew before the redeemer is asked to come back."""
+
+
+class RecordsView(Protocol):
+    """What the authority must know beside the one record.
+
+    It may lag behind the API server: two links of one pair that slip through are found and ended afterwards.
+    """
+
+    def pair_linked(self, record: LinkRecordSpec, request: Redemption) -> bool:
+        """Whether another live link joins the accounts that this redemption would join."""
+
+    def namespace_records(self, namespace: str) -> int:
+        """How many records have their issuer in the namespace."""
+
+    def restoring(self) -> bool:
+        """Whether records must be left alone, since a backup is being restored."""
+
+
+class Witness(Protocol):
+    """Whoever keeps a picture of the cluster."""
+
+    def saw(self, resource: ResourceType, raw: dict[str, Any]) -> None:
+        """Take the object as the API server just showed it."""
+
+    def missed(self, resource: ResourceType, key: ObjectKey) -> None:
+        """Take note that the API server has no such object."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """A record as it was read: `raw` keeps what others wrote to its metadata."""
+
+    raw: dict[str, Any]
+    record: LinkRecord
+
+
+class Authority:
+    """Decides about the records of one cluster.
+
+    The witness is told of everything that was read or written, since it is newer than any watch.
+    """
+
+    def __init__(self, cluster: Cluster, view: RecordsView, clock: Callable[[], datetime], witness: Witness) -> None:
+        self._cluster = cluster
+        self._view = view
+        self._clock = clock
+        self._witness = witness
+
+    async def redeem(self, request: Redemption) -> Result:
+        """Answer a redemption; when it says Linked, the record says so too.
+
+        An attempt whose outcome is unknown (a conflict, an error of the server, no answer) is decided anew on
+        what the record says then.
+        """
+        for _ in range(MAX_ATTEMPTS):
+            try:
+                read = await self._read(record_name(request.key_id))
+                decision = await self._decide(read, request)
+                if read is not None:
+                    await self._carry_out(read, request, decision)
+            except (Conflict, Unavailable):
+                continue
+            return decision.result
+        return Busy("Contended", timedelta(seconds=5))
+
+    async def change(self, name: str, change: Change) -> None:
+        """Make a change if it still applies to the record as it is now.
+
+        Raises ApiError: Conflict when others kept winning, Unavailable when nobody knows what happened.
+        """
+        for attempt in range(MAX_ATTEMPTS):
+            read = await self._read(name)
+            if read is None:
+                return
+            identity = concerned(read.record.spec, change)
+            if identity is None:
+                return
+            present = await self._presence(read.record.spec, identity, change)
+            spec = transition(read.record.spec, change, present, self._clock())
+            if spec is None:
+                return
+            try:
+                await self._swap(read, spec)
+            except Conflict:
+                if attempt == MAX_ATTEMPTS - 1:
+                    raise
+                continue
+            return
+
+    async def _decide(self, read: _Read | None, request: Redemption) -> Decision:
+        if read is None:
+            return Decision(Unknown())
+        spec = read.record.spec
+        facts = IssuerFacts(
+            issuer_present=await self._alive(spec.issuer.interlink),
+            pair_linked=self._view.pair_linked(spec, request),
+            namespace_records=self._view.namespace_records(spec.issuer.interlink.namespace),
+            restoring=self._view.restoring(),
+        )
+        return decide(spec, request, facts, self._clock())
+
+    async def _carry_out(self, read: _Read, request: Redemption, decision: Decision) -> None:
+        if decision.spec is not None:
+            await self._swap(read, decision.spec)
+        elif decision.replay and read.record.status.replay is None:
+            replay = Replay(link_id=request.link_id, time=self._clock())
+            status = LinkRecordStatus(replay=replay).to_json()
+            self._witness.saw(
+                LinkRecord.resource, await self._cluster.put_status(LinkRecord.resource, {**read.raw, "status": status})
+            )
+
+    async def _read(self, name: str) -> _Read | None:
+        try:
+            raw = await self._cluster.get(LinkRecord.resource, ObjectKey("", name))
+        except Gone:
+            self._witness.missed(LinkRecord.resource, ObjectKey("", name))
+            return None
+        self._witness.saw(LinkRecord.resource, raw)
+        return _Read(raw, LinkRecord.model_validate(raw))
+
+    async def _swap(self, read: _Read, spec: LinkRecordSpec) -> None:
+        raw = await self._cluster.put(LinkRecord.resource, {**read.raw, "spec": spec.to_json()})
+        self._witness.saw(LinkRecord.resource, raw)
+
+    async def _alive(self, identity: InterlinkIdentity) -> bool:
+        metadata = await self._look(Interlink, identity.key)
+        return metadata is not None and metadata.uid == identity.uid and not metadata.deleting
+
+    async def _presence(self, spec: LinkRecordSpec, identity: InterlinkIdentity, change: Change) -> Presence:
+        metadata = await self._look(Interlink, identity.key)
+        account = account_of(spec, change.side) if isinstance(change, Adopt | Abandon) else None
+        absent = account is not None and await self._look(PBXAccount, account.key) is None
+        if metadata is None:
+            return Presence(None, account_absent=absent)
+        return Presence(metadata.uid, metadata.deleting, account_absent=absent)
+
+    async def _look(self, model: type[Resource], key: ObjectKey) -> ObjectMeta | None:
+        """Read the metadata of an object that may be unreadable otherwise; None if it does not exist."""
+        try:
+            raw = await self._cluster.get(model.resource, key)
+        except Gone:
+            self._witness.missed(model.resource, key)
+            return None
+        self._witness.saw(model.resource, raw)
+        return ObjectMeta.model_validate(raw["metadata"])

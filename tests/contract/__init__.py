@@ -1,0 +1,1 @@
+"""What the API server and other readers of our kinds can rely on."""

@@ -1,0 +1,222 @@
+"""Admission table of Interlink."""
+
+from __future__ import annotations
+
+from contract.admission import JSON, Row, changed, forbidden, invalid, mismatch
+from contract.rows_pbxaccount import LABEL
+
+CREATE_ANOTHER = "delete the Interlink and create another one"
+ISSUING: JSON = {
+    "apiVersion": "pbx-operator.io/v1alpha1",
+    "kind": "Interlink",
+    "metadata": {"name": "to-rotterdam"},
+    "spec": {"accountRef": {"name": "amsterdam"}, "issueKey": {}},
+}
+REDEEMING: JSON = changed(
+    ISSUING,
+    {
+        "metadata": {"name": "to-amsterdam"},
+        "spec": {"issueKey": None, "redeemKey": {"secretRef": {"name": "from-amsterdam", "key": "pbx_key.txt"}}},
+    },
+)
+FULL: JSON = changed(
+    ISSUING,
+    {
+        "spec": {
+            "displayName": "Tim Andrews",
+            "issueKey": {
+                "secretName": "to-rotterdam-key",
+                "expiresAfterSeconds": 3600,
+                "revision": 2,
+                "allowedRedeemers": [{"instance": "a" * 26, "namespace": "tenant-2", "account": "rotterdam"}],
+                "readyWhen": "Established",
+            },
+            "sharing": {"mode": "Selected", "numbers": [{"start": "200", "end": "249"}]},
+            "dialPrefix": "*8",
+            "priority": 0,
+            "gate": "Closed",
+            "onPeerDeletion": "Retain",
+            "undoWindowSeconds": 604800,
+        }
+    },
+)
+BROUGHT: JSON = changed(
+    ISSUING,
+    {
+        "spec": {
+            "issueKey": {
+                "fromSecretRef": {"name": "key.v1", "key": "pbx_key.txt"},
+                "expirationTime": "2027-01-31T12:00:00+01:00",
+            }
+        }
+    },
+)
+
+
+def _interlink(**spec: object) -> JSON:
+    return changed(ISSUING, {"spec": spec})
+
+
+def _redeeming(secret: str) -> JSON:
+    return changed(REDEEMING, {"spec": {"redeemKey": {"secretRef": {"name": secret}}}})
+
+
+def _issuing(**issue_key: object) -> JSON:
+    return _interlink(issueKey=issue_key)
+
+
+def _sharing(mode: str, *ranges: tuple[str, str]) -> JSON:
+    return _interlink(sharing={"mode": mode, "numbers": [{"start": start, "end": end} for start, end in ranges]})
+
+
+ROWS = (
+    Row("issuing with all defaults", ISSUING),
+    Row("redeeming", REDEEMING),
+    Row("everything set", FULL),
+    Row("a key brought along", BROUGHT),
+    Row("everything but the identity may change", ISSUING, before=FULL),
+    Row("another Secret to redeem from", _redeeming("new"), before=REDEEMING),
+    Row("revision lowered, as by a Git rollback", ISSUING, before=_issuing(revision=7)),
+    Row("a key brought along instead of a generated one", BROUGHT, before=ISSUING),
+    Row(
+        "name with a dot",
+        changed(ISSUING, {"metadata": {"name": "to.rotterdam"}}),
+        (invalid("metadata.name", f"name 'to.rotterdam' {LABEL}"),),
+    ),
+    Row(
+        "neither issueKey nor redeemKey",
+        _interlink(issueKey=None),
+        (
+            invalid(
+                "spec.issueKey",
+                "`issueKey` or `redeemKey` must be set; for a key with all defaults write `issueKey: {}`"
+                " (nothing after the colon counts as absent)",
+            ),
+        ),
+    ),
+    Row(
+        "issueKey and redeemKey",
+        _interlink(redeemKey={"secretRef": {"name": "from-rotterdam"}}),
+        (
+            invalid(
+                "spec.issueKey",
+                "`issueKey` may not be set beside `redeemKey`: one side of a link issues the key, the other redeems it",
+            ),
+        ),
+    ),
+    Row(
+        "redeemKey instead of issueKey",
+        changed(REDEEMING, {"metadata": {"name": "to-rotterdam"}}),
+        (forbidden("spec.issueKey", f"`issueKey` may not give way to `redeemKey`: {CREATE_ANOTHER}"),),
+        before=ISSUING,
+    ),
+    Row(
+        "issueKey instead of redeemKey",
+        changed(ISSUING, {"metadata": {"name": "to-amsterdam"}}),
+        (forbidden("spec.issueKey", f"`redeemKey` may not give way to `issueKey`: {CREATE_ANOTHER}"),),
+        before=REDEEMING,
+    ),
+    Row(
+        "another account",
+        _interlink(accountRef={"name": "utrecht"}),
+        (forbidden("spec.accountRef.name", f"`name` may not change from 'amsterdam' to 'utrecht': {CREATE_ANOTHER}"),),
+        before=ISSUING,
+    ),
+    Row(
+        "account in capitals",
+        _interlink(accountRef={"name": "Amsterdam"}),
+        (mismatch("spec.accountRef.name", "Amsterdam", "^[a-z0-9]([-a-z0-9]{0,55}[a-z0-9])?$"),),
+    ),
+    Row(
+        "a key brought along for ever",
+        _issuing(fromSecretRef={"name": "brought"}),
+        (
+            invalid(
+                "spec.issueKey.expirationTime",
+                "`expirationTime` must be set because the key comes from Secret 'brought',"
+                " which may lie in Git for ever",
+            ),
+        ),
+    ),
+    Row(
+        "a generated key with an absolute end",
+        _issuing(expirationTime="2027-01-31T12:00:00Z"),
+        (
+            invalid(
+                "spec.issueKey.expirationTime",
+                "`expirationTime` may not be set to 2027-01-31T12:00:00Z without `fromSecretRef`:"
+                " a generated key takes `expiresAfterSeconds`",
+            ),
+        ),
+    ),
+    Row(
+        "two ends of a key brought along",
+        changed(BROUGHT, {"spec": {"issueKey": {"expiresAfterSeconds": 300}}}),
+        (
+            forbidden(
+                "spec.issueKey.expiresAfterSeconds",
+                "`expiresAfterSeconds` may not be set to 300 beside `fromSecretRef`: use `expirationTime`",
+            ),
+        ),
+    ),
+    Row(
+        "two Secrets",
+        changed(BROUGHT, {"spec": {"issueKey": {"secretName": "other"}}}),
+        (
+            forbidden(
+                "spec.issueKey.secretName",
+                "`secretName` may not be set to 'other' beside `fromSecretRef`, which names Secret 'key.v1'",
+            ),
+        ),
+    ),
+    Row(
+        "a day without a time",
+        changed(BROUGHT, {"spec": {"issueKey": {"expirationTime": "2027-01-31"}}}),
+        (
+            invalid(
+                "spec.issueKey.expirationTime",
+                '"2027-01-31": spec.issueKey.expirationTime in body must be of type date-time: "2027-01-31"',
+            ),
+        ),
+    ),
+    Row("shortest life of a key", _issuing(expiresAfterSeconds=300)),
+    Row(
+        "life of a key too short",
+        _issuing(expiresAfterSeconds=299),
+        (
+            invalid(
+                "spec.issueKey.expiresAfterSeconds",
+                "299: spec.issueKey.expiresAfterSeconds in body should be greater than or equal to 300",
+            ),
+        ),
+    ),
+    Row(
+        "prefix with a letter",
+        _interlink(dialPrefix="8a"),
+        (mismatch("spec.dialPrefix", "8a", "^[0-9*#]{1,4}$"),),
+    ),
+    Row("no sharing", _sharing("None")),
+    Row(
+        "Selected without numbers",
+        _sharing("Selected"),
+        (invalid("spec.sharing.numbers", "`numbers` must list the offered ranges because `mode` is 'Selected'"),),
+    ),
+    Row(
+        "numbers without Selected",
+        _sharing("All", ("200", "249")),
+        (
+            invalid(
+                "spec.sharing.numbers",
+                "`numbers` may not be set because `mode` is 'All': remove it, or write 'Selected'",
+            ),
+        ),
+    ),
+    Row(
+        "ranges that are none",
+        _sharing("Selected", ("20", "249"), ("249", "200")),
+        (
+            invalid("spec.sharing.numbers[0].end", "`end` '249' must have as many digits as `start` '20'"),
+            invalid("spec.sharing.numbers[1].end", "`end` '200' may not be lower than `start` '249'"),
+        ),
+    ),
+)

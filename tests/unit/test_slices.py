@@ -1,0 +1,394 @@
+"""Slices: what is published, how it is cut, and in which order it changes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import replace
+from itertools import pairwise
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from builders import (
+    account,
+    applied,
+    at,
+    interlink,
+    link_between,
+    linked,
+    meta,
+    number,
+    planned,
+    settled,
+    sharing,
+    snapshot,
+)
+from pbx_operator.api.meta import ObjectMeta, OwnerReference
+from pbx_operator.api.v1alpha1 import DialPlanSlice, InternalNumber, PBXAccount
+from pbx_operator.api.v1alpha1.pbxaccount import Emergency, Numbering
+from pbx_operator.api.v1alpha1.shared import Sharing
+from pbx_operator.domain.account import AccountSnapshot
+from pbx_operator.domain.numbers import resolve
+from pbx_operator.domain.offers import Linked
+from pbx_operator.domain.plan import DeleteSlice, WriteSlice
+from pbx_operator.domain.slice_changes import diff_slices
+from pbx_operator.domain.slices import OwnLine, draft_slices, split
+
+
+def published(before: AccountSnapshot) -> dict[str, DialPlanSlice]:
+    return {s.metadata.name: s for s in settled(before).slices}
+
+
+def rows(part: DialPlanSlice) -> list[dict[str, object]]:
+    return [row.to_json() for row in part.spec.rows]
+
+
+def written(before: AccountSnapshot) -> list[str]:
+    """Return what a plan does to slices, in order: `+name` for a write, `-name` for a deletion."""
+    steps = []
+    for action in planned(before).actions:
+        match action:
+            case WriteSlice(part):
+                steps.append(f"+{part.metadata.name}")
+            case DeleteSlice(target):
+                steps.append(f"-{target.key.name}")
+    return steps
+
+
+def changed(before: AccountSnapshot, **facts: Any) -> AccountSnapshot:
+    """Return the settled world with other facts."""
+    return replace(settled(before), **facts)
+
+
+class TestOwn:
+    def test_an_account_without_numbers_publishes_its_emergency_numbers(self) -> None:
+        parts = published(snapshot(account(country="FR")))
+        assert list(parts) == ["a.own"]
+        assert parts["a.own"].spec.emergency_numbers == ("112", "15", "17", "18", "911")
+        assert parts["a.own"].spec.rows == ()
+
+    def test_own_rows(self) -> None:
+        numbers = (
+            number("200", display_name="Reception"),
+            number("201", visibility="Private"),
+            number("42", destination=None),
+        )
+        own = published(snapshot(account(), *numbers))["a.own"]
+        assert own.spec.source.to_json() == {"type": "Own"}
+        assert rows(own) == [
+            {
+                "number": "200",
+                "displayName": "Reception",
+                "destination": {"type": "Phone", "phone": {"username": "n200"}},
+                "offered": "All",
+            },
+            {
+                "number": "201",
+                "destination": {"type": "Phone", "phone": {"username": "n201"}},
+                "offered": "None",
+            },
+            {"number": "42", "offered": "All"},
+        ]
+
+    def test_offered_follows_the_account_s_sharing(self) -> None:
+        own = published(snapshot(account(sharing=sharing("200-299")), number("200"), number("300")))["a.own"]
+        assert [(r.number, r.offered) for r in own.spec.rows] == [("200", "All"), ("300", "None")]
+
+    def test_slices_belong_to_the_account(self) -> None:
+        own = published(snapshot(account()))["a.own"]
+        assert own.key.namespace == "default"
+        assert own.metadata.owner_references == (
+            OwnerReference(
+                api_version="pbx-operator.io/v1alpha1", kind="PBXAccount", name="a", uid="account-default-a"
+            ),
+        )
+        assert own.spec.account_ref.name == "a"
+
+    def test_an_unknown_country_keeps_the_published_emergency_numbers(self) -> None:
+        before = changed(snapshot(account(country="FR"), number("200")))
+        assert before.account is not None
+        spec = before.account.spec.model_copy(update={"country": "XX"})
+        after = changed(before, account=before.account.model_copy(update={"spec": spec}))
+        assert written(after) == []
+
+
+class TestPeer:
+    def test_plain_rows(self) -> None:
+        parts = published(snapshot(account(), links=(linked("x", "300=Tim", "301", peer="tim"),)))
+        assert sorted(parts) == ["a.own", "x.plain"]
+        plain = parts["x.plain"]
+        assert plain.spec.source.to_json() == {"type": "Peer", "interlink": "x", "class": "Plain"}
+        assert rows(plain) == [
+            {"number": "300", "displayName": "Tim", "dialed": "300", "target": "300@tim.peers.example"},
+            {"number": "301", "dialed": "301", "target": "301@tim.peers.example"},
+        ]
+
+    def test_prefixed_rows(self) -> None:
+        parts = published(snapshot(account(), links=(linked("x", "300", dial_prefix="8"),)))
+        assert sorted(parts) == ["a.own", "x.plain", "x.prefixed"]
+        prefixed = parts["x.prefixed"]
+        assert prefixed.spec.source.to_json() == {"type": "Peer", "interlink": "x", "class": "Prefixed"}
+        assert rows(prefixed) == [{"number": "300", "dialed": "8300", "target": "300@x.peers.example"}]
+
+    def test_peers_numbers_equal_to_an_emergency_number_are_never_routed(self) -> None:
+        owner = account(emergency=Emergency(additional_numbers=("1999",)))
+        parts = published(snapshot(owner, links=(linked("x", "112", "999", "200", dial_prefix="1"),)))
+        assert [r.number for r in parts["x.plain"].spec.rows] == ["200", "999"]
+        assert [r.dialed for r in parts["x.prefixed"].spec.rows] == ["1112", "1200"]
+
+    def test_rows_are_published_whatever_the_gate(self) -> None:
+        assert "x.plain" in published(snapshot(account(), links=(linked("x", "300", gate="Closed"),)))
+
+    def test_a_link_without_numbers_needs_no_slice(self) -> None:
+        assert list(published(snapshot(account(), links=(linked("x", dial_prefix="8"),)))) == ["a.own"]
+
+    @pytest.mark.parametrize(
+        ("prefix", "usable"), [("0", False), ("*", False), ("01", False), ("8", True), ("9", True)]
+    )
+    def test_a_prefix_may_not_collide_with_a_reserved_one(self, prefix: str, usable: bool) -> None:
+        owner = account(numbering=Numbering(reserved_prefixes=("0", "*7")))
+        parts = published(snapshot(owner, links=(linked("x", "300", dial_prefix=prefix),)))
+        assert ("x.prefixed" in parts) == usable
+        assert "x.plain" in parts
+
+    def test_of_equal_prefixes_the_older_link_keeps_it(self) -> None:
+        old = linked("old", "300", dial_prefix="8", established=at(-20))
+        young = linked("young", "400", dial_prefix="8", established=at(-10))
+        parts = published(snapshot(account(), links=(young, old)))
+        assert sorted(parts) == ["a.own", "old.plain", "old.prefixed", "young.plain"]
+        assert "young.prefixed" in published(snapshot(account(), links=(young,)))
+
+    def test_ranks(self) -> None:
+        """Own numbers, then longer prefixes, then priority, link age and key id; comparing text is enough."""
+        links = (
+            linked("long", "1", dial_prefix="88", priority=1000),
+            linked("short", "2", dial_prefix="8", priority=1000),
+            linked("first", "3", priority=7, established=at(-10)),
+            linked("older", "4", established=at(-20)),
+            linked("younger", "5", established=at(-10)),
+        )
+        parts = published(snapshot(account(), links=links))
+        order = ["a.own", "long.prefixed", "short.prefixed", "first.plain", "older.plain", "younger.plain"]
+        assert all(parts[low].spec.rank < parts[high].spec.rank for low, high in pairwise(order))
+
+
+class TestOffer:
+    def test_only_a_link_with_another_sharing_has_an_offer_slice(self) -> None:
+        owner = account(sharing=sharing("200-299"))
+        links = (
+            linked("default", "1"),
+            linked("same", "1", sharing=sharing("200-299")),
+            linked("wide", "1", sharing=Sharing()),
+            linked("closed", "1", sharing=Sharing(mode="None")),
+        )
+        numbers = (number("200"), number("300"), number("201", visibility="Private"))
+        parts = published(snapshot(owner, *numbers, links=links))
+        offers = {n: part for n, part in parts.items() if part.spec.source.type == "Offer"}
+        assert {n: rows(part) for n, part in offers.items()} == {
+            "closed.offer": [],
+            "wide.offer": [{"number": "200"}, {"number": "300"}],
+        }
+        assert offers["wide.offer"].spec.source.interlink == "wide"
+
+
+def lines(digits: Iterable[str]) -> list[OwnLine]:
+    return [OwnLine(d) for d in sorted(digits)]
+
+
+class TestSplit:
+    def test_up_to_a_hundred_rows_are_one_group(self) -> None:
+        assert [group for group, _ in split(lines(f"{n:03}" for n in range(100)))] == [""]
+
+    def test_more_are_split_by_leading_digits(self) -> None:
+        groups = {group: len(part) for group, part in split(lines(f"{n:03}" for n in range(150)))}
+        assert groups == {"0": 100, "1": 50}
+
+    def test_a_number_that_is_a_group_itself(self) -> None:
+        digits = ["2", *(f"2{n}" for n in range(10)), *(f"2{n:02}" for n in range(100))]
+        assert dict(split(lines(digits)))["2x"] == [OwnLine("2")]
+
+    @given(st.sets(st.from_regex(r"[0-9]{1,4}", fullmatch=True), max_size=1500))
+    def test_every_number_is_in_exactly_one_small_group_that_is_named_for_it(self, digits: set[str]) -> None:
+        groups = list(split(lines(digits)))
+        assert sorted(line.number for _, part in groups for line in part) == sorted(digits)
+        assert all(0 < len(part) <= 100 for _, part in groups)
+        names = [group for group, _ in groups]
+        assert len(names) == len(set(names))
+        assert all(re.fullmatch("[0-9]*x?", name) for name in names)
+        assert all(f"{line.number}x".startswith(group) for group, part in groups for line in part)
+
+    def test_all_numbers_fit(self) -> None:
+        everything = [f"{n:0{length}}" for length in (1, 2, 3, 4) for n in range(10**length)]
+        assert max(len(part) for _, part in split(lines(everything))) <= 100
+
+    def test_one_more_number_rewrites_one_slice(self) -> None:
+        numbers = [number(f"{n}") for n in range(1000, 1400)]
+        before = changed(snapshot(account(), *numbers))
+        after = changed(before, numbers=(*before.numbers, number("1450")))
+        assert written(after) == ["+a.own.14"]
+        again = changed(after, numbers=(*settled(after).numbers, number("1451")))
+        assert written(again) == ["+a.own.14"]
+
+    def test_the_first_own_slice_keeps_the_emergency_numbers(self) -> None:
+        parts = published(snapshot(account(), *(number(f"{n}") for n in range(2000, 2101))))
+        assert parts["a.own"].spec.rows == ()
+        assert [n for n, part in parts.items() if part.spec.emergency_numbers] == ["a.own"]
+
+
+class TestChanges:
+    def test_rewritten_only_where_the_content_changes(self) -> None:
+        before = changed(snapshot(account(), number("200"), links=(linked("x", "300"), linked("y", "400"))))
+        assert written(before) == []
+        assert written(changed(before, links=(linked("x", "300"), linked("y", "401")))) == ["+y.plain"]
+
+    def test_a_new_link_rewrites_nobody(self) -> None:
+        before = changed(snapshot(account(), number("200"), links=(linked("x", "300"),)))
+        older = linked("w", "300", established=at(-1e6), priority=0)
+        assert written(changed(before, links=(linked("x", "300"), older))) == ["+w.plain"]
+
+    def test_an_ended_link_takes_its_slices_along(self) -> None:
+        sharing_nothing = linked("x", "300", dial_prefix="8", sharing=Sharing(mode="None"))
+        before = changed(snapshot(account(), links=(sharing_nothing,)))
+        assert written(changed(before, links=())) == ["-x.plain", "-x.prefixed", "-x.offer"]
+
+    def test_a_rewrite_names_the_object_that_it_replaces(self) -> None:
+        before = changed(snapshot(account()))
+        existing = before.slices[0].model_copy(update={"metadata": meta_of(before.slices[0], resource_version="77")})
+        plan = planned(changed(before, slices=(existing,), numbers=(number("200"),)))
+        (action,) = plan.actions
+        assert isinstance(action, WriteSlice)
+        assert action.slice.metadata.resource_version == "77"
+
+    def test_removals_come_first(self) -> None:
+        links = (linked("z", "300", "301"),)
+        before = changed(snapshot(account(), number("200"), links=links))
+        more_here_less_there = changed(before, numbers=(*before.numbers, number("201")), links=(linked("z", "300"),))
+        assert written(more_here_less_there) == ["+z.plain", "+a.own"]
+
+    def test_a_number_made_private_is_a_removal(self) -> None:
+        before = changed(snapshot(account(), number("200"), links=(linked("b", "300"),)))
+        private = changed(before, numbers=(number("200", visibility="Private"),), links=(linked("b", "300", "301"),))
+        assert written(private) == ["+a.own", "+b.plain"]
+
+    def test_rows_that_move_are_there_before_they_vanish_here(self) -> None:
+        numbers = tuple(number(f"{n}") for n in range(1950, 2050))
+        before = changed(snapshot(account(), *numbers))
+        split_up = changed(before, numbers=(*before.numbers, number("2050")))
+        assert written(split_up) == ["+a.own.1", "+a.own.2", "+a.own"]
+        merged = changed(split_up, numbers=settled(split_up).numbers[:50])
+        assert written(merged)[0] == "-a.own.2", "these rows are gone for good"
+        merged = changed(split_up, numbers=settled(split_up).numbers[1:])
+        assert written(merged) == ["-a.own.1", "+a.own", "-a.own.2"]
+
+    def test_a_narrower_offer_comes_before_the_numbers_that_it_keeps_away(self) -> None:
+        before = changed(snapshot(account(), number("200"), links=(linked("x", "300"),)))
+        narrowed = (linked("x", "300", sharing=sharing("200-299")),)
+        assert written(changed(before, numbers=(number("200"), number("500")), links=narrowed)) == [
+            "+x.offer",
+            "+a.own",
+        ]
+
+    def test_the_end_of_a_narrower_offer_comes_last(self) -> None:
+        narrowed = (linked("x", "300", sharing=sharing("200-299")),)
+        before = changed(snapshot(account(), number("200"), number("500"), links=narrowed))
+        secret = (number("200"), number("500", visibility="Private"))
+        assert written(changed(before, numbers=secret, links=(linked("x", "300"),))) == ["+a.own", "-x.offer"]
+
+
+def meta_of(part: DialPlanSlice, **changes: object) -> ObjectMeta:
+    return part.metadata.model_copy(update=changes)
+
+
+class TestOwnership:
+    def existing(self, **changes: object) -> AccountSnapshot:
+        before = changed(snapshot(account()))
+        part = before.slices[0]
+        return changed(before, slices=(part.model_copy(update={"metadata": meta_of(part, **changes)}),))
+
+    def test_somebody_else_s_slice_is_left_alone_and_reported(self) -> None:
+        before = self.existing(owner_references=())
+        plan = planned(before)
+        assert plan.actions == ()
+        status = next(u.status for u in plan.statuses)
+        assert (status.conditions[0].status, status.conditions[0].reason) == ("False", "SliceNameTaken")
+        assert "a.own" in status.conditions[0].message
+
+    def test_a_slice_of_an_earlier_account_is_replaced(self) -> None:
+        owner = OwnerReference(api_version="pbx-operator.io/v1alpha1", kind="PBXAccount", name="a", uid="earlier")
+        before = self.existing(owner_references=(owner,), uid="old")
+        (delete,) = planned(before).actions
+        assert isinstance(delete, DeleteSlice)
+        assert delete.target.uid == "old"
+        assert written(applied(before, planned(before))) == ["+a.own"]
+
+    def test_a_slice_that_is_being_deleted_is_waited_for(self) -> None:
+        before = self.existing(deletion_timestamp=at(0), rev="a" * 26)
+        assert planned(before).actions == ()
+
+    def test_a_foreign_name_that_is_not_wanted_does_not_matter(self) -> None:
+        stray = changed(snapshot(account())).slices[0]
+        stray = stray.model_copy(update={"metadata": meta("slice", "stray")})
+        before = changed(snapshot(account()))
+        assert written(changed(before, slices=(*before.slices, stray))) == []
+
+
+# --- every moment between two writes ----------------------------------------------------------------------------
+
+SHARINGS = st.sampled_from([None, Sharing(), Sharing(mode="None"), sharing("100-149"), sharing("150-299")])
+
+
+@st.composite
+def configurations(draw: st.DrawFn) -> tuple[PBXAccount, list[InternalNumber], list[Linked]]:
+    owner = account(sharing=draw(SHARINGS) or Sharing())
+    low, high = draw(st.integers(100, 200)), draw(st.integers(100, 260))
+    private = draw(st.sets(st.integers(100, 260), max_size=30))
+    numbers = [number(f"{n}", visibility="Private" if n in private else "Shared") for n in range(low, high)]
+    links = [linked(name, "7000", sharing=draw(SHARINGS)) for name in ("x", "y")]
+    return owner, numbers, links
+
+
+def reach(parts: Iterable[DialPlanSlice], link: str) -> set[str]:
+    """Return the own numbers that a link may reach, as the reader's contract says."""
+    parts = list(parts)
+    own = [row for part in parts if part.spec.source.type == "Own" for row in part.spec.rows]
+    offers = [part for part in parts if part.spec.source.type == "Offer" and part.spec.source.interlink == link]
+    if offers:
+        return {row.number for row in own} & {row.number for part in offers for row in part.spec.rows}
+    return {row.number for row in own if row.offered == "All"}
+
+
+@given(configurations(), configurations())
+def test_no_moment_lets_a_link_reach_what_neither_the_old_nor_the_new_plan_does(
+    old: tuple[PBXAccount, list[InternalNumber], list[Linked]],
+    new: tuple[PBXAccount, list[InternalNumber], list[Linked]],
+) -> None:
+    parts: dict[str, DialPlanSlice] = {}
+    for owner, numbers, links in (old, new):
+        before = {link: reach(parts.values(), link) for link in "xy"}
+        drafts = draft_slices(owner, resolve(owner, numbers).held, links, frozenset())
+        moments = [dict(parts)]
+        for action in diff_slices(owner, drafts, list(parts.values())).actions:
+            if isinstance(action, WriteSlice):
+                parts[action.slice.metadata.name] = action.slice
+            else:
+                del parts[action.target.key.name]
+            moments.append(dict(parts))
+        assert {d.name: d.rev for d in drafts} == {name: part.spec.rev for name, part in parts.items()}
+        for link in "xy":
+            allowed = before[link] | reach(parts.values(), link)
+            assert all(reach(moment.values(), link) <= allowed for moment in moments)
+
+
+def test_what_one_side_publishes_the_other_side_answers() -> None:
+    """Every row that a peer publishes about us is one that our slices let its link reach."""
+    ours = account("a", sharing=sharing("200-299"))
+    numbers = [number("200"), number("201", visibility="Private"), number("300"), number("310")]
+    there, here = interlink("there", "b", redeem="key"), interlink("here", "a", sharing=sharing("300-309"))
+    seen_there = link_between(there, here, ours, numbers)
+    seen_here = link_between(here, there, account("b"), [])
+    plan_b = published(snapshot(account("b"), links=(seen_there,)))
+    plan_a = published(snapshot(ours, *numbers, links=(seen_here,)))
+    assert {r.number for r in plan_b["there.plain"].spec.rows} == reach(plan_a.values(), "here") == {"300"}

@@ -1,0 +1,85 @@
+"""Write the files that follow from the models: `crds/*.yaml` and `docs/reference/fields.md`.
+
+The models in `pbx_operator.api` are the only source of the API.  What comes out is committed, so that people
+read it and tools apply it without running Python; `--check` proves that it is not stale.
+"""
+
+from __future__ import annotations
+
+import difflib
+import sys
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import click
+from field_reference import field_reference
+from ruamel.yaml import YAML
+
+from pbx_operator.api.crd import custom_resource_definitions
+
+ROOT = Path(__file__).resolve().parent.parent
+HEADER = "# Generated from the models by tools/generate.py; do not edit.\n"
+UNFOLDED = 2**16
+"""Every text on one line: a folded one hides what a diff changes."""
+
+
+def generated_files() -> dict[str, str]:
+    """Return the text of every generated file by its path in the repository."""
+    definitions = custom_resource_definitions()
+    files = {f"crds/{file_name(crd)}": HEADER + to_yaml(crd) for crd in definitions}
+    files["docs/reference/fields.md"] = field_reference(definitions)
+    return files
+
+
+def file_name(crd: dict[str, Any]) -> str:
+    """Name the file as controller-gen does: group, then plural."""
+    return f"{crd['spec']['group']}_{crd['spec']['names']['plural']}.yaml"
+
+
+def to_yaml(document: dict[str, Any]) -> str:
+    """Render one document, keys in the order of the model."""
+    yaml = YAML()
+    yaml.width = UNFOLDED
+    yaml.indent(mapping=2, sequence=4, offset=2)
+    text = StringIO()
+    yaml.dump(document, text)
+    return text.getvalue()
+
+
+def differences(files: dict[str, str]) -> str:
+    """Return the unified diff from what is in the tree to what should be there; empty if nothing is stale."""
+    expected = files | {path: "" for path in _generated_paths() - files.keys()}
+    return "".join(_difference(path, text) for path, text in sorted(expected.items()))
+
+
+def _difference(path: str, text: str) -> str:
+    present = ROOT / path
+    before = present.read_text(encoding="utf-8") if present.exists() else ""
+    lines = difflib.unified_diff(before.splitlines(True), text.splitlines(True), f"{path} (in the tree)", path)
+    return "".join(lines)
+
+
+def _generated_paths() -> set[str]:
+    """Return the paths that this tool owns: a file without a kind is stale."""
+    return {path.relative_to(ROOT).as_posix() for path in (ROOT / "crds").glob("*.yaml")}
+
+
+@click.command()
+@click.option("--check", is_flag=True, help="Change nothing; print the difference and fail if a file is stale.")
+def main(check: bool) -> None:
+    """Generate crds/*.yaml and docs/reference/fields.md from the models."""
+    files = generated_files()
+    if check:
+        difference = differences(files)
+        click.echo(difference, nl=False)
+        sys.exit("stale: run tools/generate.py" if difference else 0)
+    for path in _generated_paths() - files.keys():
+        (ROOT / path).unlink()
+    for path, text in files.items():
+        (ROOT / path).parent.mkdir(parents=True, exist_ok=True)
+        (ROOT / path).write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
