@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from builders import (
@@ -283,6 +283,7 @@ class Cluster:
         assert len(holders) == len(set(holders)), "two statuses show one number"
 
 
+@settings(deadline=None)
 @given(data=st.data())
 def test_never_two_holders_and_permutations_converge(data: st.DataObject) -> None:
     cluster, owner, draw = Cluster(), account(), data.draw

@@ -37,6 +37,8 @@ from pbx_operator.domain.plan import Action, AddFinalizer, Plan, RemoveFinalizer
 from pbx_operator.domain.slice_changes import SliceChanges, any_left, delete_all, diff_slices, is_ours
 from pbx_operator.domain.slices import draft_slices
 
+PUBLICATION_PERIOD = timedelta(milliseconds=100)
+"""How long slices wait for further changes, unless something is taken away."""
 HANDOVER_PERIOD = timedelta(seconds=1)
 """When to look again, at the latest, if somebody still shows what was awarded to somebody else."""
 
@@ -66,6 +68,8 @@ class AccountSnapshot:
     rivals: tuple[PBXAccount, ...] = ()
     """The other accounts of the cluster that want, or still show, this account's `wanted_domain`."""
     since: Mapping[Target, Since] = field(default_factory=dict)
+    published: datetime | None = None
+    """When this process last wrote a slice of the account."""
     counters_written: datetime | None = None
     """When this process last wrote the account's status."""
 
@@ -115,7 +119,18 @@ def _serve(s: AccountSnapshot, account: PBXAccount, now: datetime) -> Plan:
     handing_over = any(
         a is not None and a.won and not a.holds for a in (award, *(o.award for o in resolution.outcomes))
     )
-    return _plan((*finalizer, *changes.actions), [*numbers, own], now + HANDOVER_PERIOD if handing_over else None)
+    wait = _coalesce(s, changes, now)
+    again = [time for time in (wait, now + HANDOVER_PERIOD if handing_over else None) if time is not None]
+    actions = (*finalizer, *(changes.actions if wait is None else ()))
+    return _plan(actions, [*numbers, own], min(again, default=None))
+
+
+def _coalesce(s: AccountSnapshot, changes: SliceChanges, now: datetime) -> datetime | None:
+    """Return until when the slices should wait for more changes, if at all."""
+    if changes.urgent or not changes.actions or s.published is None:
+        return None
+    due = s.published + PUBLICATION_PERIOD
+    return due if now < due else None
 
 
 def _kept_numbers(account: PBXAccount, slices: tuple[DialPlanSlice, ...]) -> set[str]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from pbx_operator.api.meta import OwnerReference
 from pbx_operator.api.v1alpha1.dialplanslice import DialPlanSlice
@@ -30,6 +31,14 @@ class SliceChanges:
     """To be carried out in this order; a failure must stop the rest."""
     blocked: tuple[str, ...]
     """Wanted names that somebody else's objects have."""
+    urgent: bool
+    """Something is taken away or narrowed, which must not wait for anything."""
+
+
+class _Step(NamedTuple):
+    phase: int
+    name: str
+    action: WriteSlice | DeleteSlice
 
 
 def diff_slices(account: PBXAccount, wanted: Sequence[Draft], existing: Sequence[DialPlanSlice]) -> SliceChanges:
@@ -46,9 +55,10 @@ def diff_slices(account: PBXAccount, wanted: Sequence[Draft], existing: Sequence
     names = {d.name for d in wanted}
     surplus = [s for name, s in ours.items() if name not in names and not s.metadata.deleting]
     stale = [s for name, s in others.items() if name in going and not s.metadata.deleting]
-    actions = _in_safe_order(account, wanted, changed, surplus)
+    steps = _in_safe_order(account, wanted, changed, surplus)
     blocked = sorted(name for name in others if name in names and name not in going)
-    return SliceChanges((*map(_delete, stale), *actions), tuple(blocked))
+    urgent = bool(stale) or any(step.phase <= _WITHDRAW for step in steps)
+    return SliceChanges((*map(_delete, stale), *(step.action for step in steps)), tuple(blocked), urgent)
 
 
 def delete_all(account: PBXAccount, existing: Sequence[DialPlanSlice]) -> tuple[DeleteSlice, ...]:
@@ -88,20 +98,20 @@ def _in_safe_order(
     wanted: Sequence[Draft],
     changed: Sequence[tuple[Draft, DialPlanSlice | None]],
     surplus: Sequence[DialPlanSlice],
-) -> list[WriteSlice | DeleteSlice]:
+) -> list[_Step]:
     builds = [(draft.build(account, old), old) for draft, old in changed]
     kept = {right for new, _ in builds for right in _rights(new)}
     narrowed = {d.head.source.interlink for d in wanted if d.head.source.type == "Offer"}
-    steps: list[tuple[int, str, WriteSlice | DeleteSlice]] = []
+    steps: list[_Step] = []
     for new, old in builds:
         withdraws = _is_offer(new) if old is None else not kept.issuperset(_rights(old))
         phase = _withdrawal(new) if withdraws else _CREATE if old is None else _REWRITE
-        steps.append((phase, new.metadata.name, WriteSlice(new)))
+        steps.append(_Step(phase, new.metadata.name, WriteSlice(new)))
     for old in surplus:
         widens = _is_offer(old) and old.spec.source.interlink not in narrowed
         phase = _CLEAR if widens or kept.issuperset(_rights(old)) else _withdrawal(old)
-        steps.append((phase, old.metadata.name, _delete(old)))
-    return [action for _, _, action in sorted(steps, key=lambda step: step[:2])]
+        steps.append(_Step(phase, old.metadata.name, _delete(old)))
+    return sorted(steps, key=lambda step: (step.phase, step.name))
 
 
 def _is_offer(part: DialPlanSlice) -> bool:

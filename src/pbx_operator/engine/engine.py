@@ -60,8 +60,8 @@ class Engine:
         self._store = Store()
         self._queue: WorkQueue[WorkKey] = WorkQueue(clocks.monotonic)
         memory = Memory()
-        self._intake = Intake(self._store, self._queue, memory)
         self._events = EventRecorder(cluster, identity.instance, clocks.now)
+        self._intake = Intake(self._store, self._queue, memory, self._events.observed)
         self._pruner = Pruner(cluster, self._store, self._intake)
         snapshots = Snapshots(
             self._store, memory, _facts(identity, settings, clocks.now()), settings.domain_suffix, clocks.now

@@ -13,14 +13,19 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
 
-from pbx_operator.api.meta import EVENTS, GROUP, Condition
+from pbx_operator.api.meta import EVENTS, GROUP, Condition, ObjectKey
+from pbx_operator.api.v1alpha1 import Interlink, LinkRecord
 from pbx_operator.cluster import ApiError, Cluster
-from pbx_operator.domain.conditions import find, is_true
+from pbx_operator.domain.conditions import is_true
 from pbx_operator.domain.plan import StatusUpdate, Target
+from pbx_operator.engine.store import Observation
 
 CONTROLLER = f"{GROUP}/operator"
 QUEUE_LENGTH = 1_000
 PER_SECOND = 10.0
+REVISION_WAITS = "RevisionWaits"
+_TOLD = ("Ready", "KeyIssued")
+"""Conditions whose reason is worth an event or a log line."""
 
 _log = logging.getLogger(__name__)
 
@@ -32,31 +37,47 @@ class EventRecorder:
         self._cluster = cluster
         self._instance = instance
         self._clock = clock
-        self._told: dict[Target, str] = {}
+        self._told: dict[tuple[Target, str], str] = {}
         self._waiting: asyncio.Queue[dict[str, Any]] = asyncio.Queue(QUEUE_LENGTH)
 
     def status_written(self, update: StatusUpdate) -> None:
-        """Take note of a status that is shown from now on."""
-        ready = find(update.status.conditions, "Ready")
-        if ready is None or self._told.get(update.target) == ready.reason:
-            return
-        self._told[update.target] = ready.reason
-        stalled = is_true(update.status.conditions, "Stalled")
-        _log.info(ready.message, extra={"object": update.target, "reason": ready.reason})
-        if ready.status == "True" or stalled:
-            self._post(update.target, ready, "Warning" if stalled else "Normal")
+        """Tell of a status that is shown from now on, if a condition has another reason than before."""
+        conditions = update.status.conditions
+        for condition in conditions:
+            if condition.type in _TOLD and self._is_news(update.target, condition):
+                self._log(update.target, condition)
+                if condition.type == "KeyIssued":
+                    self._post(update.target, condition.reason, condition.message, warning=False)
+                elif condition.status == "True" or is_true(conditions, "Stalled"):
+                    self._post(update.target, condition.reason, condition.message, condition.status != "True")
 
-    def forget(self, target: Target) -> None:
-        """Drop what was told about an object that is gone."""
-        self._told.pop(target, None)
+    def observed(self, observation: Observation) -> None:
+        """Tell of a key that was presented by a second party, and forget what is gone."""
+        old, new = observation.old, observation.new
+        if isinstance(old, LinkRecord) and isinstance(new, LinkRecord) and new.status.replay and not old.status.replay:
+            named = new.spec.issuer.interlink
+            target = Target(Interlink.resource, named.key, named.uid)
+            self._post(target, "KeyReplay", f"somebody else presented the used key {new.spec.key_id}", warning=True)
+        if old is not None and new is None:
+            target = Target(old.resource, ObjectKey(old.metadata.namespace, old.metadata.name), old.metadata.uid)
+            for type_ in _TOLD:
+                self._told.pop((target, type_), None)
 
-    def _post(self, target: Target, ready: Condition, type_: str) -> None:
+    def _is_news(self, target: Target, condition: Condition) -> bool:
+        known = self._told.get((target, condition.type))
+        self._told[target, condition.type] = condition.reason
+        return known != condition.reason and (condition.type == "Ready" or condition.reason == REVISION_WAITS)
+
+    def _log(self, target: Target, condition: Condition) -> None:
+        _log.info(condition.message, extra={"object": target, "reason": condition.reason})
+
+    def _post(self, target: Target, reason: str, note: str, warning: bool) -> None:
         try:
-            self._waiting.put_nowait(self._event(target, ready, type_))
+            self._waiting.put_nowait(self._event(target, reason, note, "Warning" if warning else "Normal"))
         except asyncio.QueueFull:
             _log.debug("too many events; one was dropped")
 
-    def _event(self, target: Target, ready: Condition, type_: str) -> dict[str, Any]:
+    def _event(self, target: Target, reason: str, note: str, type_: str) -> dict[str, Any]:
         return {
             "apiVersion": EVENTS.api_version,
             "kind": EVENTS.kind,
@@ -65,8 +86,8 @@ class EventRecorder:
             "reportingController": CONTROLLER,
             "reportingInstance": self._instance,
             "action": "Reconcile",
-            "reason": ready.reason,
-            "note": ready.message[:1024],
+            "reason": reason,
+            "note": note[:1024],
             "type": type_,
             "regarding": {
                 "apiVersion": target.resource.api_version,

@@ -11,7 +11,7 @@ from typing import Any
 
 from pbx_operator.api.meta import TEARDOWN_FINALIZER, ObjectKey, ResourceType
 from pbx_operator.api.v1alpha1 import DialPlanSlice, Interlink, LinkRecord
-from pbx_operator.cluster import AlreadyExists, Cluster, Conflict, Gone
+from pbx_operator.cluster import AlreadyExists, Cluster, Conflict, Gone, Unavailable
 from pbx_operator.domain.interlink import redemption_basis
 from pbx_operator.domain.link_facts import LinkSnapshot
 from pbx_operator.domain.plan import (
@@ -55,6 +55,14 @@ class Executor:
         self._authority = authority
         self._keys = keys
         self._link_snapshot = link_snapshot
+        self._doubtful: set[Target] = set()
+
+    async def settle_doubts(self) -> None:
+        """Read again what a write may or may not have changed, before anything is planned on it. Raises ApiError."""
+        while self._doubtful:
+            target = next(iter(self._doubtful))
+            await self._refresh(target)
+            self._doubtful.discard(target)
 
     async def execute(self, action: Action) -> None:
         """Carry out one action. Raises ApiError."""
@@ -120,6 +128,9 @@ class Executor:
             raw = await call
         except Conflict:
             await self._refresh(target)
+            raise
+        except Unavailable:
+            self._doubtful.add(target)
             raise
         except Gone:
             self._intake.deleted(target.resource, target.key, target.uid)

@@ -6,7 +6,7 @@ the last one did.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from pbx_operator.api.meta import ObjectKey, ResourceType
@@ -46,12 +46,19 @@ class StoreIndex:
 
 
 class Intake:
-    """Takes objects into the Store and queues what they affect."""
+    """Takes objects into the Store, queues what they affect, and shows every change to an observer."""
 
-    def __init__(self, store: Store, queue: WorkQueue[WorkKey], memory: Memory) -> None:
+    def __init__(
+        self,
+        store: Store,
+        queue: WorkQueue[WorkKey],
+        memory: Memory,
+        observer: Callable[[Observation], None],
+    ) -> None:
         self._store = store
         self._queue = queue
         self._memory = memory
+        self._observer = observer
         self._index = StoreIndex(store)
         self._open = False
 
@@ -93,6 +100,7 @@ class Intake:
         if not self._open:
             return
         self._notice_request(observation)
+        self._observer(observation)
         for work in affected(observation.old, observation.new, self._index):
             self._queue.add(work)
 

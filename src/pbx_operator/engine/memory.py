@@ -10,6 +10,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
+from pbx_operator.api.meta import ObjectKey
 from pbx_operator.domain.conditions import find
 from pbx_operator.domain.link_facts import Attempts
 from pbx_operator.domain.plan import StatusUpdate, Target
@@ -39,6 +40,7 @@ class Memory:
         self._attempts: dict[str, Attempts] = {}
         self._reasons: dict[Target, Since] = {}
         self._shown: dict[Target, datetime] = {}
+        self._published: dict[ObjectKey, datetime] = {}
 
     def attempts(self, uid: str) -> Attempts:
         """Return what was tried for an Interlink."""
@@ -53,6 +55,7 @@ class Memory:
         self._attempts.pop(target.uid, None)
         self._reasons.pop(target, None)
         self._shown.pop(target, None)
+        self._published.pop(target.key, None)
 
     def hurry(self, uid: str) -> None:
         """Look and try anew at once, as on the first day."""
@@ -77,3 +80,11 @@ class Memory:
     def note_shown(self, target: Target, now: datetime) -> None:
         """Remember that the status of an object was written."""
         self._shown[target] = now
+
+    def published(self, account: ObjectKey) -> datetime | None:
+        """Return when this process last wrote a slice of an account."""
+        return self._published.get(account)
+
+    def note_published(self, account: ObjectKey, now: datetime) -> None:
+        """Remember that a slice of an account was written."""
+        self._published[account] = now

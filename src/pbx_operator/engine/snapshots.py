@@ -124,6 +124,7 @@ class Snapshots:
             slices=tuple(store.slices.select("account", key)),
             rivals=self._domain_rivals(account) if account is not None else (),
             since=self._since(own, numbers),
+            published=self._memory.published(key),
             counters_written=self._memory.shown(own) if own is not None else None,
         )
 

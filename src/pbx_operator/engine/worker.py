@@ -16,7 +16,7 @@ from typing import Protocol
 
 from pbx_operator.cluster import ApiError, Conflict, Forbidden, Unavailable
 from pbx_operator.domain.impact import WorkKey
-from pbx_operator.domain.plan import Action, Plan, StatusUpdate
+from pbx_operator.domain.plan import Plan, StatusUpdate, WriteSlice
 from pbx_operator.engine.executor import Executor
 from pbx_operator.engine.memory import Memory
 from pbx_operator.engine.metrics import Metrics
@@ -105,18 +105,18 @@ class Worker:
 
     async def _reconcile(self, key: WorkKey) -> datetime | None:
         for _ in range(MAX_ROUNDS):
+            await self._executor.settle_doubts()
             now = self._clocks.now()
             plan = self._plan(key, now)
             if not plan.actions:
                 await self._show(plan.statuses, now)
                 return plan.requeue
             for action in plan.actions:
-                await self._execute(action)
+                await self._executor.execute(action)
+            if any(isinstance(action, WriteSlice) for action in plan.actions):
+                self._memory.note_published(key.key, now)
         _log.warning("still not settled after %d rounds, going on later", MAX_ROUNDS, extra={"work": str(key)})
         return self._clocks.now() + timedelta(seconds=10)
-
-    async def _execute(self, action: Action) -> None:
-        await self._executor.execute(action)
 
     async def _show(self, updates: tuple[StatusUpdate, ...], now: datetime) -> None:
         for update in updates:

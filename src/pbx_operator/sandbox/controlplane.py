@@ -8,6 +8,7 @@ Everything that runs belongs to a `supervisor` process; this module starts that 
 
 from __future__ import annotations
 
+import contextlib
 import os
 import secrets
 import signal
@@ -51,7 +52,7 @@ class ControlPlane:
 
         Args:
             name: unique among running sandboxes, at most 40 lower case letters, digits and hyphens; default random.
-            data_dir: must not exist yet, is removed in the end; default under the system's temporary directory.
+            data_dir: must not exist yet and is removed in the end; default under the system's temporary directory.
 
         Raises:
             SandboxError: a program cannot be found or built, or the servers do not become ready.
@@ -90,7 +91,8 @@ class ControlPlane:
 
     def environment(self) -> dict[str, str]:
         """Return this process's environment with KUBECONFIG set and the sandbox's kubectl first on PATH."""
-        return environment(self._state)
+        path = os.pathsep.join(filter(None, [str(self.kubectl.parent), os.environ.get("PATH")]))
+        return {**os.environ, "KUBECONFIG": str(self.kubeconfig), "PATH": path}
 
     def pid(self, component: ComponentName) -> int | None:
         """Return the process id of a server; None while it is stopped by one of the methods below."""
@@ -160,7 +162,8 @@ def take_down(name: str) -> None:
     if name not in states:
         raise SandboxError(f"no sandbox named {name!r} is running; running are: {', '.join(states) or 'none'}")
     supervisor = states[name].supervisor_pid
-    os.kill(supervisor, signal.SIGTERM)
+    with contextlib.suppress(ProcessLookupError):  # it has just ended
+        os.kill(supervisor, signal.SIGTERM)
     if not wait_until_gone(name, _END_TIMEOUT):
         raise SandboxError(
             f"sandbox {name!r} did not end within {_END_TIMEOUT:.0f} s: kill its supervisor, process {supervisor}"
@@ -176,12 +179,6 @@ def component_problems(state: SandboxState) -> dict[ComponentName, str]:
         if problem is not None:
             problems[name] = problem
     return problems
-
-
-def environment(state: SandboxState) -> dict[str, str]:
-    """Return this process's environment with KUBECONFIG set and the sandbox's kubectl first on PATH."""
-    path = os.pathsep.join(filter(None, [str(state.kubectl.parent), os.environ.get("PATH")]))
-    return {**os.environ, "KUBECONFIG": str(state.kubeconfig), "PATH": path}
 
 
 def _launch(

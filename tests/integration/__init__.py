@@ -1,0 +1,1 @@
+"""The operator as a process of its own against a real control plane."""

@@ -1,0 +1,227 @@
+"""Dialling: who gets the call and why, answered from published slices and gates alone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from builders import account, at, interlink, linked, number, settled, sharing, snapshot
+from pbx_operator.api.meta import Condition
+from pbx_operator.api.v1alpha1 import Interlink, InternalNumber
+from pbx_operator.api.v1alpha1.interlink import InterlinkStatus
+from pbx_operator.domain.account import AccountSnapshot
+from pbx_operator.domain.dialplan import Answer, DialPlan, Why
+from pbx_operator.domain.offers import Linked
+
+
+def plan_of(before: AccountSnapshot, interlinks: Sequence[Interlink] | None = None) -> DialPlan:
+    now = settled(before)
+    assert now.account is not None
+    return DialPlan(
+        now.account, now.slices, [link.interlink for link in now.links] if interlinks is None else interlinks
+    )
+
+
+def dial(digits: str, *numbers: InternalNumber, links: tuple[Linked, ...] = (), **options: Any) -> Answer:
+    return plan_of(snapshot(account(**options), *numbers, links=links)).answer(digits)
+
+
+def reasons(answer: Answer) -> list[tuple[str, Why]]:
+    return [(p.interlink, p.why) for p in answer.passed_over]
+
+
+class TestOwnNumbers:
+    def test_an_own_number(self) -> None:
+        answer = dial("200", number("200", display_name="Reception"))
+        assert (answer.outcome, answer.number, answer.display_name) == ("Own", "200", "Reception")
+        assert answer.destination is not None
+        assert answer.destination.to_json() == {"type": "Phone", "phone": {"username": "n200"}}
+        assert "own number" in answer.explanation
+
+    def test_a_private_number_rings_at_home(self) -> None:
+        assert dial("200", number("200", visibility="Private")).outcome == "Own"
+
+    def test_a_free_number_is_held_but_rings_nowhere(self) -> None:
+        answer = dial("200", number("200", destination=None))
+        assert (answer.outcome, answer.destination) == ("Own", None)
+        assert "free" in answer.explanation
+
+    @pytest.mark.parametrize("digits", ["20", "2000", "0200", "#200", ""])
+    def test_nothing_but_the_whole_number_matches(self, digits: str) -> None:
+        assert dial(digits, number("200")) == Answer(digits, "NoMatch")
+
+
+class TestEmergency:
+    def test_it_comes_first(self) -> None:
+        answer = dial("17", links=(linked("x", "17"),), country="FR")
+        assert answer == Answer("17", "Emergency")
+        assert "emergency" in answer.explanation
+
+    def test_no_prefix_spells_one(self) -> None:
+        links = (linked("x", "11", "12", dial_prefix="9"),)
+        assert dial("911", links=links).outcome == "Emergency"
+        assert dial("912", links=links).interlink == "x"
+
+
+class TestPeers:
+    def test_a_peer_s_number(self) -> None:
+        answer = dial("300", links=(linked("x", "300=Tim"),))
+        assert (answer.outcome, answer.interlink, answer.target) == ("Peer", "x", "300@x.peers.example")
+        assert (answer.number, answer.display_name, answer.destination) == ("300", "Tim", None)
+        assert "Interlink x" in answer.explanation
+
+    @pytest.mark.parametrize("visibility", ["Shared", "Private"])
+    def test_the_own_number_hides_it(self, visibility: Any) -> None:
+        answer = dial("300", number("300", visibility=visibility), links=(linked("x", "300"),))
+        assert (answer.outcome, reasons(answer)) == ("Own", [("x", Why.HIDDEN)])
+        assert "a dialPrefix on its Interlink would reach it" in answer.passed_over[0].detail
+
+    def test_the_dial_prefix_reaches_a_hidden_number(self) -> None:
+        links = (linked("x", "300", dial_prefix="8"),)
+        assert "dial 8300 to reach it" in dial("300", number("300"), links=links).passed_over[0].detail
+        answer = dial("8300", number("300"), links=links)
+        assert (answer.outcome, answer.number, answer.target) == ("Peer", "300", "300@x.peers.example")
+
+    def test_an_own_number_hides_prefixed_digits_too(self) -> None:
+        answer = dial("8300", number("8300"), links=(linked("x", "300", dial_prefix="8"),))
+        assert (answer.outcome, reasons(answer)) == ("Own", [("x", Why.HIDDEN)])
+        assert "dial 300 to reach it" in answer.passed_over[0].detail
+
+    def test_the_longest_prefix_wins(self) -> None:
+        links = (linked("long", "00", dial_prefix="83"), linked("short", "300", dial_prefix="8", priority=0))
+        answer = dial("8300", links=links)
+        assert (answer.interlink, answer.ambiguous, reasons(answer)) == ("long", True, [("short", Why.OUTRANKED)])
+
+    def test_a_prefix_comes_before_a_plain_number(self) -> None:
+        links = (linked("plain", "8300", priority=0), linked("prefixed", "300", dial_prefix="8"))
+        assert dial("8300", links=links).interlink == "prefixed"
+
+    def test_priority_then_age_then_key_id(self) -> None:
+        first = linked("first", "300", priority=1, established=at(0))
+        old = linked("old", "300", established=at(-9))
+        young = replace(linked("young", "300", established=at(-5)), key_id="b" * 16)
+        twin = replace(linked("twin", "300", established=at(-5)), key_id="a" * 16)
+        answer = dial("300", links=(young, old, first, twin))
+        assert answer.interlink == "first"
+        assert [name for name, _ in reasons(answer)] == ["old", "twin", "young"]
+
+    def test_a_number_that_is_not_offered_looks_like_no_number(self) -> None:
+        assert dial("301", links=(linked("x", "300"),)) == Answer("301", "NoMatch")
+
+
+class TestGates:
+    def test_a_closed_gate_is_explained(self) -> None:
+        calls = Condition(
+            type="CallsAllowed",
+            status="False",
+            reason="ClosedByPeer",
+            message="the peer closed its gate",
+            last_transition_time=at(0),
+        )
+        link = linked("x", "300", status=InterlinkStatus(gate="Closed", conditions=(calls,)))
+        answer = dial("300", links=(link,))
+        assert (answer.outcome, reasons(answer)) == ("NoMatch", [("x", Why.CLOSED)])
+        assert answer.passed_over[0].detail == "the gate of Interlink x is closed: the peer closed its gate"
+
+    def test_the_next_open_gate_gets_the_call(self) -> None:
+        links = (linked("shut", "300", priority=1, gate="Closed"), linked("open", "300", priority=2))
+        answer = dial("300", links=links)
+        assert (answer.interlink, reasons(answer)) == ("open", [("shut", Why.CLOSED)])
+
+    @pytest.mark.parametrize(
+        ("interlinks", "obstacle"),
+        [
+            ([], "does not exist"),
+            ([interlink("x", "other", gate="Open")], "does not exist"),
+            ([interlink("x", namespace="elsewhere", gate="Open")], "does not exist"),
+            ([interlink("x", gate="Open", deleting=True)], "is being deleted"),
+            ([interlink("x")], "is closed"),
+        ],
+    )
+    def test_rows_need_an_interlink_that_is_there_and_open(self, interlinks: list[Interlink], obstacle: str) -> None:
+        plan = plan_of(snapshot(account(), links=(linked("x", "300"),)), interlinks)
+        answer = plan.answer("300")
+        assert answer.outcome == "NoMatch"
+        assert obstacle in answer.passed_over[0].detail
+
+
+class TestTrust:
+    def test_only_slices_that_the_account_owns_count(self) -> None:
+        now = settled(snapshot(account(), number("200")))
+        assert now.account is not None
+        recreated = account(uid="another life")
+        assert DialPlan(recreated, now.slices, ()).answer("200").outcome == "NoMatch"
+        elsewhere = account(namespace="elsewhere", uid=now.account.metadata.uid)
+        assert DialPlan(elsewhere, now.slices, ()).answer("200").outcome == "NoMatch"
+
+    def test_offer_slices_are_not_for_dialling(self) -> None:
+        links = (linked("x", sharing=sharing("200")),)
+        now = settled(snapshot(account(), number("200"), links=links))
+        assert now.account is not None
+        without_own = [s for s in now.slices if s.metadata.name != "a.own"]
+        assert DialPlan(now.account, without_own, [links[0].interlink]).answer("200").outcome == "NoMatch"
+
+
+# --- against an independent reading of the rules ----------------------------------------------------------------
+
+NUMBERS = st.sampled_from(["1", "2", "11", "12", "112", "21", "200", "2112"])
+PREFIXES = st.sampled_from([None, None, "1", "2", "11", "*"])
+
+
+@st.composite
+def worlds(draw: st.DrawFn) -> tuple[list[str], list[Linked]]:
+    own = draw(st.sets(NUMBERS.filter(lambda n: n != "112"), max_size=3))
+    links = [
+        linked(
+            f"l{i}",
+            *sorted(draw(st.sets(NUMBERS, max_size=4))),
+            dial_prefix=draw(PREFIXES),
+            priority=draw(st.sampled_from([1, 2])),
+            established=at(draw(st.integers(0, 2))),
+            gate=draw(st.sampled_from(["Open", "Open", "Closed"])),
+        )
+        for i in range(draw(st.integers(0, 4)))
+    ]
+    return sorted(own), links
+
+
+def expected(digits: str, own: list[str], links: list[Linked]) -> tuple[str, str | None, str | None]:
+    """Say who gets the call by the words of the rules, without slices."""
+    if digits in ("112", "911"):
+        return "Emergency", None, None
+    if digits in own:
+        return "Own", digits, None
+    by_age = sorted(links, key=lambda link: (link.established, link.key_id))
+    offers = {link.interlink.metadata.name: {n.number for n in link.offer.numbers} for link in links}
+    candidates: list[tuple[tuple[Any, ...], str, str]] = []
+    taken: set[str] = set()
+    for age, link in enumerate(by_age):
+        name, prefix = link.interlink.metadata.name, link.interlink.spec.dial_prefix
+        mine = prefix is not None and prefix not in taken
+        taken |= {prefix} if prefix else set()
+        if link.interlink.status.gate != "Open":
+            continue
+        if prefix and mine and digits.removeprefix(prefix) in offers[name] and digits.startswith(prefix):
+            candidates.append(((0, -len(prefix), age), name, digits.removeprefix(prefix)))
+        if digits in offers[name]:
+            candidates.append(((1, link.interlink.spec.priority, age), name, digits))
+    if not candidates:
+        return "NoMatch", None, None
+    _, name, reached = min(candidates)
+    return "Peer", reached, name
+
+
+@settings(deadline=None)
+@given(worlds())
+def test_slices_say_what_the_rules_say(world: tuple[list[str], list[Linked]]) -> None:
+    own, links = world
+    plan = plan_of(snapshot(account(), *(number(n) for n in own), links=tuple(links)))
+    numbers = {"1", "2", "11", "12", "112", "21", "200", "2112", "911"}
+    for digits in numbers | {p + n for p in ("1", "2", "11", "*") for n in numbers}:
+        answer = plan.answer(digits)
+        assert (answer.outcome, answer.number, answer.interlink) == expected(digits, own, links), digits
