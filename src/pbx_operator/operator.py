@@ -24,7 +24,7 @@ from prometheus_client import REGISTRY, start_http_server
 from pbx_operator import logs
 from pbx_operator.api.meta import GROUP, VERSION, Resource
 from pbx_operator.api.v1alpha1 import KINDS
-from pbx_operator.cluster import ApiError, Cluster
+from pbx_operator.cluster import ApiError, Cluster, CredentialsError
 from pbx_operator.engine.engine import Engine, EngineSettings
 from pbx_operator.engine.identity import Identity, load_identity
 from pbx_operator.engine.sync import missing_crds
@@ -42,7 +42,6 @@ _log = logging.getLogger(__name__)
 class Options:
     """The command line."""
 
-    namespace: str
     kubeconfig: str | None
     health_port: int
     engine: EngineSettings
@@ -84,9 +83,14 @@ def main(
     logs.configure(log_level)
     if kubeconfig:
         os.environ["KUBECONFIG"] = kubeconfig  # where kopf's login looks
-    start_http_server(metrics_port)
-    settings = EngineSettings(domain_suffix, workers, after_restore)
-    sys.exit(asyncio.run(_serve(Options(namespace, kubeconfig, health_port, settings))))
+    settings = EngineSettings(namespace, domain_suffix, workers, after_restore)
+    try:
+        start_http_server(metrics_port)
+        sys.exit(asyncio.run(_serve(Options(kubeconfig, health_port, settings))))
+    except CredentialsError as error:
+        sys.exit(f"cannot log in to the cluster: {error}")
+    except OSError as error:
+        sys.exit(f"cannot listen: {error}; choose other ports with --health-port and --metrics-port")
 
 
 async def _serve(options: Options) -> int:
@@ -108,7 +112,7 @@ async def _wait_for_cluster(cluster: Cluster, options: Options) -> Identity:
             "CustomResourceDefinitions are missing: %s; install them: kubectl apply -f crds/", ", ".join(missing)
         )
         await asyncio.sleep(RETRY_SECONDS)
-    return await _until_answered(lambda: load_identity(cluster, options.namespace), "loading the identity")
+    return await _until_answered(lambda: load_identity(cluster, options.engine.namespace), "loading the identity")
 
 
 async def _until_answered(call: Callable[[], Awaitable[T]], doing: str) -> T:

@@ -15,7 +15,7 @@ from pbx_operator.domain.impact import WorkKey
 from pbx_operator.domain.link_facts import ClusterFacts
 from pbx_operator.engine.events import EventRecorder
 from pbx_operator.engine.executor import Executor
-from pbx_operator.engine.identity import Identity
+from pbx_operator.engine.identity import Identity, load_identity
 from pbx_operator.engine.intake import Intake
 from pbx_operator.engine.issuing import KeyWork
 from pbx_operator.engine.memory import Memory
@@ -28,6 +28,7 @@ from pbx_operator.engine.sync import PRUNE_SECONDS, Pruner, load
 from pbx_operator.engine.worker import Clocks, Worker
 from pbx_operator.links.authority import Authority
 
+CONFIRMATION_SECONDS = 10.0
 RESTORE_PERIOD = timedelta(minutes=10)
 """How long records are left alone after a restore was announced."""
 
@@ -36,6 +37,8 @@ RESTORE_PERIOD = timedelta(minutes=10)
 class EngineSettings:
     """What an administrator decides about the engine."""
 
+    namespace: str = "pbx-system"
+    """Where the operator keeps its identity."""
     domain_suffix: str = "pbx.local"
     """The domain below which accounts without an own SIP domain get theirs."""
     workers: int = 16
@@ -55,6 +58,7 @@ class Engine:
         registry: CollectorRegistry,
     ) -> None:
         self._cluster = cluster
+        self._identity = identity
         self._settings = settings
         self.started = asyncio.Event()
         self._store = Store()
@@ -63,9 +67,9 @@ class Engine:
         self._events = EventRecorder(cluster, identity.instance, clocks.now)
         self._intake = Intake(self._store, self._queue, memory, self._events.observed)
         self._pruner = Pruner(cluster, self._store, self._intake)
-        snapshots = Snapshots(
-            self._store, memory, _facts(identity, settings, clocks.now()), settings.domain_suffix, clocks.now
-        )
+        facts = _facts(identity, settings, clocks.now())
+        snapshots = Snapshots(self._store, memory, facts, settings.domain_suffix, clocks.now)
+        self._snapshots = snapshots
         authority = Authority(cluster, snapshots, clocks.now, self._intake)
         keys = KeyWork(cluster, authority, identity, self._intake, memory, clocks.now)
         executor = Executor(cluster, self._store, self._intake, authority, keys, snapshots.link)
@@ -99,6 +103,7 @@ class Engine:
                 tasks.create_task(self._worker.run())
             tasks.create_task(self._events.run())
             tasks.create_task(self._prune())
+            tasks.create_task(self._await_confirmation())
             self.started.set()
 
     async def drain(self, seconds: float) -> None:
@@ -114,6 +119,19 @@ class Engine:
     def lagging(self) -> bool:
         """Whether the watches have been found behind twice in a row."""
         return self._pruner.lagging >= 2
+
+    async def _await_confirmation(self) -> None:
+        """In another cluster than the identity's, wait until an administrator says that it may be used here."""
+        identity = self._identity
+        while not identity.confirmed:
+            await asyncio.sleep(CONFIRMATION_SECONDS)
+            try:
+                identity = await load_identity(self._cluster, self._settings.namespace)
+            except (ApiError, ValueError):
+                continue
+        if identity is not self._identity:
+            self._snapshots.confirm()
+            self._intake.open()
 
     async def _prune(self) -> None:
         while True:

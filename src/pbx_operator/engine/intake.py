@@ -63,7 +63,10 @@ class Intake:
         self._open = False
 
     def open(self) -> None:
-        """Start to make work: until the first lists are complete, a plan would take absence for deletion."""
+        """Look at everything, and make work from now on.
+
+        Not before the first lists are complete: a plan would take absence for deletion.
+        """
         self._open = True
         for table in self._store.tables.values():
             for key in table.metadata():

@@ -39,6 +39,10 @@ class Snapshots:
         self._domain_suffix = domain_suffix
         self._clock = clock
 
+    def confirm(self) -> None:
+        """Take note that the identity may be used in this cluster."""
+        self._cluster = replace(self._cluster, confirmed=True)
+
     # --- links --------------------------------------------------------------------------------------------------
 
     def link(self, key: ObjectKey) -> LinkSnapshot:

@@ -1,0 +1,15 @@
+"""The command line `pbx`."""
+
+from __future__ import annotations
+
+import click
+
+from pbx_operator.cli.dial import dial
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+def main() -> None:
+    """Ask about, and work with, phone systems that are declared as Kubernetes objects."""
+
+
+main.add_command(dial)

@@ -1,0 +1,48 @@
+"""A stage for each module and a world on it for each test."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING
+
+import pytest
+import pytest_asyncio
+
+from integration.harness import Stage, World, open_stage
+from support import ROOT, kubectl
+
+if TYPE_CHECKING:
+    from pbx_operator.sandbox import ControlPlane
+
+
+@pytest.fixture(scope="session")
+def installed(crds_installed: ControlPlane) -> ControlPlane:
+    """Return the control plane with all that an administrator installs before the operator starts."""
+    return install(crds_installed)
+
+
+def install(control_plane: ControlPlane) -> ControlPlane:
+    """Grant the operator its rights, and let the garbage collector learn of our kinds at once, not after 30 s."""
+    kubectl(control_plane, "apply", "-f", str(ROOT / "examples/install/rbac.yaml"))
+    control_plane.stop_component("kube-controller-manager")
+    control_plane.start_component("kube-controller-manager")
+    return control_plane
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def stage(installed: ControlPlane, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stage]:
+    """Return a stage whose operator runs."""
+    async with open_stage(installed, tmp_path_factory.mktemp("stage")) as stage:
+        stage.start()
+        yield stage
+        await stage.stop()
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def world(stage: Stage, request: pytest.FixtureRequest) -> AsyncIterator[World]:
+    """Return a world; afterwards nothing that anybody saw in it may have broken a rule."""
+    module = request.module.__name__.rpartition("test_")[2].replace("_", "-")
+    yield stage.world(module)
+    stage.proxy.clear()
+    problems, stage.observer.problems = stage.observer.problems, []
+    assert not problems, "\n".join(problems)

@@ -1,0 +1,310 @@
+"""The stage of the integration tests: a control plane behind the fault proxy, an observer on it, and the operator.
+
+Each test has a `World` on it: namespaces of its own, in which it acts as users do and waits for what they would
+see.  Tests share a stage, so they look at their own namespaces only.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from itertools import count
+from pathlib import Path
+from typing import TypeVar
+
+import builders
+from faultproxy import Call, FaultProxy
+from integration.api import Api, Raw, manifest
+from integration.observer import Observer, shown
+from integration.process import OperatorProcess
+from pbx_operator.api.meta import NAMESPACES, RECONCILE_ANNOTATION, SECRETS, ObjectKey, Resource, ResourceType
+from pbx_operator.api.v1alpha1 import DialPlanSlice, Interlink, InternalNumber, LinkRecord, PBXAccount
+from pbx_operator.cluster import AlreadyExists
+from pbx_operator.domain.dialplan import Answer, DialPlan
+from pbx_operator.domain.record import account_of
+from pbx_operator.sandbox import ControlPlane
+
+R = TypeVar("R", bound=Resource)
+V = TypeVar("V")
+OPERATOR = "pbx-operator"
+RESOURCES = {kind.resource.kind: kind.resource for kind in (PBXAccount, Interlink, InternalNumber, LinkRecord)}
+RESOURCES |= {"Secret": SECRETS, "Namespace": NAMESPACES}
+
+
+class Stage:
+    """A control plane with at most one operator of ours on it at a time, unless a test starts more."""
+
+    def __init__(self, control_plane: ControlPlane, proxy: FaultProxy, api: Api, directory: Path) -> None:
+        self.control_plane = control_plane
+        self.proxy = proxy
+        self.api = api
+        self.observer = Observer(api)
+        self.operators: list[OperatorProcess] = []
+        self._kubeconfig = proxy.kubeconfig(directory / "kubeconfig")
+        self._directory = directory
+        self._worlds = count(1)
+        self._tokens = count(1)
+        self._probes: World | None = None
+
+    @property
+    def operator(self) -> OperatorProcess:
+        """The operator that was started last."""
+        return self.operators[-1]
+
+    def prepare(self, *arguments: str, periods: dict[str, float] | None = None) -> OperatorProcess:
+        """Start a process; with `periods` it becomes the operator only when told to `go`."""
+        log = self._directory / f"operator-{len(self.operators)}.log"
+        operator = OperatorProcess(self._kubeconfig, log, *arguments, periods=periods)
+        self.operators.append(operator)
+        return operator
+
+    def start(self, *arguments: str, periods: dict[str, float] | None = None) -> OperatorProcess:
+        """Start the operator."""
+        operator = self.prepare(*arguments, periods=periods)
+        if periods is not None:
+            operator.go()
+        return operator
+
+    async def stop(self) -> None:
+        """Let all operators end in order."""
+        running = [operator for operator in self.operators if operator.running]
+        for operator in running:
+            operator.terminate()
+        await asyncio.gather(*(operator.ended() for operator in self.operators))
+
+    def logs(self) -> str:
+        """Return what all operators said."""
+        return "".join(operator.logs() for operator in self.operators)
+
+    def world(self, name: str) -> World:
+        """Return a world whose namespaces nobody else has."""
+        return World(self, f"{name}-{next(self._worlds)}")
+
+    async def settle(self) -> None:
+        """Wait until the operator has seen everything that was written before, and has nothing left to do.
+
+        Watches bring the changes of a kind in order, so once a change made now shows its effect, all earlier
+        ones were seen.
+        """
+        probes = await self._probe_objects()
+        token = str(next(self._tokens))
+        patch = {"metadata": {"annotations": {RECONCILE_ANNOTATION: token}}}
+        for probe in probes:
+            await self.api.cluster.patch(probe.resource, probe.key, patch)
+        for probe in probes:
+            await self.observer.until(
+                lambda probe=probe: self._handled(probe) == token,  # type: ignore[misc]
+                f"the operator looks at {probe.key} again",
+            )
+        await self.operator.idle()
+
+    def _handled(self, probe: Resource) -> str | None:
+        raw = self.observer.raw(probe.resource, probe.key) or {}
+        handled: str | None = raw.get("status", {}).get("lastHandledReconcileAt")
+        return handled
+
+    async def _probe_objects(self) -> tuple[Resource, ...]:
+        if self._probes is None:
+            self._probes = self.world("probe")
+            await self._probes.namespace()
+        namespace = self._probes.namespaces[0]
+        probes = builders.account("a", namespace), builders.interlink("x", "a", namespace), number("100", namespace)
+        await self._probes.apply(*probes)
+        return probes
+
+
+def number(digits: str, namespace: str, **options: object) -> InternalNumber:
+    """Return an InternalNumber of the account `a`."""
+    return builders.number(digits, "a", namespace, **options)  # type: ignore[arg-type]
+
+
+@asynccontextmanager
+async def open_stage(control_plane: ControlPlane, directory: Path) -> AsyncIterator[Stage]:
+    """Set the stage; the operator is not started yet.  In the end nothing of it is left running."""
+    async with (
+        FaultProxy(control_plane.kubeconfig_for(OPERATOR)) as proxy,
+        Api(control_plane.kubeconfig) as api,
+    ):
+        stage = Stage(control_plane, proxy, api, directory)
+        watching = asyncio.create_task(stage.observer.run())
+        try:
+            await stage.observer.ready()
+            yield stage
+        finally:
+            for operator in stage.operators:
+                operator.kill()
+                await operator.ended()
+            watching.cancel()
+            with suppress(asyncio.CancelledError):
+                await watching
+
+
+class World:
+    """The namespaces of one test, as their users see them."""
+
+    def __init__(self, stage: Stage, name: str) -> None:
+        self.stage = stage
+        self.name = name
+        self.namespaces: list[str] = []
+
+    # --- acting -------------------------------------------------------------------------------------------------
+
+    async def namespace(self, suffix: str = "a") -> str:
+        """Create a namespace."""
+        name = f"{self.name}-{suffix}"
+        with suppress(AlreadyExists):
+            await self.stage.api.cluster.create(NAMESPACES, {"metadata": {"name": name}})
+        self.namespaces.append(name)
+        self.stage.observer.namespaces.add(name)
+        return name
+
+    async def apply(self, *objects: Resource | Raw) -> None:
+        """Apply objects one after the other, as `kubectl apply --server-side` does."""
+        for one in objects:
+            body = manifest(one)
+            await self.stage.api.apply(RESOURCES[body["kind"]], body)
+
+    async def delete(self, *objects: Resource) -> None:
+        """Ask for the deletion of objects."""
+        for one in objects:
+            await self.stage.api.cluster.delete(one.resource, one.key)
+
+    async def put_key(self, namespace: str, name: str, text: str) -> None:
+        """Enter a key into a Secret, as the person does who received it."""
+        data = {"key": base64.b64encode(text.encode()).decode()}
+        secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name, "namespace": namespace}}
+        await self.stage.api.apply(SECRETS, {**secret, "data": data})
+
+    async def key_of(self, issuer: Interlink) -> str:
+        """Wait for the key of an issuer, and read it as its user does."""
+        return await self.key_in(ObjectKey(issuer.key.namespace, f"{issuer.metadata.name}-key"))
+
+    async def key_in(self, secret: ObjectKey) -> str:
+        """Wait for a Secret and return the key in it."""
+        found = await self.until(lambda: self.raw(SECRETS, secret), f"Secret {secret}")
+        return base64.b64decode(found["data"]["key"]).decode()
+
+    async def office(self, suffix: str, *digits: str, **options: object) -> PBXAccount:
+        """Create a namespace with an account `a` that has these numbers, and wait until it serves."""
+        namespace = await self.namespace(suffix)
+        account = builders.account("a", namespace, **options)  # type: ignore[arg-type]
+        await self.apply(account, *(number(d, namespace) for d in digits))
+        await self.ready(account, "Serving")
+        return account
+
+    async def offer_key(self, issuer: Interlink, redeemer: Interlink) -> str:
+        """Apply the issuer and carry its key to where the redeemer expects it; return the key."""
+        await self.apply(issuer)
+        await self.ready(issuer, "KeyIssued")
+        text = await self.key_of(issuer)
+        assert redeemer.spec.redeem_key is not None
+        await self.put_key(redeemer.key.namespace, redeemer.spec.redeem_key.secret_ref.name, text)
+        return text
+
+    async def join(self, issuer: Interlink, redeemer: Interlink) -> str:
+        """Link two accounts as their users would, wait until both sides are green, and return the key."""
+        text = await self.offer_key(issuer, redeemer)
+        await self.apply(redeemer)
+        await self.green(issuer, redeemer)
+        return text
+
+    # --- seeing -------------------------------------------------------------------------------------------------
+
+    async def until(self, condition: Callable[[], V], what: str) -> V:
+        """Wait until a condition on the observed objects holds; a failure shows this world and the log."""
+        try:
+            return await self.stage.observer.until(condition, what)
+        except AssertionError as error:
+            raise AssertionError(f"{error}\n{self.describe()}") from None
+
+    def raw(self, resource: ResourceType, key: ObjectKey) -> Raw | None:
+        return self.stage.observer.raw(resource, key)
+
+    def now(self, one: R) -> R | None:
+        """Return an object as it is now."""
+        return self.stage.observer.get(type(one), one.key)
+
+    def shows(self, one: Resource, type_: str) -> tuple[str, str] | None:
+        """Return status and reason of a condition, if it is about the present generation of the object."""
+        now = self.now(one)
+        if not isinstance(now, PBXAccount | Interlink | InternalNumber):
+            return None
+        seen = now.status.observed_generation == now.metadata.generation
+        return shown(now.status, type_) if seen else None
+
+    async def ready(self, one: R, reason: str, type_: str = "Ready") -> R:
+        """Wait until a condition has this reason, and return the object."""
+
+        def found() -> R | None:
+            about = self.shows(one, type_)
+            return self.now(one) if about is not None and about[1] == reason else None
+
+        now = await self.until(found, f"{one.key} shows {type_} with {reason}")
+        assert now is not None
+        return now
+
+    async def green(self, *links: Interlink) -> None:
+        """Wait until links are Established with their gates open."""
+        for link in links:
+            await self.ready(link, "Established")
+            await self.ready(link, "GateOpen", "CallsAllowed")
+
+    async def gone(self, *objects: Resource) -> None:
+        """Wait until objects do not exist any more."""
+        for one in objects:
+            await self.until(lambda one=one: self.now(one) is None, f"{one.key} is gone")  # type: ignore[misc]
+
+    def message(self, one: Resource, type_: str = "Ready") -> str:
+        """Return the message of a condition."""
+        now = self.now(one)
+        assert isinstance(now, PBXAccount | Interlink | InternalNumber)
+        return next(c.message for c in now.status.conditions if c.type == type_)
+
+    def records(self) -> list[LinkRecord]:
+        """Return the records that name an account of this world, oldest first."""
+        found = [r for r in self.stage.observer.all(LinkRecord) if self._concerns(r)]
+        return sorted(found, key=lambda r: int(r.metadata.resource_version))
+
+    def _concerns(self, record: LinkRecord) -> bool:
+        sides = (account_of(record.spec, "issuer"), account_of(record.spec, "redeemer"))
+        return any(side is not None and side.namespace in self.namespaces for side in sides)
+
+    def dial(self, account: PBXAccount, digits: str) -> Answer:
+        """Return what happens when a phone of the account dials, by the published dial plan alone."""
+        now = self.now(account)
+        assert now is not None
+        slices, links = self.stage.observer.all(DialPlanSlice), self.stage.observer.all(Interlink)
+        return DialPlan(now, slices, links).answer(digits)
+
+    async def reaches(self, account: PBXAccount, digits: str, owner: PBXAccount) -> None:
+        """Wait until a phone of the account reaches the number of the owner's account."""
+
+        def reached() -> bool:
+            there = self.now(owner)
+            target = f"{digits}@{there.status.sip_domain}" if there is not None else ""
+            return self.dial(account, digits).target == target
+
+        await self.until(reached, f"{account.key} reaches {digits} of {owner.key}")
+
+    def writes(self, **fields: object) -> list[Call]:
+        """Return the writes of the operator to the objects of this world, in order."""
+        own = {r.metadata.name for r in self._records_ever()}
+        calls = self.stage.proxy.journal.writes(**fields)
+        return [c for c in calls if c.namespace in self.namespaces or (c.resource == "linkrecords" and c.name in own)]
+
+    def _records_ever(self) -> list[LinkRecord]:
+        seen = [raw for plural, _, raw in self.stage.observer.history if plural == "linkrecords"]
+        return [r for r in map(LinkRecord.model_validate, seen) if self._concerns(r)]
+
+    def describe(self) -> str:
+        """Return what is there, for the message of a failure."""
+        lines = [f"  {r.metadata.name} {r.spec.state} {r.spec.end}" for r in self.records()]
+        for kind in (PBXAccount, Interlink, InternalNumber):
+            for one in self.stage.observer.all(kind):
+                if one.key.namespace in self.namespaces:
+                    about = ", ".join(f"{c.type}={c.status}/{c.reason}" for c in one.status.conditions)
+                    lines.append(f"  {kind.__name__} {one.key} {about}")
+        last = self.stage.operator.logs().splitlines()[-12:] if self.stage.operators else []
+        return "\n".join([*lines, *last])
