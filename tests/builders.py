@@ -7,12 +7,13 @@ keywords; `status`, `deleting`, `created`, `uid` and `generation` are about the 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
 from pbx_operator.api.meta import TEARDOWN_FINALIZER, ObjectKey, ObjectMeta
-from pbx_operator.api.v1alpha1 import Interlink, InternalNumber, LinkRecord, PBXAccount
+from pbx_operator.api.v1alpha1 import DialPlanSlice, Interlink, InternalNumber, LinkRecord, PBXAccount
 from pbx_operator.api.v1alpha1.interlink import InterlinkSpec, InterlinkStatus, IssueKey, RedeemKey
 from pbx_operator.api.v1alpha1.internalnumber import (
     Destination,
@@ -335,6 +336,33 @@ def settled(before: AccountSnapshot, now: datetime = NOW) -> AccountSnapshot:
         before = after
     assert applied(before, planned(before, now)) == before, "the plan is no fixed point"
     return before
+
+
+def changed(before: AccountSnapshot, **facts: Any) -> AccountSnapshot:
+    """Return the settled world with other facts."""
+    return replace(settled(before), **facts)
+
+
+def slice_steps(plan: Plan) -> list[str]:
+    """Return what a plan does to slices, in order: `+name` for a write, `-name` for a deletion."""
+    steps = []
+    for action in plan.actions:
+        match action:
+            case WriteSlice(part):
+                steps.append(f"+{part.metadata.name}")
+            case DeleteSlice(target):
+                steps.append(f"-{target.key.name}")
+    return steps
+
+
+def reach(slices: Iterable[DialPlanSlice], link: str) -> set[str]:
+    """Return the own numbers that a link may reach, as the reader's contract says."""
+    parts = list(slices)
+    own = [row for part in parts if part.spec.source.type == "Own" for row in part.spec.rows]
+    offers = [part for part in parts if part.spec.source.type == "Offer" and part.spec.source.interlink == link]
+    if offers:
+        return {row.number for row in own} & {row.number for part in offers for row in part.spec.rows}
+    return {row.number for row in own if row.offered == "All"}
 
 
 def status_of(plan: Plan, name: str) -> InternalNumberStatus:

@@ -1,7 +1,7 @@
-"""Write the files that follow from the models: `crds/*.yaml` and `docs/reference/fields.md`.
+"""Write the files that follow from the API: `crds/*.yaml` and the pages of `docs/reference`.
 
-The models in `pbx_operator.api` are the only source of the API.  What comes out is committed, so that people
-read it and tools apply it without running Python; `--check` proves that it is not stale.
+The models and the table of reasons in `pbx_operator.api` are the only source of the API.  What comes out is
+committed, so that people read it and tools apply it without running Python; `--check` proves that it is not stale.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import Any
 
 import click
 from field_reference import field_reference
+from reason_reference import reason_reference
 from ruamel.yaml import YAML
 
 from pbx_operator.api.crd import custom_resource_definitions
@@ -29,6 +30,7 @@ def generated_files() -> dict[str, str]:
     definitions = custom_resource_definitions()
     files = {f"crds/{file_name(crd)}": HEADER + to_yaml(crd) for crd in definitions}
     files["docs/reference/fields.md"] = field_reference(definitions)
+    files["docs/reference/reasons.md"] = reason_reference()
     return files
 
 
@@ -68,7 +70,7 @@ def _generated_paths() -> set[str]:
 @click.command()
 @click.option("--check", is_flag=True, help="Change nothing; print the difference and fail if a file is stale.")
 def main(check: bool) -> None:
-    """Generate crds/*.yaml and docs/reference/fields.md from the models."""
+    """Generate crds/*.yaml and docs/reference/*.md from the API."""
     files = generated_files()
     if check:
         difference = differences(files)

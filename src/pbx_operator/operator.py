@@ -132,7 +132,7 @@ async def _watch_and_work(engine: Engine, options: Options) -> int:
     await engine.started.wait()  # kopf would cancel tasks that are younger than itself before they are drained
     try:
         await kopf.operator(
-            registry=_registry(engine, options.kubeconfig),
+            registry=_registry(engine, options.kubeconfig, stop),
             settings=_settings(),
             clusterwide=True,
             standalone=True,
@@ -175,7 +175,7 @@ def _settings() -> kopf.OperatorSettings:
     return s
 
 
-def _registry(engine: Engine, kubeconfig: str | None) -> kopf.OperatorRegistry:
+def _registry(engine: Engine, kubeconfig: str | None, stop: asyncio.Event) -> kopf.OperatorRegistry:
     registry = kopf.OperatorRegistry()
     for model in KINDS:
         _watch(registry, engine, model)
@@ -194,6 +194,7 @@ def _registry(engine: Engine, kubeconfig: str | None) -> kopf.OperatorRegistry:
     @kopf.on.cleanup(registry=registry)
     async def drain(**_: Any) -> None:
         await engine.drain(DRAIN_SECONDS)
+        stop.set()  # kopf waits 5 s for its own waiter of this flag
 
     return registry
 

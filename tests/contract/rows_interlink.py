@@ -65,6 +65,19 @@ def _issuing(**issue_key: object) -> JSON:
     return _interlink(issueKey=issue_key)
 
 
+ABSOLUTE_END = _issuing(expirationTime="2027-01-31T12:00:00Z")
+
+
+def _other_secret(row_id: str, old: str | None, new: str | None) -> Row:
+    sentence = f"`secretName` may not change from '{old or ''}' to '{new or ''}': {CREATE_ANOTHER}"
+    refusal = forbidden("spec.issueKey.secretName", sentence)
+    return Row(row_id, _secret_name(new), (refusal,), before=_secret_name(old))
+
+
+def _secret_name(name: str | None) -> JSON:
+    return _issuing(secretName=name) if name else ISSUING
+
+
 def _sharing(mode: str, *ranges: tuple[str, str]) -> JSON:
     return _interlink(sharing={"mode": mode, "numbers": [{"start": start, "end": end} for start, end in ranges]})
 
@@ -74,10 +87,16 @@ ROWS = (
     Row("redeeming", REDEEMING),
     Row("everything set", FULL),
     Row("a key brought along", BROUGHT),
-    Row("everything but the identity may change", ISSUING, before=FULL),
+    Row("everything but the identity may change", _issuing(secretName="to-rotterdam-key"), before=FULL),
     Row("another Secret to redeem from", _redeeming("new"), before=REDEEMING),
     Row("revision lowered, as by a Git rollback", ISSUING, before=_issuing(revision=7)),
-    Row("a key brought along instead of a generated one", BROUGHT, before=ISSUING),
+    Row(
+        "another key brought along",
+        changed(BROUGHT, {"spec": {"issueKey": {"fromSecretRef": {"name": "key.v2", "key": "key"}}}}),
+        before=BROUGHT,
+    ),
+    Row("a generated key with an absolute end", ABSOLUTE_END),
+    Row("the end of a generated key in another form", _issuing(expiresAfterSeconds=300), before=ABSOLUTE_END),
     Row(
         "name with a dot",
         changed(ISSUING, {"metadata": {"name": "to.rotterdam"}}),
@@ -139,13 +158,12 @@ ROWS = (
         ),
     ),
     Row(
-        "a generated key with an absolute end",
-        _issuing(expirationTime="2027-01-31T12:00:00Z"),
+        "two ends of a generated key",
+        changed(ABSOLUTE_END, {"spec": {"issueKey": {"expiresAfterSeconds": 300}}}),
         (
-            invalid(
-                "spec.issueKey.expirationTime",
-                "`expirationTime` may not be set to 2027-01-31T12:00:00Z without `fromSecretRef`:"
-                " a generated key takes `expiresAfterSeconds`",
+            forbidden(
+                "spec.issueKey.expiresAfterSeconds",
+                "`expiresAfterSeconds` may not be set to 300 beside `expirationTime`: remove one of them",
             ),
         ),
     ),
@@ -168,6 +186,42 @@ ROWS = (
                 "`secretName` may not be set to 'other' beside `fromSecretRef`, which names Secret 'key.v1'",
             ),
         ),
+    ),
+    _other_secret("another Secret for the key", "old", "new"),
+    _other_secret("a Secret for the key, named later", None, "new"),
+    _other_secret("a Secret for the key, named no more", "old", None),
+    Row(
+        "a key brought along instead of a generated one",
+        BROUGHT,
+        (
+            forbidden(
+                "spec.issueKey.fromSecretRef",
+                f"a generated key may not give way to `fromSecretRef` with Secret 'key.v1': {CREATE_ANOTHER}",
+            ),
+        ),
+        before=ISSUING,
+    ),
+    Row(
+        "a generated key instead of one brought along",
+        ISSUING,
+        (
+            forbidden(
+                "spec.issueKey.fromSecretRef",
+                f"`fromSecretRef` with Secret 'key.v1' may not give way to a generated key: {CREATE_ANOTHER}",
+            ),
+        ),
+        before=BROUGHT,
+    ),
+    Row(
+        "a key brought along without its reference",
+        changed(BROUGHT, {"spec": {"issueKey": {"fromSecretRef": None}}}),
+        (
+            forbidden(
+                "spec.issueKey.fromSecretRef",
+                f"`fromSecretRef` with Secret 'key.v1' may not give way to a generated key: {CREATE_ANOTHER}",
+            ),
+        ),
+        before=BROUGHT,
     ),
     Row(
         "a day without a time",

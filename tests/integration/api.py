@@ -77,6 +77,26 @@ class Api:
         applied: Raw = json.loads(text)
         return applied
 
+    async def everything(self) -> list[Raw]:
+        """Return every object of the cluster, of every kind that can be listed."""
+        found: list[Raw] = []
+        for root in ["/api/v1", *[f"/apis/{version}" for version in await self._group_versions()]]:
+            for resource in (await self._get(root))["resources"]:
+                if "list" in resource["verbs"] and "/" not in resource["name"]:
+                    items = (await self._get(f"{root}/{resource['name']}"))["items"]
+                    found += [{"kind": resource["kind"], **item} for item in items]
+        return found
+
+    async def _group_versions(self) -> list[str]:
+        groups = (await self._get("/apis"))["groups"]
+        return [version["groupVersion"] for group in groups for version in group["versions"]]
+
+    async def _get(self, path: str) -> Raw:
+        async with self._session.get(path, headers={"User-Agent": USER_AGENT}) as answer:
+            assert answer.status == 200, f"{path}: {await answer.text()}"
+            found: Raw = await answer.json()
+            return found
+
     async def watch(self, resource: ResourceType, version: str) -> AsyncIterator[Raw]:
         """Yield the watch events of a kind after a resourceVersion, until the connection ends."""
         query = {"watch": "1", "resourceVersion": version}

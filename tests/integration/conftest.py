@@ -30,12 +30,13 @@ def install(control_plane: ControlPlane) -> ControlPlane:
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def stage(installed: ControlPlane, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stage]:
-    """Return a stage whose operator runs."""
+async def stage(
+    installed: ControlPlane, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
+) -> AsyncIterator[Stage]:
+    """Return a stage whose operator runs, with the shorter PERIODS of the module if it has any."""
     async with open_stage(installed, tmp_path_factory.mktemp("stage")) as stage:
-        stage.start()
+        stage.start(periods=getattr(request.module, "PERIODS", None))
         yield stage
-        await stage.stop()
 
 
 @pytest_asyncio.fixture(loop_scope="module")

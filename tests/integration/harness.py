@@ -15,12 +15,12 @@ from pathlib import Path
 from typing import TypeVar
 
 import builders
-from faultproxy import Call, FaultProxy
+from faultproxy import Call, EventDrop, FaultProxy
 from integration.api import Api, Raw, manifest
 from integration.observer import Observer, shown
 from integration.process import OperatorProcess
 from pbx_operator.api.meta import NAMESPACES, RECONCILE_ANNOTATION, SECRETS, ObjectKey, Resource, ResourceType
-from pbx_operator.api.v1alpha1 import DialPlanSlice, Interlink, InternalNumber, LinkRecord, PBXAccount
+from pbx_operator.api.v1alpha1 import KINDS, DialPlanSlice, Interlink, InternalNumber, LinkRecord, PBXAccount
 from pbx_operator.cluster import AlreadyExists
 from pbx_operator.domain.dialplan import Answer, DialPlan
 from pbx_operator.domain.record import account_of
@@ -29,7 +29,7 @@ from pbx_operator.sandbox import ControlPlane
 R = TypeVar("R", bound=Resource)
 V = TypeVar("V")
 OPERATOR = "pbx-operator"
-RESOURCES = {kind.resource.kind: kind.resource for kind in (PBXAccount, Interlink, InternalNumber, LinkRecord)}
+RESOURCES = {kind.resource.kind: kind.resource for kind in KINDS}
 RESOURCES |= {"Secret": SECRETS, "Namespace": NAMESPACES}
 
 
@@ -161,15 +161,32 @@ class World:
         return name
 
     async def apply(self, *objects: Resource | Raw) -> None:
-        """Apply objects one after the other, as `kubectl apply --server-side` does."""
-        for one in objects:
-            body = manifest(one)
-            await self.stage.api.apply(RESOURCES[body["kind"]], body)
+        """Apply objects one after the other, as `kubectl apply --server-side` does, until all were observed."""
+        applied = [await self.stage.api.apply(RESOURCES[(b := manifest(one))["kind"]], b) for one in objects]
+        for body in applied:
+            await self.stage.observer.caught_up(RESOURCES[body["kind"]], body)
 
     async def delete(self, *objects: Resource) -> None:
         """Ask for the deletion of objects."""
         for one in objects:
             await self.stage.api.cluster.delete(one.resource, one.key)
+
+    async def vanish(self, one: Resource) -> None:
+        """Remove an object by force; the operator learns that it is gone, and never that somebody deleted it."""
+        raw = await self.stage.api.cluster.get(one.resource, one.key)
+        uid = raw["metadata"]["uid"]
+        drop = EventDrop(lambda e: e.type == "MODIFIED" and e.object["metadata"]["uid"] == uid, times=None)
+        self.stage.proxy.add(drop)
+        await self.delete(one)
+        await self.release(one)
+        await self.gone(one)
+
+    async def release(self, one: Resource) -> None:
+        """Remove all finalizers of an object, as impatient people do."""
+        raw = await self.stage.api.find(one.resource, one.key)
+        if raw is not None:
+            metadata = {"resourceVersion": raw["metadata"]["resourceVersion"], "finalizers": None}
+            await self.stage.api.cluster.patch(one.resource, one.key, {"metadata": metadata})
 
     async def put_key(self, namespace: str, name: str, text: str) -> None:
         """Enter a key into a Secret, as the person does who received it."""
@@ -183,7 +200,7 @@ class World:
 
     async def key_in(self, secret: ObjectKey) -> str:
         """Wait for a Secret and return the key in it."""
-        found = await self.until(lambda: self.raw(SECRETS, secret), f"Secret {secret}")
+        found = await self.until(lambda: self.raw(SECRETS, secret), f"Secret {secret}") or {}
         return base64.b64decode(found["data"]["key"]).decode()
 
     async def office(self, suffix: str, *digits: str, **options: object) -> PBXAccount:
@@ -289,9 +306,9 @@ class World:
         await self.until(reached, f"{account.key} reaches {digits} of {owner.key}")
 
     def writes(self, **fields: object) -> list[Call]:
-        """Return the writes of the operator to the objects of this world, in order."""
+        """Return the writes of the operator to the objects of this world, in order; events do not count."""
         own = {r.metadata.name for r in self._records_ever()}
-        calls = self.stage.proxy.journal.writes(**fields)
+        calls = [c for c in self.stage.proxy.journal.writes(**fields) if c.resource != "events"]
         return [c for c in calls if c.namespace in self.namespaces or (c.resource == "linkrecords" and c.name in own)]
 
     def _records_ever(self) -> list[LinkRecord]:
@@ -301,10 +318,10 @@ class World:
     def describe(self) -> str:
         """Return what is there, for the message of a failure."""
         lines = [f"  {r.metadata.name} {r.spec.state} {r.spec.end}" for r in self.records()]
-        for kind in (PBXAccount, Interlink, InternalNumber):
-            for one in self.stage.observer.all(kind):
-                if one.key.namespace in self.namespaces:
-                    about = ", ".join(f"{c.type}={c.status}/{c.reason}" for c in one.status.conditions)
-                    lines.append(f"  {kind.__name__} {one.key} {about}")
+        for plural in ("pbxaccounts", "interlinks", "internalnumbers"):
+            for raw in self.stage.observer.raws(plural):
+                if raw["metadata"]["namespace"] in self.namespaces:
+                    about = [f"{c['type']}={c['status']}/{c['reason']}" for c in raw["status"].get("conditions", [])]
+                    lines.append(f"  {plural} {raw['metadata']['namespace']}/{raw['metadata']['name']} {about}")
         last = self.stage.operator.logs().splitlines()[-12:] if self.stage.operators else []
         return "\n".join([*lines, *last])

@@ -17,9 +17,11 @@ PERIODS = {name: timedelta(seconds=seconds) for name, seconds in json.loads(sys.
 if "grace" in PERIODS:  # before the modules that copy the name
     reasons.GRACE = PERIODS["grace"]
 
-from pbx_operator.domain import record  # noqa: E402 - see above
+from pbx_operator.domain import account_status, record  # noqa: E402 - see above
 from pbx_operator.engine import memory, sync  # noqa: E402
 
+if "counters" in PERIODS:
+    account_status.COUNTER_PERIOD = PERIODS["counters"]
 if "orphan" in PERIODS:
     record.ORPHAN_PERIOD = PERIODS["orphan"]
 if "prune" in PERIODS:

@@ -57,6 +57,7 @@ class Observer:
         self.problems: list[str] = []
         self.namespaces: set[str] = set()
         """The namespaces that tests use, so that their names cannot occur by accident."""
+        self._versions: dict[str, int] = {}
         self._redeemers: dict[str, str] = {}
         self._listed = 0
         self._news = asyncio.Event()
@@ -84,8 +85,8 @@ class Observer:
         for raw in list(self._objects[model.resource.plural].values()):
             yield model.model_validate(raw)
 
-    def raws(self, resource: ResourceType) -> list[Raw]:
-        return list(self._objects[resource.plural].values())
+    def raws(self, plural: str) -> list[Raw]:
+        return list(self._objects[plural].values())
 
     def versions(self, model: type[R], key: ObjectKey) -> list[R]:
         """Return every version of an object that was seen, oldest first."""
@@ -102,6 +103,12 @@ class Observer:
         except TimeoutError:
             raise AssertionError(f"not within {seconds:.0f} s: {what}") from None
         return value
+
+    async def caught_up(self, resource: ResourceType, written: Raw) -> None:
+        """Wait until a write, of which the API server told us already, was observed as well."""
+        uid, version = written["metadata"]["uid"], int(written["metadata"]["resourceVersion"])
+        what = f"{resource.kind} {place(written)} is observed"
+        await self.until(lambda: self._versions.get(uid, 0) >= version, what)
 
     async def _follow(self, resource: ResourceType) -> None:
         version = ""
@@ -140,6 +147,7 @@ class Observer:
         key = place(raw)
         old = self._objects[plural].get(key)
         self.history.append((plural, type_, raw))
+        self._versions[raw["metadata"]["uid"]] = int(raw["metadata"]["resourceVersion"])
         if type_ == "DELETED":
             self._objects[plural].pop(key, None)
         else:

@@ -5,7 +5,10 @@ from __future__ import annotations
 import pytest
 
 from builders import interlink
-from integration.harness import Stage, World
+from integration.api import manifest
+from integration.harness import World
+from pbx_operator.api.meta import SECRETS, ObjectKey
+from pbx_operator.api.v1alpha1 import Interlink, PBXAccount
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -41,3 +44,113 @@ async def test_three_offices(world: World) -> None:
     await world.until(lambda: world.dial(a, "301").outcome == "NoMatch", "301 is not dialled any more")
     assert world.dial(b, "201").outcome == "NoMatch"
     await world.reaches(a, "401", c)
+
+
+ESTABLISHING = [
+    ("PATCH", "interlinks", ""),  # A's finalizer
+    ("POST", "secrets", ""),
+    ("POST", "linkrecords", ""),
+    ("PUT", "interlinks", "status"),  # A is grey
+    ("PATCH", "interlinks", ""),  # B's finalizer
+    ("PUT", "linkrecords", ""),
+    ("PUT", "interlinks", "status"),
+    ("PUT", "interlinks", "status"),  # both are green
+    ("DELETE", "secrets", ""),
+]
+ENDING = [
+    ("DELETE", "interlinks", ""),  # B, as its peer is gone
+    ("PATCH", "interlinks", ""),
+    ("PATCH", "interlinks", ""),  # both finalizers
+    ("PUT", "linkrecords", ""),
+]
+
+
+def about_links(world: World) -> list[tuple[str, str, str]]:
+    """Return the writes of a link; slices, account statuses and events are counted elsewhere."""
+    kinds = ("interlinks", "linkrecords", "secrets")
+    return [(c.method, c.resource, c.subresource) for c in world.writes() if c.resource in kinds]
+
+
+async def test_a_link_takes_nine_writes_and_its_end_four(world: World) -> None:
+    a, b = await world.office("a"), await world.office("b")
+    issuer, redeemer = interlink("x", "a", a.key.namespace), interlink("y", "a", b.key.namespace, redeem="key")
+    await world.join(issuer, redeemer)
+    await world.stage.settle()
+    assert sorted(about_links(world)) == sorted(ESTABLISHING)
+    world.stage.proxy.journal.clear()
+    await world.delete(issuer)
+    await world.gone(issuer, redeemer)
+    await world.stage.settle()
+    assert sorted(about_links(world)) == sorted(ENDING)
+
+
+async def test_the_redeemer_can_end_the_link_as_well(world: World) -> None:
+    a, b = await world.office("a"), await world.office("b")
+    issuer, redeemer = interlink("x", "a", a.key.namespace), interlink("y", "a", b.key.namespace, redeem="key")
+    await world.join(issuer, redeemer)
+    await world.stage.settle()
+    world.stage.proxy.journal.clear()
+    await world.delete(redeemer)
+    await world.gone(issuer, redeemer)
+    await world.stage.settle()
+    assert sorted(about_links(world)) == sorted(ENDING)
+    (record,) = world.records()
+    assert record.spec.end is not None
+    assert (record.spec.end.by, record.spec.end.reason) == ("Redeemer", "Deleted")
+
+
+def generations(world: World, *objects: PBXAccount | Interlink) -> list[int]:
+    return [now.metadata.generation for one in objects if (now := world.now(one)) is not None]
+
+
+async def test_applying_again_and_noise_write_nothing(world: World) -> None:
+    a, b = await world.office("a", "201"), await world.office("b", "301")
+    issuer, redeemer = interlink("x", "a", a.key.namespace), interlink("y", "a", b.key.namespace, redeem="key")
+    text = await world.join(issuer, redeemer)
+    await world.reaches(a, "301", b)
+    await world.stage.settle()
+    before = generations(world, a, b, issuer, redeemer)
+    world.stage.proxy.journal.clear()
+    for step in range(100):
+        await world.apply(a, b, issuer, redeemer)
+        if step % 10 == 0:
+            labelled = manifest(redeemer)
+            labelled["metadata"]["labels"] = {"noise": str(step)}
+            labelled["metadata"]["annotations"] = {"example.com/noise": str(step)}
+            await world.apply(labelled)
+            await world.put_key(b.key.namespace, "key", text)
+    await world.stage.settle()
+    assert world.writes() == []
+    assert generations(world, a, b, issuer, redeemer) == before
+
+
+async def test_deleting_the_spent_secret_of_the_redeemer_changes_nothing(world: World) -> None:
+    a, b = await world.office("a"), await world.office("b")
+    issuer, redeemer = interlink("x", "a", a.key.namespace), interlink("y", "a", b.key.namespace, redeem="key")
+    await world.join(issuer, redeemer)
+    await world.stage.settle()
+    world.stage.proxy.journal.clear()
+    await world.stage.api.cluster.delete(SECRETS, ObjectKey(b.key.namespace, "key"))
+    await world.stage.settle()
+    assert world.writes() == []
+    await world.green(issuer, redeemer)
+
+
+async def test_key_is_in_an_immutable_secret_that_goes_with_its_interlink(world: World) -> None:
+    a = await world.office("a")
+    issuer = interlink("x", "a", a.key.namespace, issue={"secretName": "mine"})
+    await world.apply(issuer)
+    now = await world.ready(issuer, "KeyIssued")
+    name = ObjectKey(a.key.namespace, "mine")
+    text = await world.key_in(name)
+    secret = world.raw(SECRETS, name)
+    assert secret is not None
+    assert (secret["type"], secret["immutable"]) == ("pbx-operator.io/key", True)
+    assert [owner["uid"] for owner in secret["metadata"]["ownerReferences"]] == [now.metadata.uid]
+    assert text.startswith(f"pbxk1.{now.status.key_id}.")
+    await world.delete(issuer)
+    await world.gone(issuer)
+    await world.until(lambda: world.raw(SECRETS, name) is None, "the Secret is collected")
+    (record,) = world.records()
+    assert record.spec.end is not None
+    assert record.spec.end.reason == "Revoked"

@@ -10,9 +10,8 @@ from click.testing import CliRunner, Result
 
 from builders import account, linked, number, settled, snapshot
 from pbx_operator.api.meta import ObjectKey, ResourceType
-from pbx_operator.cli import dial as module
 from pbx_operator.cli.main import main
-from pbx_operator.cluster import CredentialsError, Forbidden, Gone, Listing, Unavailable
+from pbx_operator.cluster import Cluster, CredentialsError, Forbidden, Gone, Listing, Unavailable
 
 
 class FakeCluster:
@@ -57,7 +56,7 @@ def cluster(monkeypatch: pytest.MonkeyPatch) -> FakeCluster:
         "dialplanslices": [s.to_json() for s in now.slices],
         "interlinks": [link.interlink.to_json() for link in now.links],
     }
-    monkeypatch.setattr(module.Cluster, "connect", lambda **_: fake)
+    monkeypatch.setattr(Cluster, "connect", lambda **_: fake)
     return fake
 
 
@@ -83,7 +82,7 @@ def test_answers_and_exit_codes(digits: str, code: int, shown: str) -> None:
 
 @pytest.mark.usefixtures("cluster")
 def test_json() -> None:
-    answer = json.loads(pbx("amsterdam", "300", "-o", "json").output)
+    (answer,) = json.loads(pbx("amsterdam", "300", "-o", "json").output)
     assert answer == {
         "digits": "300",
         "outcome": "Peer",
@@ -94,7 +93,7 @@ def test_json() -> None:
         "target": "300@to-tim.peers.example",
         "passedOver": [],
     }
-    closed = json.loads(pbx("amsterdam", "400", "-o", "json").output)
+    (closed,) = json.loads(pbx("amsterdam", "400", "-o", "json").output)
     assert [(p["interlink"], p["why"]) for p in closed["passedOver"]] == [("shut", "GateClosed")]
 
 
@@ -142,3 +141,18 @@ def test_an_object_of_another_version_is_named(cluster: FakeCluster) -> None:
     result = pbx("amsterdam", "200")
     assert result.exit_code == 2
     assert "DialPlanSlice amsterdam.own does not fit" in result.output
+
+
+@pytest.mark.usefixtures("cluster")
+def test_several_digits_are_one_table_and_one_exit_code() -> None:
+    both = pbx("amsterdam", "200", "300")
+    assert both.exit_code == 0
+    assert both.output.count("DIALED") == 1
+    assert pbx("amsterdam", "200", "999").exit_code == 1
+    assert [a["outcome"] for a in json.loads(pbx("amsterdam", "200", "999", "-o", "json").output)] == ["Own", "NoMatch"]
+
+
+def test_digits_are_required() -> None:
+    result = pbx("amsterdam")
+    assert result.exit_code == 2
+    assert "DIGITS" in result.output

@@ -7,6 +7,7 @@ which the operator put the key: the key is carried by nobody, and the benchmark'
 from __future__ import annotations
 
 import random
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import combinations
@@ -55,8 +56,8 @@ class Topology:
     @property
     def peers(self) -> int:
         """The most peers that an account has."""
-        ends = [account for pair in self.pairs for account in (pair.issuer, pair.redeemer)]
-        return max(map(ends.count, set(ends)), default=0)
+        ends = Counter(account for pair in self.pairs for account in (pair.issuer, pair.redeemer))
+        return max(ends.values(), default=0)
 
 
 @dataclass(frozen=True, slots=True)

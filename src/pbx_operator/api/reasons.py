@@ -1,87 +1,103 @@
-"""The closed table of condition reasons: what each means, what to do, and how patient the operator is.
+"""The closed table of condition reasons: where each may stand, what it means, what to do, and how long to wait.
 
 Messages, the reference page and the command line are all made from this table, so that a reason reads the same
-wherever a person meets it.  A reason arrives with the work that can make it true.
+wherever a person meets it.  The rules make conditions with `verdict`, which knows no rows but these.  A reason
+arrives with the work that can make it true.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import timedelta
-from enum import StrEnum
-from typing import Literal
 
+from pbx_operator.api.conditions import GRACE as GRACE
+from pbx_operator.api.conditions import ConditionType as ConditionType
+from pbx_operator.api.conditions import Patience as Patience
+from pbx_operator.api.conditions import Place
+from pbx_operator.api.conditions import Reason as Reason
 from pbx_operator.api.meta import ConditionStatus
-
-GRACE = timedelta(minutes=2)
-"""How long a reason with `Patience.GRACE` counts as progress before a person must act."""
-
-ConditionType = Literal[
-    "Ready",
-    "Reconciling",
-    "Stalled",
-    "Accepted",
-    "ResolvedRefs",
-    "KeyIssued",
-    "Established",
-    "CallsAllowed",
-    "Conflicted",
-]
-
-
-class Patience(StrEnum):
-    """What a Ready=False reason means to a tool that waits (kstatus, Argo CD)."""
-
-    PROGRESS = "Reconciling"
-    """The operator expects this to pass."""
-    GRACE = "Reconciling, Stalled after 2 minutes"
-    """It may pass by itself, for example while two manifests are applied; later a person must act."""
-    PERSON = "Stalled"
-    """A person must change some object; the operator reacts when that happens."""
-
-
-@dataclass(frozen=True, slots=True)
-class Reason:
-    """One row of the table.
-
-    `what` describes the situation, with `{placeholders}` for the facts; `fix` is the next step, empty where
-    nothing needs to be done.
-    """
-
-    name: str
-    what: str
-    fix: str = ""
-    patience: Patience | None = None
-
-    def message(self, **facts: object) -> str:
-        """Return the text for people; every placeholder of `what` and `fix` must be given."""
-        text = f"{self.what}; {self.fix}" if self.fix else self.what
-        return text.format(**facts)
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """One condition as the rules see it, before times are known."""
+    """One condition as the rules see it, before times are known. Raises ValueError if the table has no such row."""
 
     type: ConditionType
     status: ConditionStatus
     reason: Reason
     message: str
 
+    def __post_init__(self) -> None:
+        if (self.type, self.status, self.reason) not in _ROWS:
+            raise ValueError(
+                f"{self.type}={self.status} with reason {self.reason.name} is not in the table of reasons:"
+                " add it to `shown` there, or use another reason"
+            )
+
 
 def verdict(type_: ConditionType, status: ConditionStatus, reason: Reason, **facts: object) -> Verdict:
-    """Make a verdict whose message comes from the table."""
+    """Make a verdict whose message comes from the table.
+
+    Raises ValueError if the table has no such row, and KeyError if the fact for a placeholder is missing.
+    """
     return Verdict(type_, status, reason, reason.message(**facts))
 
 
+FACTS: Mapping[str, str] = {
+    "account": "metadata.name of the PBXAccount",
+    "count": "how many there are",
+    "country": "the value of `spec.country`",
+    "detail": "what keeps that side from it",
+    "domain": "the SIP domain that the account would have",
+    "emergency": "the emergency number",
+    "entry": "the entry of the Secret's data",
+    "finding": "the whole message of `EmergencyNumber`: both numbers and the next step",
+    "holder": "metadata.name of the object that has it",
+    "key_id": "the public name of the key, as in `status.keyID`",
+    "kind": "`account` or `number`",
+    "name": "metadata.name of the PBXAccount",
+    "next_step": "how this side gets a new key: from the peer into the Secret, or by a higher `spec.issueKey.revision`",
+    "number": "the value of `spec.number`",
+    "prefix": "the dial prefix or the reserved prefix",
+    "problem": "what does not fit, without the value",
+    "sample": "the first of them",
+    "secret": "metadata.name of the Secret",
+    "slice": "metadata.name of the DialPlanSlice",
+    "thing": "the object that is in the way",
+    "value": "the field and its value",
+    "waiting": "what the deletion waits for",
+    "warnings": "what is tolerated, and the next step",
+}
+"""What each placeholder of the table stands for."""
+
+_READY: Place = ("Ready", "True")
+_NOT_READY: Place = ("Ready", "False")
+_READY_UNKNOWN: Place = ("Ready", "Unknown")
+_ACCEPTED: Place = ("Accepted", "True")
+_REFUSED: Place = ("Accepted", "False")
+_NOT_JUDGED: Place = ("Accepted", "Unknown")
+_RESOLVED: Place = ("ResolvedRefs", "True")
+_UNRESOLVED: Place = ("ResolvedRefs", "False")
+_ISSUED: Place = ("KeyIssued", "True")
+_NOT_ISSUED: Place = ("KeyIssued", "False")
+_LINKED: Place = ("Established", "True")
+_UNLINKED: Place = ("Established", "False")
+_OPEN: Place = ("CallsAllowed", "True")
+_CLOSED: Place = ("CallsAllowed", "False")
+_CONFLICTED: Place = ("Conflicted", "True")
+
+_NO_LINK = (_NOT_READY, _UNLINKED)
+_BAD_SPEC = (_NOT_READY, _REFUSED)
+
 # --- all is well ------------------------------------------------------------------------------------------------
-SERVING = Reason("Serving", "the {kind} is served")
-SERVING_WITH_WARNINGS = Reason("ServingWithWarnings", "served, but: {warnings}")
-KEY_ISSUED = Reason("KeyIssued", "the key is in Secret {secret}; waiting for the peer to enter it")
-ESTABLISHED = Reason("Established", "linked")
-ACCEPTED = Reason("Accepted", "the spec is valid")
-RESOLVED = Reason("ResolvedRefs", "all references were found")
-GATE_OPEN = Reason("GateOpen", "calls may pass in both directions")
+SERVING = Reason("Serving", "the {kind} is served", shown=(_READY,))
+SERVING_WITH_WARNINGS = Reason("ServingWithWarnings", "served, but: {warnings}", shown=(_READY,))
+KEY_ISSUED = Reason("KeyIssued", "the key is in Secret {secret}; waiting for the peer to enter it", shown=(_READY,))
+ESTABLISHED = Reason("Established", "linked", shown=(_READY, _LINKED))
+ACCEPTED = Reason("Accepted", "the spec is valid", shown=(_ACCEPTED,))
+RESOLVED = Reason("ResolvedRefs", "all references were found", shown=(_RESOLVED,))
+KEY_ISSUED_ONCE = Reason("KeyIssued", "the key was issued", shown=(_ISSUED,))
+GATE_OPEN = Reason("GateOpen", "calls may pass in both directions", shown=(_OPEN,))
 
 # --- the operator goes on by itself -----------------------------------------------------------------------------
 REF_NOT_FOUND = Reason(
@@ -89,33 +105,49 @@ REF_NOT_FOUND = Reason(
     "PBXAccount {name} does not exist in this namespace",
     "create it, or delete this object and name another account",
     Patience.PROGRESS,
+    shown=(*_NO_LINK, _UNRESOLVED),
 )
-ACCOUNT_NOT_READY = Reason("AccountNotReady", "PBXAccount {name} is not ready", "see its conditions", Patience.PROGRESS)
+ACCOUNT_NOT_READY = Reason(
+    "AccountNotReady",
+    "PBXAccount {name} is not ready",
+    "see its conditions",
+    Patience.PROGRESS,
+    shown=(*_NO_LINK, _READY_UNKNOWN),
+)
 NUMBER_RELEASING = Reason(
-    "NumberReleasing", "number {number} is being released by InternalNumber {holder}", patience=Patience.PROGRESS
+    "NumberReleasing",
+    "number {number} is being released by InternalNumber {holder}",
+    patience=Patience.PROGRESS,
+    shown=(_NOT_READY,),
 )
 DOMAIN_RELEASING = Reason(
     "DomainReleasing",
     "SIP domain {domain} is being released by another PBXAccount of this cluster",
     patience=Patience.PROGRESS,
+    shown=(_NOT_READY,),
 )
-DELETING = Reason("Deleting", "being deleted; waiting for {waiting}", patience=Patience.PROGRESS)
+DELETING = Reason("Deleting", "being deleted; waiting for {waiting}", patience=Patience.PROGRESS, shown=(_NOT_READY,))
 WAITING_FOR_CLEANUP = Reason(
-    "WaitingForCleanup", "{thing} of an earlier object is still being deleted", patience=Patience.PROGRESS
+    "WaitingForCleanup",
+    "{thing} of an earlier object is still being deleted",
+    patience=Patience.PROGRESS,
+    shown=_NO_LINK,
 )
 CLUSTER_UNCONFIRMED = Reason(
     "ClusterUnconfirmed",
     "the operator's identity was made in another cluster",
     "an administrator confirms it as the operator's log explains",
     Patience.PROGRESS,
+    shown=_NO_LINK,
 )
 AWAITING_PEER = Reason(
     "AwaitingPeer",
     "the key is in Secret {secret}; waiting for the peer to enter it",
     patience=Patience.PROGRESS,
+    shown=_NO_LINK,
 )
-ISSUING = Reason("Issuing", "the key is being issued", patience=Patience.PROGRESS)
-REDEEMING = Reason("Redeeming", "the key is being redeemed", patience=Patience.PROGRESS)
+ISSUING = Reason("Issuing", "the key is being issued", patience=Patience.PROGRESS, shown=_NO_LINK)
+REDEEMING = Reason("Redeeming", "the key is being redeemed", patience=Patience.PROGRESS, shown=_NO_LINK)
 
 # --- it may pass by itself, but not for ever --------------------------------------------------------------------
 NUMBER_CONFLICT = Reason(
@@ -123,52 +155,63 @@ NUMBER_CONFLICT = Reason(
     "number {number} is held by InternalNumber {holder}",
     "choose another number or free that one",
     Patience.GRACE,
+    shown=(_NOT_READY,),
 )
 DOMAIN_CONFLICT = Reason(
     "DomainConflict",
     "SIP domain {domain} is held by another PBXAccount of this cluster",
     "choose another spec.sipDomain",
     Patience.GRACE,
+    shown=(_NOT_READY,),
 )
 DUPLICATE_LINK = Reason(
     "DuplicateLink",
     "the two accounts are linked already",
     "delete this Interlink, or the other one first",
     Patience.GRACE,
+    shown=_NO_LINK,
 )
 KEY_UNKNOWN = Reason(
     "KeyUnknown",
     "no issuer knows the key {key_id}",
     "check that the issuing Interlink exists, or enter a new key",
     Patience.GRACE,
+    shown=_NO_LINK,
 )
 PEER_BUSY = Reason(
-    "PeerBusy", "the issuing side cannot take the link now: {detail}", "it is tried again", Patience.GRACE
+    "PeerBusy",
+    "the issuing side cannot take the link now: {detail}",
+    "it is tried again; ask that side if this lasts",
+    Patience.GRACE,
+    shown=_NO_LINK,
 )
 REDEEMER_NOT_ALLOWED = Reason(
     "RedeemerNotAllowed",
     "the issuer does not admit this account",
     "ask the issuer to add it to allowedRedeemers",
     Patience.GRACE,
+    shown=_NO_LINK,
 )
 SECRET_MISSING = Reason(
     "SecretMissing",
     "Secret {secret} with the entry {entry} does not exist",
     "create it with the key text in it",
     Patience.GRACE,
+    shown=(*_NO_LINK, _UNRESOLVED),
 )
 SECRET_NAME_TAKEN = Reason(
     "SecretNameTaken",
     "Secret {secret} belongs to somebody else",
     "delete it, or create the Interlink anew with another secretName",
     Patience.GRACE,
+    shown=_NO_LINK,
 )
-
 SLICE_NAME_TAKEN = Reason(
     "SliceNameTaken",
     "DialPlanSlice {slice} was not made by the operator for this account",
     "delete it",
     Patience.GRACE,
+    shown=(_NOT_READY,),
 )
 
 # --- a person must act ------------------------------------------------------------------------------------------
@@ -177,97 +220,131 @@ KEY_MALFORMED = Reason(
     "the entry {entry} of Secret {secret} is not a key: {problem}",
     "copy the whole key text again",
     Patience.PERSON,
+    shown=_NO_LINK,
 )
 KEY_ALREADY_USED = Reason(
     "KeyAlreadyUsed",
     "the key {key_id} was used before and cannot be used again",
     "put a new key into Secret {secret}",
     Patience.PERSON,
+    shown=_NO_LINK,
 )
 KEY_REVOKED = Reason(
     "KeyRevoked",
     "the issuer withdrew the key {key_id}",
     "ask for a new one and put it into Secret {secret}",
     Patience.PERSON,
+    shown=_NO_LINK,
 )
-KEY_EXPIRED = Reason("KeyExpired", "the key {key_id} expired unused", "{next_step}", Patience.PERSON)
+KEY_EXPIRED = Reason("KeyExpired", "the key {key_id} expired unused", "{next_step}", Patience.PERSON, shown=_NO_LINK)
 SELF_LINK = Reason(
     "SelfLink",
     "the key was issued by the same account",
     "enter a key from another account",
     Patience.PERSON,
+    shown=_NO_LINK,
 )
-ENDED_BY_PEER = Reason("EndedByPeer", "the peer ended the link", "{next_step}", Patience.PERSON)
+ENDED_BY_PEER = Reason("EndedByPeer", "the peer ended the link", "{next_step}", Patience.PERSON, shown=_NO_LINK)
 ACCOUNT_DELETED = Reason(
     "AccountDeleted",
     "PBXAccount {name} was deleted, which ended the link",
     "delete this Interlink",
     Patience.PERSON,
+    shown=_NO_LINK,
 )
 RECORD_LOST = Reason(
     "RecordLost",
     "the LinkRecord of key {key_id} is gone",
     "restore it from a backup, or {next_step}",
     Patience.PERSON,
+    shown=_NO_LINK,
 )
 IDENTITY_LOST = Reason(
     "IdentityLost",
     "the Secret with the operator's identity is gone",
     "restore it from a backup; links that exist go on",
     Patience.PERSON,
+    shown=_NO_LINK,
 )
 UNKNOWN_COUNTRY = Reason(
     "UnknownCountry",
     'spec.country "{country}" is not a code of ISO 3166-1 alpha-2, so the emergency numbers are not known',
     'correct it, for example to "FR" or "GB"',
     Patience.PERSON,
+    shown=_BAD_SPEC,
 )
-UNREADABLE = Reason("Unreadable", "the object cannot be read: {problem}", "correct it", Patience.PERSON)
-EMERGENCY_NUMBER = Reason("EmergencyNumber", "{finding}", patience=Patience.PERSON)
+UNREADABLE = Reason(
+    "Unreadable", "the object cannot be read: {problem}", "correct it", Patience.PERSON, shown=_BAD_SPEC
+)
+EMERGENCY_NUMBER = Reason(
+    "EmergencyNumber",
+    "the number is an emergency number, or starts with one",
+    "choose another number",
+    Patience.PERSON,
+    shown=_BAD_SPEC,
+    text="{finding}",
+)
 NUMBER_OUT_OF_RANGE = Reason(
     "NumberOutOfRange",
     "number {number} is in none of the account's ranges",
     "choose another number or add a range to spec.numbering of PBXAccount {account}",
     Patience.PERSON,
+    shown=_BAD_SPEC,
 )
 RESERVED_PREFIX = Reason(
     "ReservedPrefix",
     "{value} collides with the reserved prefix {prefix} of PBXAccount {account}",
     "choose another one",
     Patience.PERSON,
+    shown=_BAD_SPEC,
 )
 
 # --- beside Ready -----------------------------------------------------------------------------------------------
+NOT_CHECKED = Reason("NotChecked", "the account cannot tell yet which numbers it accepts", shown=(_NOT_JUDGED,))
 DIAL_PREFIX_CONFLICT = Reason(
     "DialPrefixConflict",
     "dialPrefix {prefix} is used by the older Interlink {holder}",
     "choose another prefix; the link works without one",
+    shown=(_REFUSED,),
 )
 DIAL_PREFIX_EMERGENCY = Reason(
     "DialPrefixEmergency",
     "dialPrefix {prefix} with a number of the peer would spell an emergency number ({emergency})",
     "choose another prefix; those numbers are not routed",
+    shown=(_REFUSED,),
 )
-NOT_ESTABLISHED = Reason("NotEstablished", "there is no link yet")
-CLOSED_HERE = Reason("ClosedHere", "spec.gate is Closed")
-CLOSED_BY_PEER = Reason("ClosedByPeer", "the peer closed its gate")
-PEER_DELETING = Reason("PeerDeleting", "the peer is ending the link")
-ORPHANED = Reason("Orphaned", "an object of the link is missing", "re-create it within the hour to keep the link")
-SHADOWED = Reason(
-    "NumbersShadowed",
-    "{count} number(s) of peers are hidden by own numbers: {sample}",
-    "set a dialPrefix on the link to reach them",
+NO_KEY_YET = Reason("NoKey", "no key has been issued yet", shown=(_NOT_ISSUED,))
+ENDED = Reason("Ended", "the link has ended", shown=(_NOT_ISSUED,))
+NOT_LINKED = Reason("NotLinked", "the key has not been redeemed", shown=(_UNLINKED,))
+NOT_ESTABLISHED = Reason("NotEstablished", "there is no link yet", shown=(_CLOSED,))
+CLOSED_HERE = Reason("ClosedHere", "spec.gate is Closed", shown=(_CLOSED,))
+CLOSED_BY_PEER = Reason("ClosedByPeer", "the peer closed its gate", shown=(_CLOSED,))
+PEER_DELETING = Reason("PeerDeleting", "the peer is ending the link", shown=(_CLOSED,))
+ORPHANED = Reason(
+    "Orphaned",
+    "an object of the link is missing",
+    "re-create it within the hour to keep the link",
+    shown=(_CLOSED,),
 )
-KEY_ISSUED_ONCE = Reason("KeyIssued", "the key was issued")
 CALLS_UNCONFIRMED = Reason(
     "ClusterUnconfirmed",
     "the operator's identity was made in another cluster",
     "an administrator confirms it as the operator's log explains",
+    shown=(_CLOSED,),
 )
 CALLS_NOT_ADMITTED = Reason(
-    "RedeemerNotAllowed", "the issuer took the redeemer off allowedRedeemers", "put it back to open the gate"
+    "RedeemerNotAllowed",
+    "the issuer took the redeemer off allowedRedeemers",
+    "put it back to open the gate",
+    shown=(_CLOSED,),
 )
-NOT_CHECKED = Reason("NotChecked", "the account cannot tell yet which numbers it accepts")
-NO_KEY_YET = Reason("NoKey", "no key has been issued yet")
-NOT_LINKED = Reason("NotLinked", "the key has not been redeemed")
-ENDED = Reason("Ended", "the link has ended")
+SHADOWED = Reason(
+    "NumbersShadowed",
+    "{count} number(s) of peers are hidden by own numbers: {sample}",
+    "set a dialPrefix on the link to reach them",
+    shown=(_CONFLICTED,),
+)
+
+REASONS = tuple(value for value in globals().values() if isinstance(value, Reason))
+"""Every row, in the order of this page."""
+_ROWS = frozenset((type_, status, reason) for reason in REASONS for type_, status in reason.places)

@@ -43,30 +43,33 @@ class Published:
     interlinks: list[Interlink]
 
 
-def _digits(context: click.Context, parameter: click.Parameter, value: str) -> str:
-    if not _DIGITS.fullmatch(value):
-        raise click.BadParameter(f"'{value}' is not dialled: write 1 to 8 characters out of 0-9, * and #")
-    return value
+def _digits(context: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...]:
+    for value in values:
+        if not _DIGITS.fullmatch(value):
+            raise click.BadParameter(f"'{value}' is not dialled: write 1 to 8 characters out of 0-9, * and #")
+    return values
 
 
 @click.command()
 @click.argument("account")
-@click.argument("digits", callback=_digits)
+@click.argument("digits", nargs=-1, required=True, callback=_digits)
 @click.option("-n", "--namespace", default="default", show_default=True, help="Namespace of the account.")
 @click.option("-o", "--output", type=click.Choice(["text", "json"]), default="text", help="Form of the answer.")
 @click.pass_context
-def dial(context: click.Context, account: str, digits: str, namespace: str, output: str) -> None:
+def dial(context: click.Context, account: str, digits: tuple[str, ...], namespace: str, output: str) -> None:
     """Tell what happens if a phone of ACCOUNT dials DIGITS, and why.
 
-    Exit code 0: a number or the emergency service is reached; 1: no match; 2: the question could not be asked.
+    Exit code 0: numbers or the emergency service are reached; 1: some digits have no match; 2: the question could
+    not be asked.
     """
     published = asyncio.run(_ask(ObjectKey(namespace, account)))
-    answer = DialPlan(published.account, published.slices, published.interlinks).answer(digits)
+    plan = DialPlan(published.account, published.slices, published.interlinks)
+    answers = [plan.answer(dialed) for dialed in digits]
     if output == "json":
-        click.echo(json.dumps(answer_json(answer), indent=2))
+        click.echo(json.dumps([answer_json(answer) for answer in answers], indent=2))
     else:
-        print_answers(make_console(), [answer])
-    context.exit(EXIT_NO_MATCH if answer.outcome == "NoMatch" else 0)
+        print_answers(make_console(), answers)
+    context.exit(EXIT_NO_MATCH if any(answer.outcome == "NoMatch" for answer in answers) else 0)
 
 
 def answer_json(answer: Answer) -> dict[str, Any]:

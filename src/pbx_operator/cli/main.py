@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from pbx_operator.cli.dial import dial
+from pbx_operator.cli.key import key
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -13,3 +14,4 @@ def main() -> None:
 
 
 main.add_command(dial)
+main.add_command(key)

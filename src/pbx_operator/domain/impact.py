@@ -103,12 +103,15 @@ def _of_interlink(key: ObjectKey, old: Interlink | None, new: Interlink | None, 
 
 
 def _seen_by_peer(link: Interlink | None) -> object:
-    """Return what the gate on the other side depends on."""
+    """Return what the gate on the other side depends on, beside the record.
+
+    A deletion is not among it: it changes the record within the same work, and that reaches the other side once.
+    """
     if link is None:
         return None
     issue = link.spec.issue_key
     allowed = issue.allowed_redeemers if issue else ()
-    return (link.metadata.uid, link.metadata.deleting, link.spec.gate, allowed, link.status.state == "Ended")
+    return (link.metadata.uid, link.spec.gate, allowed, link.status.state == "Ended")
 
 
 def _seen_by_account(link: Interlink | None) -> object:
@@ -120,7 +123,10 @@ def _seen_by_account(link: Interlink | None) -> object:
 
 
 def _prefix(link: Interlink | None) -> object:
-    return (link.metadata.uid, link.spec.dial_prefix, link.status.link_id) if link is not None else None
+    """Return what the link's claim on its dialPrefix depends on: it holds while it is established."""
+    if link is None:
+        return None
+    return (link.metadata.uid, link.spec.dial_prefix, link.status.link_id, link.status.state)
 
 
 def _siblings_with_prefix(link: Interlink | None, index: Index) -> set[WorkKey]:
@@ -172,10 +178,10 @@ def _seen_by_links(account: PBXAccount | None) -> object:
 
 
 def _seen_by_linked(account: PBXAccount | None) -> object:
-    """Return what both ends of the account's links show or depend on."""
+    """Return what both ends of the account's links show of it, or depend on beside the record."""
     if account is None:
         return None
-    return (account.metadata.uid, account.metadata.deleting, account.spec.display_name, account.status.sip_domain)
+    return (account.metadata.uid, account.spec.display_name, account.status.sip_domain)
 
 
 def _domains(account: PBXAccount | None) -> set[str]:

@@ -7,7 +7,6 @@ half to check it.  The text of a key must not appear anywhere but in its Secret,
 from __future__ import annotations
 
 import base64
-import binascii
 import hashlib
 import json
 import re
@@ -26,6 +25,9 @@ INSTANCE_ID_LENGTH = 26
 LINK_ID_LENGTH = 26
 SECRET_TYPE = "pbx-operator.io/key"
 SECRET_ENTRY = "key"
+
+MAX_TEXT = 4096
+"""Characters of the longest text that is worth parsing; a bundle has a few hundred."""
 
 _KEY_TEXT = re.compile(r"pbxk1\.([a-z2-7]{16})\.([A-Za-z0-9_-]{43})")
 
@@ -129,6 +131,8 @@ def parse_key(text: str) -> Bundle:
     text = text.strip()
     if not text:
         raise MalformedKeyError("it is empty")
+    if len(text) > MAX_TEXT:
+        raise MalformedKeyError(f"it has more than {MAX_TEXT} characters")
     return Bundle(_parse_bare(text)) if text.startswith("pbxk") else _parse_bundle(text)
 
 
@@ -137,7 +141,8 @@ def _parse_bare(text: str) -> SigningKey:
     if match is None:
         raise MalformedKeyError("a key is 'pbxk1.', 16 characters, a dot and 43 characters")
     key = SigningKey(_from_base64url(match[2]))
-    if key_id(key.public) != match[1]:
+    # The last character has two bits to spare: only the text that we would write ourselves counts.
+    if key_text(key) != text:
         raise MalformedKeyError("its two parts do not belong together, so a character is wrong")
     return key
 
@@ -146,16 +151,25 @@ def _parse_bundle(text: str) -> Bundle:
     try:
         facts = json.loads(_from_base64url(text))
         bare = facts["key"]
-    except (binascii.Error, ValueError, KeyError, TypeError) as error:
-        raise MalformedKeyError("it is neither a key ('pbxk1.…') nor a bundle") from error
+    except (ValueError, KeyError, TypeError, RecursionError):
+        # Not `from` the cause: its text quotes what it could not read.
+        raise MalformedKeyError("it is neither a key ('pbxk1.…') nor a bundle") from None
     if not isinstance(bare, str):
         raise MalformedKeyError("the bundle's entry 'key' is not text")
-    expiration = facts.get("expirationTime")
+    return Bundle(_parse_bare(bare), _text(facts, "instance"), _text(facts, "account"), _expiration(facts))
+
+
+def _expiration(facts: dict[str, Any]) -> datetime | None:
+    text = _text(facts, "expirationTime")
+    if text is None:
+        return None
     try:
-        expires = datetime.fromisoformat(expiration) if expiration else None
-    except (TypeError, ValueError) as error:
-        raise MalformedKeyError("the bundle's entry 'expirationTime' is not a time") from error
-    return Bundle(_parse_bare(bare), _text(facts, "instance"), _text(facts, "account"), expires)
+        expires = datetime.fromisoformat(text)
+    except ValueError:
+        expires = None
+    if expires is None or expires.tzinfo is None:
+        raise MalformedKeyError("the bundle's entry 'expirationTime' is not a time with its zone")
+    return expires
 
 
 def _text(facts: dict[str, Any], name: str) -> str | None:

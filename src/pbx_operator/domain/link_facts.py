@@ -135,14 +135,15 @@ def live(record: LinkRecord) -> bool:
     return record.spec.state != "Ended"
 
 
+def account_name(interlink: Interlink) -> NamespacedName:
+    """Return the account that an Interlink names, as records write it."""
+    return NamespacedName(namespace=interlink.key.namespace, name=interlink.spec.account_ref.name)
+
+
 def mine(s: LinkSnapshot, interlink: Interlink) -> tuple[LinkRecord, ...]:
     """Return the records, live or Ended, that name this very object."""
-    side = side_of(interlink)
-    return tuple(r for r in s.records if (i := interlink_of(r.spec, side)) and _same(i, interlink))
-
-
-def _same(named: NamespacedName, interlink: Interlink) -> bool:
-    return named.key == interlink.key and getattr(named, "uid", None) == interlink.metadata.uid
+    side, here, uid = side_of(interlink), interlink.key, interlink.metadata.uid
+    return tuple(r for r in s.records if (i := interlink_of(r.spec, side)) and i.key == here and i.uid == uid)
 
 
 def adoptable(s: LinkSnapshot, interlink: Interlink) -> tuple[LinkRecord, ...]:
@@ -153,7 +154,7 @@ def adoptable(s: LinkSnapshot, interlink: Interlink) -> tuple[LinkRecord, ...]:
     brought it along and the Secret still shows it.
     """
     side = side_of(interlink)
-    account = NamespacedName(namespace=interlink.key.namespace, name=interlink.spec.account_ref.name)
+    account = account_name(interlink)
     candidates = [
         r
         for r in s.records
@@ -176,9 +177,11 @@ def adoptable(s: LinkSnapshot, interlink: Interlink) -> tuple[LinkRecord, ...]:
 def named_elsewise(s: LinkSnapshot, interlink: Interlink) -> tuple[tuple[LinkRecord, Side], ...]:
     """Return live records, with the side, that name this place for an object that is gone for good.
 
-    They are neither this object's own nor can it adopt them.
+    They are neither this object's own nor will it adopt them; one that is linked already adopts nothing.
     """
-    own = {r.metadata.name for r in (*mine(s, interlink), *adoptable(s, interlink))}
+    ours = mine(s, interlink)
+    successions = () if established_of(ours) is not None else adoptable(s, interlink)
+    own = {r.metadata.name for r in (*ours, *successions)}
     return tuple(
         (r, side) for r in s.records if live(r) and r.metadata.name not in own for side in sides_of(r.spec, s.key)
     )

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from pbx_operator.api import reasons
 from pbx_operator.api.reasons import GRACE, Reason, Verdict, verdict
 from pbx_operator.api.v1alpha1.interlink import Ended, Interlink, InterlinkStatus, LinkState, Peer
-from pbx_operator.api.v1alpha1.linkrecord import LinkRecord
+from pbx_operator.api.v1alpha1.linkrecord import EndReason, LinkRecord
 from pbx_operator.api.v1alpha1.shared import GateState
 from pbx_operator.domain.conditions import merge, stalled, summarize
+from pbx_operator.domain.gate import closed_because
 from pbx_operator.domain.link_facts import (
     LinkSnapshot,
     account_ready,
@@ -23,8 +24,8 @@ from pbx_operator.domain.link_facts import (
     side_of,
 )
 from pbx_operator.domain.prefixes import prefix_verdict
-from pbx_operator.domain.record import Side, account_of, admits, any_closing, closing_of, interlink_of
-from pbx_operator.domain.redemption import Busy, Gone, Refused, Used
+from pbx_operator.domain.record import Side, account_of
+from pbx_operator.domain.redemption import Busy, Gone, Linked, Refused, Unknown, Used
 
 
 class _View(NamedTuple):
@@ -66,6 +67,9 @@ def link_status(s: LinkSnapshot, link: Interlink, now: datetime) -> tuple[Interl
 def _ready(v: _View, now: datetime) -> Verdict:
     s, link = v.snapshot, v.link
     account = link.spec.account_ref.name
+    over = _over(v)
+    if over is not None:
+        return over
     if s.account is None:
         return _not_ready(reasons.REF_NOT_FOUND, name=account)
     if s.account.metadata.deleting:
@@ -74,12 +78,8 @@ def _ready(v: _View, now: datetime) -> Verdict:
         return verdict("Ready", "True", reasons.ESTABLISHED)
     if v.current is not None:
         return _waiting_for_peer(v)
-    if v.ended is not None and _same_key_still(v, v.ended):
-        return _ended(v, v.ended)
     if _record_lost(v):
         return _not_ready(reasons.RECORD_LOST, key_id=link.status.key_id, next_step=_next_key(link))
-    if link.status.ended is not None and _same_key_shown(v):
-        return _not_ready(_end_reason(link.status.ended), **_end_facts(v, link.status.key_id))
     if not account_ready(s.account):
         return _not_ready(reasons.ACCOUNT_NOT_READY, name=account)
     if s.cluster.identity_lost:
@@ -108,9 +108,9 @@ def _starting(v: _View) -> Verdict:
         problem = _key_problem(v)
         if problem is not None:
             return problem
-        if s.shown_record is not None:
-            facts = {"key_id": s.shown_record.spec.key_id, "secret": key_secret_name(v.link)}
-            return _not_ready(reasons.KEY_ALREADY_USED, **facts)
+        shown = attempts.look.key_id if attempts.look is not None else None
+        if shown is not None and (s.shown_record is not None or shown == v.link.status.key_id):
+            return _not_ready(reasons.KEY_ALREADY_USED, key_id=shown, secret=key_secret_name(v.link))
     if attempts.mint is not None and attempts.mint.problem == "SecretNameTaken":
         return _not_ready(reasons.SECRET_NAME_TAKEN, secret=key_secret_name(v.link))
     if attempts.mint is not None and attempts.mint.problem == "WaitingForCleanup":
@@ -149,10 +149,10 @@ def _redeeming(v: _View) -> Verdict:
             return _not_ready(reasons.REDEEMER_NOT_ALLOWED)
         case Busy(reason):
             return _not_ready(reasons.PEER_BUSY, detail=_BUSY[reason])
-        case None:
-            return _not_ready(reasons.REDEEMING)
-        case _:
+        case Unknown():
             return _not_ready(reasons.KEY_UNKNOWN, key_id=last.key_id)
+        case Linked() | None:
+            return _not_ready(reasons.REDEEMING)
 
 
 _BUSY = {
@@ -165,19 +165,33 @@ _BUSY = {
 }
 
 
-def _void_key(end: str) -> Reason:
+def _void_key(end: EndReason | Literal["Cancelled"]) -> Reason:
+    """Return what a redeemer learns about a key that nobody can use any more."""
     if end == "KeyExpired":
         return reasons.KEY_EXPIRED
-    return reasons.KEY_REVOKED if end in ("Revoked", "FencesFull", "Cancelled") else reasons.KEY_ALREADY_USED
+    return reasons.KEY_ALREADY_USED if end in ("Deleted", "Orphaned", "DuplicateLink") else reasons.KEY_REVOKED
 
 
 # --- ended links ------------------------------------------------------------------------------------------------
 
 
-def _ended(v: _View, record: LinkRecord) -> Verdict:
-    ended = _ended_field(record, side_of(v.link))
-    assert ended is not None, "the caller chose an Ended record"
-    return _not_ready(_end_reason(ended), **_end_facts(v, record.spec.key_id))
+def _over(v: _View) -> Verdict | None:
+    """Return how the last link ended, by its record or, once that is purged, by the status, while nothing new began.
+
+    It goes before whatever the account is like: links of a deleted account stay ended when it is gone.
+    """
+    if v.current is not None or not _is_over(v):
+        return None
+    ended = _ended_field(v.ended, side_of(v.link)) if v.ended is not None else v.link.status.ended
+    key_id = v.ended.spec.key_id if v.ended is not None else v.link.status.key_id
+    return _not_ready(_end_reason(ended), **_end_facts(v, key_id)) if ended is not None else None
+
+
+def _is_over(v: _View) -> bool:
+    """Whether the wish that the last link fulfilled still stands; a new revision or key is a new wish."""
+    if v.ended is not None:
+        return _same_key_still(v, v.ended)
+    return v.link.status.ended is not None and _same_key_shown(v)
 
 
 def _end_facts(v: _View, key_id: str | None) -> dict[str, object]:
@@ -214,7 +228,6 @@ def _next_key(link: Interlink) -> str:
 
 
 def _same_key_still(v: _View, ended: LinkRecord) -> bool:
-    """Whether the wish that the ended link fulfilled still stands; a new revision or key is a new wish."""
     issue = v.link.spec.issue_key
     if issue is not None:
         return ended.spec.revision >= issue.revision
@@ -243,7 +256,7 @@ def _record_lost(v: _View) -> bool:
 
 
 def _details(v: _View, ready: Verdict, now: datetime) -> list[Verdict]:
-    verdicts = [_accepted(v), _resolved(v, ready), _established(v, ready), calls_allowed(v.snapshot, v.link, v.current)]
+    verdicts = [_accepted(v), _resolved(v, ready), _established(v, ready), _calls_allowed(v)]
     if v.link.role == "Issuer":
         verdicts.append(_key_issued(v))
     return verdicts
@@ -277,55 +290,15 @@ def _established(v: _View, ready: Verdict) -> Verdict:
     return verdict("Established", "False", reasons.NOT_LINKED)
 
 
+def _calls_allowed(v: _View) -> Verdict:
+    closed = closed_because(v.snapshot, v.link, v.current)
+    return verdict("CallsAllowed", "False", closed) if closed else verdict("CallsAllowed", "True", reasons.GATE_OPEN)
+
+
 def _key_issued(v: _View) -> Verdict:
     if v.current is not None:
         return verdict("KeyIssued", "True", reasons.KEY_ISSUED_ONCE)
     return verdict("KeyIssued", "False", reasons.ENDED if v.ended is not None else reasons.NO_KEY_YET)
-
-
-def calls_allowed(s: LinkSnapshot, link: Interlink, record: LinkRecord | None) -> Verdict:
-    """Return whether calls may pass, and if not, the nearest reason."""
-    closed = _closed_because(s, link, record)
-    if closed is None:
-        return verdict("CallsAllowed", "True", reasons.GATE_OPEN)
-    return verdict("CallsAllowed", "False", closed)
-
-
-def _closed_because(s: LinkSnapshot, link: Interlink, record: LinkRecord | None) -> Reason | None:
-    if record is None or record.spec.state != "Established":
-        return reasons.NOT_ESTABLISHED
-    side = side_of(link)
-    if not s.cluster.confirmed:
-        return reasons.CALLS_UNCONFIRMED
-    if link.spec.gate == "Closed":
-        return reasons.CLOSED_HERE
-    if s.account is None or closing_of(record.spec, side) is not None:
-        return reasons.ORPHANED
-    return _closed_by_peer(s, record, side) or (None if _admitted(s, record) else reasons.CALLS_NOT_ADMITTED)
-
-
-def _closed_by_peer(s: LinkSnapshot, record: LinkRecord, side: Side) -> Reason | None:
-    other: Side = "redeemer" if side == "issuer" else "issuer"
-    named, owner = interlink_of(record.spec, other), account_of(record.spec, other)
-    link = s.others.get(named.key) if named else None
-    account = s.accounts.get(owner.key) if owner else None
-    closing = closing_of(record.spec, other)
-    if closing is not None and closing.reason == "Orphaned":
-        return reasons.ORPHANED
-    if any_closing(record.spec) or (link and link.metadata.deleting) or (account and account.metadata.deleting):
-        return reasons.PEER_DELETING
-    if link is None or account is None or named is None or link.metadata.uid != named.uid:
-        return reasons.ORPHANED
-    return reasons.CLOSED_BY_PEER if link.spec.gate == "Closed" else None
-
-
-def _admitted(s: LinkSnapshot, record: LinkRecord) -> bool:
-    """Whether the issuer's list, as it stands now, still has the redeemer on it."""
-    issuer, redeemer = record.spec.issuer, record.spec.redeemer
-    link = s.interlink if issuer.interlink.key == s.key else s.others.get(issuer.interlink.key)
-    if link is None or redeemer is None or link.spec.issue_key is None:
-        return True
-    return admits(link.spec.issue_key.allowed_redeemers, issuer.instance, redeemer.instance, redeemer.account)
 
 
 # --- facts ------------------------------------------------------------------------------------------------------
@@ -333,7 +306,8 @@ def _admitted(s: LinkSnapshot, record: LinkRecord) -> bool:
 
 def _facts(v: _View) -> dict[str, object]:
     """Return the status fields beside the conditions; what is not known any more keeps its last value."""
-    s, link, record = v.snapshot, v.link, v.current or v.ended
+    s, link = v.snapshot, v.link
+    record = v.current or (v.ended if _is_over(v) else None)
     facts: dict[str, object] = {"role": link.role, "state": _state(v), "gate": _gate(v)}
     if record is not None:
         facts |= _record_facts(v, record)
@@ -345,7 +319,8 @@ def _facts(v: _View) -> dict[str, object]:
 def _pending_redeemer_facts(v: _View, key_id: str) -> dict[str, object]:
     if v.link.role == "Issuer" or key_id == v.link.status.key_id:
         return {}
-    return {"key_id": key_id, "key_secret_name": key_secret_name(v.link), "link_id": None, "ended": None, "peer": None}
+    old = ("issued_time", "expiration_time", "established_time", "link_id", "peer", "ended")
+    return {**dict.fromkeys(old), "key_id": key_id, "key_secret_name": key_secret_name(v.link)}
 
 
 def _record_facts(v: _View, record: LinkRecord) -> dict[str, object]:
@@ -385,8 +360,7 @@ def _state(v: _View) -> LinkState:
         return "Established" if v.current.spec.state == "Established" else "Pending"
     last = v.snapshot.attempts.redeem
     spent = last is not None and isinstance(last.result, Used | Gone) and not _key_changed(v, last.key_id)
-    over = v.ended is not None or v.link.status.ended is not None
-    return "Ended" if spent or (over and _wish_stands(v)) else "Pending"
+    return "Ended" if spent or _is_over(v) else "Pending"
 
 
 def _key_changed(v: _View, key_id: str) -> bool:
@@ -394,9 +368,5 @@ def _key_changed(v: _View, key_id: str) -> bool:
     return look is not None and look.key_id not in (None, key_id)
 
 
-def _wish_stands(v: _View) -> bool:
-    return _same_key_still(v, v.ended) if v.ended is not None else _same_key_shown(v)
-
-
 def _gate(v: _View) -> GateState:
-    return "Closed" if _closed_because(v.snapshot, v.link, v.current) else "Open"
+    return "Closed" if closed_because(v.snapshot, v.link, v.current) else "Open"

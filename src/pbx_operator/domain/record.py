@@ -144,25 +144,34 @@ def transition(spec: LinkRecordSpec, change: Change, present: Presence, now: dat
 
 
 def _leave(spec: LinkRecordSpec, change: Leave, present: Presence, now: datetime) -> LinkRecordSpec | None:
-    alive = present.uid == change.uid and not present.deleting
-    if alive and not change.account_deleted:
+    recorded = interlink_of(spec, change.side)
+    if recorded is None or not _may_leave(change, recorded, present):
         return None
     party: EndParty = "Issuer" if change.side == "issuer" else "Redeemer"
     if spec.state == "Issued":
-        return ended(spec, party, "Revoked", now) if change.side == "issuer" else None
+        return ended(spec, party, "AccountDeleted" if change.account_deleted else "Revoked", now)
     named = _with_uid(spec, change.side, change.uid)
     if change.account_deleted:
         return ended(named, party, "AccountDeleted", now)
     if not change.window:
         return ended(named, party, "Deleted", now)
     closing = closing_of(spec, change.side)
-    if closing is not None and closing.uid == change.uid:
+    if closing is not None and closing.uid == change.uid and closing.reason == "Deleted":
         return None
     return _close(named, change.side, change.uid, "Deleted", now, change.window)
 
 
+def _may_leave(change: Leave, recorded: InterlinkIdentity, present: Presence) -> bool:
+    """Whether the object that leaves is still the one at its place: a successor may have taken the link up."""
+    if change.account_deleted:
+        return change.uid in (recorded.uid, present.uid)
+    return present.uid == change.uid and present.deleting
+
+
 def _adopt(spec: LinkRecordSpec, change: Adopt, present: Presence) -> LinkRecordSpec | None:
     if present.uid != change.uid or present.deleting or present.account_absent:
+        return None
+    if spec.state == "Issued" and spec.origin != "BringYourOwn":
         return None
     adopted = _with_uid(spec, change.side, change.uid)
     adopted = adopted.model_copy(update={"closing": adopted.closing.model_copy(update={change.side: None})})

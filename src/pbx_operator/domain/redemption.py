@@ -169,6 +169,8 @@ def decide(spec: LinkRecordSpec | None, request: Redemption, facts: IssuerFacts,
 
 
 def _decide_issued(spec: LinkRecordSpec, request: Redemption, facts: IssuerFacts, now: datetime) -> Decision:
+    if facts.restoring:
+        return Decision(Busy("Restoring", timedelta(minutes=1)))
     if expired(spec, now):
         return Decision(Gone("KeyExpired"), ended(spec, "Operator", "KeyExpired", now))
     if request.instance == spec.issuer.instance and request.account == spec.issuer.account:
@@ -201,8 +203,6 @@ def _proven(spec: LinkRecordSpec, request: Redemption) -> bool:
 
 
 def _busy(spec: LinkRecordSpec, request: Redemption, facts: IssuerFacts) -> Busy | None:
-    if facts.restoring:
-        return Busy("Restoring", timedelta(minutes=1))
     if not facts.issuer_present:
         return Busy("IssuerAbsent")
     if any_closing(spec):

@@ -30,15 +30,14 @@ from pbx_operator.domain.prefixes import usable_prefixes
 
 MAX_ROWS = 100
 OWN_RANK = "0"
+OFFER_RANK = "9"
+"""Offer slices are not searched when a number is dialled; their rank means nothing."""
 CACHED_LINKS = 20_000
 """Links whose drafts are remembered: most are the same whenever an account with many links is planned."""
+
 _REV_LENGTH = 26
 _REV_BYTES = 17
 """As many as 26 characters of base32 can show."""
-OFFER_RANK = "9"
-"""Offer slices are not searched when a number is dialled; their rank means nothing."""
-
-
 _JSON = json.JSONEncoder(check_circular=False, default=Destination.to_json)
 
 

@@ -62,9 +62,14 @@ class WorkQueue(Generic[K]):
             self._wake.clear()
             timeout = self._heap[0][0] - now if self._heap and not self._closed else None
             try:
-                await asyncio.wait_for(self._wake.wait(), timeout)
+                async with asyncio.timeout(timeout):
+                    await self._wake.wait()
             except TimeoutError:
                 continue
+
+    def looked(self, key: K) -> None:
+        """Take note that the key in work starts from all that is known now: what was added before is covered."""
+        self._again.discard(key)
 
     def done(self, key: K) -> None:
         """Give back a key taken by `get`."""

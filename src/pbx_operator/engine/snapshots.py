@@ -12,13 +12,13 @@ from pbx_operator.api.v1alpha1.linkrecord import LinkRecordSpec, record_name
 from pbx_operator.api.v1alpha1.pbxaccount import InterlinkCounts
 from pbx_operator.domain.account import AccountSnapshot, wanted_domain
 from pbx_operator.domain.link_facts import ClusterFacts, LinkSnapshot, established_of, live, mine, side_of
-from pbx_operator.domain.numbers import resolve
-from pbx_operator.domain.offers import NO_OFFER, Linked, Offer, offer
+from pbx_operator.domain.offers import NO_OFFER, Linked, Offer
 from pbx_operator.domain.plan import Target
 from pbx_operator.domain.prefixes import prefix_holders
 from pbx_operator.domain.record import Side, account_of, interlink_of, pair_of
 from pbx_operator.domain.redemption import Redemption
 from pbx_operator.engine.memory import Memory, Since
+from pbx_operator.engine.offers import Offers
 from pbx_operator.engine.store import Store
 
 
@@ -38,6 +38,7 @@ class Snapshots:
         self._cluster = cluster
         self._domain_suffix = domain_suffix
         self._clock = clock
+        self._offers = Offers(store)
 
     def confirm(self) -> None:
         """Take note that the identity may be used in this cluster."""
@@ -103,7 +104,7 @@ class Snapshots:
         if prefix is None:
             return None
         siblings = self._store.interlinks.select("prefix", (account, prefix))
-        linked = (self._linked(sibling, NO_OFFER) for sibling in siblings)
+        linked = (_linked(sibling, record, NO_OFFER) for sibling in siblings if (record := self._established(sibling)))
         holder = prefix_holders(found for found in linked if found is not None).get(prefix)
         return holder if holder != link.metadata.name else None
 
@@ -113,6 +114,8 @@ class Snapshots:
         """Gather what bears on one account, or on the place of one."""
         store = self._store
         account, unreadable = store.accounts.get(key), store.accounts.unreadable(key)
+        if account is None:
+            self._offers.forget(key)
         numbers = tuple(store.numbers.select("account", key))
         interlinks = store.interlinks.select("account", key)
         own = Target(PBXAccount.resource, key, account.metadata.uid) if account is not None else None
@@ -135,7 +138,7 @@ class Snapshots:
     def _links(self, interlinks: Iterable[Interlink]) -> Iterable[Linked]:
         for link in interlinks:
             record = self._established(link)
-            linked = self._linked(link, self._offer(record, link)) if record is not None else None
+            linked = _linked(link, record, self._offer(record, link)) if record is not None else None
             if linked is not None:
                 yield linked
 
@@ -143,21 +146,11 @@ class Snapshots:
         records = tuple(self._store.records.select("interlink", link.key))
         return established_of(mine(LinkSnapshot(link.key, self._cluster, records=records), link))
 
-    def _linked(self, link: Interlink, offered: Offer) -> Linked | None:
-        record = self._established(link)
-        if record is None or record.spec.redeemer is None:
-            return None
-        return Linked(link, record.spec.key_id, record.spec.redeemer.time, offered)
-
     def _offer(self, record: LinkRecord, link: Interlink) -> Offer:
         """Return what the other side of a link offers."""
         other: Side = "redeemer" if side_of(link) == "issuer" else "issuer"
         owner, named = account_of(record.spec, other), interlink_of(record.spec, other)
-        if owner is None or named is None:
-            return NO_OFFER
-        account = self._store.accounts.get(owner.key)
-        held = resolve(account, self._store.numbers.select("account", owner.key)).held
-        return offer(account, self._store.interlinks.get(named.key), held)
+        return self._offers.over(named.key, owner.key) if owner is not None and named is not None else NO_OFFER
 
     def _domain_rivals(self, account: PBXAccount) -> tuple[PBXAccount, ...]:
         domain = wanted_domain(account, self._domain_suffix)
@@ -185,6 +178,11 @@ class Snapshots:
 
 
 _SIDES: tuple[Side, Side] = ("issuer", "redeemer")
+
+
+def _linked(link: Interlink, record: LinkRecord, offered: Offer) -> Linked | None:
+    redeemer = record.spec.redeemer
+    return Linked(link, record.spec.key_id, redeemer.time, offered) if redeemer is not None else None
 
 
 def _count(interlinks: Iterable[Interlink]) -> InterlinkCounts:

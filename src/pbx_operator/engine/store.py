@@ -84,20 +84,21 @@ class Table(Generic[R]):
         return found.metadata if found is not None else None
 
     def put(self, raw: dict[str, Any]) -> Observation | None:
-        """Take an object; return what changed, or None if it was no news."""
-        new = self._parse(raw)
-        version = int(new.metadata.resource_version)
+        """Take an object; return what changed, or None if it was no news.
+
+        Most of what comes in is the echo of our own writes, so an object is parsed only if it is news.
+        """
+        metadata = raw["metadata"]
+        key, uid = ObjectKey(metadata.get("namespace", ""), metadata["name"]), metadata["uid"]
+        version = int(metadata["resourceVersion"])
         self.resource_version = max(self.resource_version, version)
-        if new.metadata.uid in self._gone:
+        old = self._find(key)
+        if uid in self._gone or (old is not None and version <= int(old.metadata.resource_version)):
             return None
-        old = self._find(new.key)
-        if old is not None and old.metadata.uid == new.metadata.uid and version <= int(old.metadata.resource_version):
-            return None
-        if old is not None and old.metadata.uid != new.metadata.uid:
-            if version <= int(old.metadata.resource_version):
-                return None
+        if old is not None and old.metadata.uid != uid:
             self._bury(old.metadata.uid)
-        self._replace(new.key, old, new)
+        new = self._parse(raw)
+        self._replace(key, old, new)
         return Observation(old, new)
 
     def remove(self, key: ObjectKey, uid: str) -> Observation | None:

@@ -106,6 +106,7 @@ class Worker:
     async def _reconcile(self, key: WorkKey) -> datetime | None:
         for _ in range(MAX_ROUNDS):
             await self._executor.settle_doubts()
+            self._queue.looked(key)
             now = self._clocks.now()
             plan = self._plan(key, now)
             if not plan.actions:

@@ -60,23 +60,23 @@ class IssueKey(Model):
 
     model_config = rules(
         Rule(
-            rule="has(self.expirationTime) == has(self.fromSecretRef)",
-            message="`expirationTime` must be set if, and only if, `fromSecretRef` is",
-            message_expression=choice(
-                "has(self.fromSecretRef)",
+            rule="has(self.expirationTime) || !has(self.fromSecretRef)",
+            message="`expirationTime` must be set beside `fromSecretRef`",
+            message_expression=sentence(
                 "`expirationTime` must be set because the key comes from Secret '{self.fromSecretRef.name}',"
-                " which may lie in Git for ever",
-                "`expirationTime` may not be set to {self.expirationTime} without `fromSecretRef`:"
-                " a generated key takes `expiresAfterSeconds`",
+                " which may lie in Git for ever"
             ),
             field_path=".expirationTime",
         ),
         Rule(
-            rule="!has(self.expiresAfterSeconds) || !has(self.fromSecretRef)",
-            message="`expiresAfterSeconds` may not be set beside `fromSecretRef`: use `expirationTime`",
-            message_expression=sentence(
+            rule="!has(self.expiresAfterSeconds) || !(has(self.expirationTime) || has(self.fromSecretRef))",
+            message="`expiresAfterSeconds` may not be set beside `expirationTime` or `fromSecretRef`",
+            message_expression=choice(
+                "has(self.fromSecretRef)",
                 "`expiresAfterSeconds` may not be set to {self.expiresAfterSeconds} beside `fromSecretRef`:"
-                " use `expirationTime`"
+                " use `expirationTime`",
+                "`expiresAfterSeconds` may not be set to {self.expiresAfterSeconds} beside `expirationTime`:"
+                " remove one of them",
             ),
             field_path=".expiresAfterSeconds",
             reason="FieldValueForbidden",
@@ -91,20 +91,47 @@ class IssueKey(Model):
             field_path=".secretName",
             reason="FieldValueForbidden",
         ),
+        # `self.?secretName == oldSelf.?secretName` is over the API server's cost budget.
+        Rule(
+            rule="has(self.secretName) == has(oldSelf.secretName)"
+            " && (!has(self.secretName) || self.secretName == oldSelf.secretName)",
+            message=f"`secretName` is immutable: {_CREATE_ANOTHER}",
+            message_expression=sentence(
+                "`secretName` may not change from '{oldSelf.?secretName.orValue('')}'"
+                f" to '{{self.?secretName.orValue('')}}': {_CREATE_ANOTHER}"
+            ),
+            field_path=".secretName",
+            reason="FieldValueForbidden",
+        ),
+        Rule(
+            rule="has(self.fromSecretRef) == has(oldSelf.fromSecretRef)",
+            message=f"the choice between a generated key and `fromSecretRef` is immutable: {_CREATE_ANOTHER}",
+            message_expression=choice(
+                "has(self.fromSecretRef)",
+                "a generated key may not give way to `fromSecretRef` with Secret '{self.fromSecretRef.name}':"
+                f" {_CREATE_ANOTHER}",
+                "`fromSecretRef` with Secret '{oldSelf.fromSecretRef.name}' may not give way to a generated key:"
+                f" {_CREATE_ANOTHER}",
+            ),
+            field_path=".fromSecretRef",
+            reason="FieldValueForbidden",
+        ),
     )
 
     secret_name: ObjectName | None = None
     """secretName is the Secret that receives the generated key; default is the Interlink's name with `-key`, for
-    example `to-rotterdam-key`."""
+    example `to-rotterdam-key`. Immutable: delete the Interlink and create another one."""
     from_secret_ref: SecretKeyReference | None = None
     """fromSecretRef names a Secret that already holds a key (made by `pbx key new`), so that both ends can lie
-    in Git; it needs `expirationTime` and excludes `secretName` and `expiresAfterSeconds`."""
+    in Git; it needs `expirationTime` and excludes `secretName` and `expiresAfterSeconds`. What it names may change;
+    the choice between it and a generated key is immutable: delete the Interlink and create another one."""
     expires_after_seconds: Annotated[int, Field(ge=300, le=2_592_000)] | None = None
     """expiresAfterSeconds is the life of an unused key, 300 (5 minutes) to 2592000 (30 days), counted from its
-    creation; absent means that it never expires. Read when the key is created, not later."""
+    creation; absent means that it never expires, unless expirationTime is set. Read when the key is created, not
+    later."""
     expiration_time: Time | None = None
-    """expirationTime is when an unused key expires, for example `2027-01-31T12:00:00Z`; set it if, and only if,
-    fromSecretRef is set. Read when the key is issued, not later."""
+    """expirationTime is when an unused key expires, for example `2027-01-31T12:00:00Z`; required with fromSecretRef,
+    and for a generated key an alternative to expiresAfterSeconds. Read when the key is issued, not later."""
     revision: Revision = 1
     """revision asks for a new key when it is raised: an unused key is revoked; on an established link the new
     key waits until the link has ended. Lower values are ignored."""

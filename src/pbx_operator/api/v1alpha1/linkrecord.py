@@ -302,8 +302,8 @@ class LinkRecord(Resource):
         short_names=("lrec",),
         columns=(
             Column("State", ".spec.state", "Issued, Established or Ended."),
-            Column("Issuer", ".spec.issuer.interlink.name", "Interlink that issued the key."),
-            Column("Redeemer", ".spec.redeemer.interlink.name", "Interlink that redeemed it."),
+            Column("Issuer", ".spec.issuer.account.name", "PBXAccount that issued the key."),
+            Column("Redeemer", ".spec.redeemer.account.name", "PBXAccount that redeemed it."),
             Column("End", ".spec.end.reason", "Why it ended."),
             Column("Age", ".metadata.creationTimestamp", "Time since creation.", "date"),
         ),

@@ -1,0 +1,52 @@
+"""The gate: whether calls may pass over a link, and if not, the nearest reason.
+
+Whatever happens to a link, its gate closes first.  Both sides come to the same answer from the same record and
+the same objects; a side that cannot see an object counts it as missing.
+"""
+
+from __future__ import annotations
+
+from pbx_operator.api import reasons
+from pbx_operator.api.reasons import Reason
+from pbx_operator.api.v1alpha1.interlink import Interlink
+from pbx_operator.api.v1alpha1.linkrecord import LinkRecord
+from pbx_operator.domain.link_facts import LinkSnapshot, side_of
+from pbx_operator.domain.record import Side, account_of, admits, any_closing, closing_of, interlink_of
+
+
+def closed_because(s: LinkSnapshot, link: Interlink, record: LinkRecord | None) -> Reason | None:
+    """Return why the gate of `link`, whose live record is given, is closed; None if it is open."""
+    if record is None or record.spec.state != "Established":
+        return reasons.NOT_ESTABLISHED
+    if not s.cluster.confirmed:
+        return reasons.CALLS_UNCONFIRMED
+    if link.spec.gate == "Closed":
+        return reasons.CLOSED_HERE
+    side = side_of(link)
+    if s.account is None or s.account.metadata.deleting or closing_of(record.spec, side) is not None:
+        return reasons.ORPHANED
+    return _closed_by_peer(s, record, side) or (None if _admitted(s, record) else reasons.CALLS_NOT_ADMITTED)
+
+
+def _closed_by_peer(s: LinkSnapshot, record: LinkRecord, side: Side) -> Reason | None:
+    other: Side = "redeemer" if side == "issuer" else "issuer"
+    named, owner = interlink_of(record.spec, other), account_of(record.spec, other)
+    link = s.others.get(named.key) if named else None
+    account = s.accounts.get(owner.key) if owner else None
+    closing = closing_of(record.spec, other)
+    if closing is not None and closing.reason == "Orphaned":
+        return reasons.ORPHANED
+    if any_closing(record.spec) or (link and link.metadata.deleting) or (account and account.metadata.deleting):
+        return reasons.PEER_DELETING
+    if link is None or account is None or named is None or link.metadata.uid != named.uid:
+        return reasons.ORPHANED
+    return reasons.CLOSED_BY_PEER if link.spec.gate == "Closed" else None
+
+
+def _admitted(s: LinkSnapshot, record: LinkRecord) -> bool:
+    """Whether the issuer's list, as it stands now, still has the redeemer on it."""
+    issuer, redeemer = record.spec.issuer, record.spec.redeemer
+    link = s.interlink if issuer.interlink.key == s.key else s.others.get(issuer.interlink.key)
+    if link is None or redeemer is None or link.spec.issue_key is None:
+        return True
+    return admits(link.spec.issue_key.allowed_redeemers, issuer.instance, redeemer.instance, redeemer.account)

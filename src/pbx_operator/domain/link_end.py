@@ -1,0 +1,230 @@
+"""How links end: Interlinks that are deleted, gone or without an account, and what time alone brings.
+
+`interlink.plan_link` puts these steps in order with those of the living side.  Each is a function from a snapshot
+to actions; whether an action still applies is decided again, on the record itself, by `record.transition`.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from pbx_operator.api.meta import TEARDOWN_FINALIZER
+from pbx_operator.api.v1alpha1.interlink import Interlink
+from pbx_operator.api.v1alpha1.linkrecord import InterlinkIdentity, LinkRecord
+from pbx_operator.domain.keys import link_id
+from pbx_operator.domain.link_facts import (
+    LinkSnapshot,
+    account_name,
+    adoptable,
+    ended_by_peer,
+    established_of,
+    key_reference,
+    live,
+    mine,
+    named_elsewise,
+    side_of,
+)
+from pbx_operator.domain.plan import (
+    Action,
+    ChangeRecord,
+    DeleteInterlink,
+    PurgeRecord,
+    ReadKey,
+    RemoveFinalizer,
+    Target,
+)
+from pbx_operator.domain.record import (
+    Abandon,
+    Fence,
+    Leave,
+    RunTimers,
+    Side,
+    account_of,
+    admits,
+    closing_of,
+    interlink_of,
+    next_timer,
+    sides_of,
+)
+
+ACKNOWLEDGED_RETENTION = timedelta(days=1)
+UNACKNOWLEDGED_RETENTION = timedelta(days=30)
+
+
+# --- the object is gone -----------------------------------------------------------------------------------------
+
+
+def forsaken(s: LinkSnapshot) -> list[Action]:
+    """Deal with records whose object of this place does not exist."""
+    return [action for r in s.records if live(r) for side in sides_of(r.spec, s.key) for action in _forsake(s, r, side)]
+
+
+def strangers(s: LinkSnapshot, link: Interlink) -> list[Action]:
+    """Deal with records that name this place for an object that this one does not succeed."""
+    return [action for r, side in named_elsewise(s, link) for action in _forsake(s, r, side)]
+
+
+def _forsake(s: LinkSnapshot, record: LinkRecord, side: Side) -> list[Action]:
+    named = interlink_of(record.spec, side)
+    if named is None:
+        return []
+    if _account_deleting(s, record, side):
+        return [ChangeRecord(record.metadata.name, Leave(side, named.uid, account_deleted=True))]
+    if closing_of(record.spec, side) is None:
+        return [ChangeRecord(record.metadata.name, Abandon(side))]
+    return []
+
+
+def _account_deleting(s: LinkSnapshot, record: LinkRecord, side: Side) -> bool:
+    named = account_of(record.spec, side)
+    account = s.accounts.get(named.key) if named else None
+    return account is not None and account.metadata.deleting
+
+
+# --- the object is going ----------------------------------------------------------------------------------------
+
+
+def delete(s: LinkSnapshot, link: Interlink) -> list[Action]:
+    """Record the end on our side, then let the object go; the peer is told by the record."""
+    if _must_read_key_first(s, link):
+        return [read_key(link)]
+    account_deleted = s.account is not None and s.account.metadata.deleting
+    window = timedelta(seconds=link.spec.undo_window_seconds)
+    leave = Leave(side_of(link), link.metadata.uid, window, account_deleted)
+    leaving: list[Action] = [
+        ChangeRecord(r.metadata.name, leave)
+        for r in (*mine(s, link), *adoptable(s, link))
+        if live(r) and not _has_left(r, link, account_deleted)
+    ]
+    todo = leaving + _fence(s, link)
+    if todo or TEARDOWN_FINALIZER not in link.metadata.finalizers:
+        return todo
+    return [RemoveFinalizer(target_of(link))]
+
+
+def _has_left(record: LinkRecord, link: Interlink, account_deleted: bool) -> bool:
+    closing = closing_of(record.spec, side_of(link))
+    announced = closing is not None and closing.uid == link.metadata.uid and closing.reason == "Deleted"
+    return announced and not account_deleted
+
+
+def _must_read_key_first(s: LinkSnapshot, link: Interlink) -> bool:
+    """A redeemer that never linked must know its key to fence it, and one that was re-created to find its link."""
+    if key_reference(link) is None or s.attempts.look is not None:
+        return False
+    return established_of(mine(s, link)) is None
+
+
+def _fence(s: LinkSnapshot, link: Interlink) -> list[Action]:
+    record = s.shown_record
+    if link.role != "Redeemer" or record is None or record.spec.state != "Issued":
+        return []
+    ours = link_id(record.spec.issuer.instance, record.spec.key_id, s.cluster.instance, link.metadata.uid)
+    if ours in record.spec.fences or not _may_fence(s, link, record):
+        return []
+    here = InterlinkIdentity(namespace=s.key.namespace, name=s.key.name, uid=link.metadata.uid)
+    return [ChangeRecord(record.metadata.name, Fence(ours, s.cluster.instance, account_name(link), here))]
+
+
+def _may_fence(s: LinkSnapshot, link: Interlink, record: LinkRecord) -> bool:
+    allowed = record.spec.policy.allowed_redeemers
+    return admits(allowed, record.spec.issuer.instance, s.cluster.instance, account_name(link))
+
+
+# --- the object is there, but -----------------------------------------------------------------------------------
+
+
+def account_gone(s: LinkSnapshot, link: Interlink) -> list[Action]:
+    """End the links of a deleted account at once; let those of a missing one wait for its return."""
+    side = side_of(link)
+    ours = [r for r in (*mine(s, link), *adoptable(s, link)) if live(r)]
+    if s.account is None:
+        waiting = [r for r in ours if r.spec.state == "Established" and closing_of(r.spec, side) is None]
+        return [ChangeRecord(r.metadata.name, Abandon(side)) for r in waiting]
+    if not s.account.metadata.deleting:
+        return []
+    leave = Leave(side, link.metadata.uid, account_deleted=True)
+    return [ChangeRecord(r.metadata.name, leave) for r in ours]
+
+
+def follow_peer(s: LinkSnapshot, link: Interlink) -> list[Action]:
+    """Follow the peer's deletion, which comes before any new link."""
+    if link.spec.on_peer_deletion != "Delete":
+        return []
+    side = side_of(link)
+    if any(ended_by_peer(r, side) for r in mine(s, link)):
+        return [DeleteInterlink(target_of(link))]
+    return []
+
+
+# --- time -------------------------------------------------------------------------------------------------------
+
+
+def timers(s: LinkSnapshot, now: datetime) -> list[Action]:
+    """The issuer's side runs the one timer of a record."""
+    return [
+        ChangeRecord(r.metadata.name, RunTimers())
+        for r in _kept_here(s)
+        if (due := next_timer(r.spec)) is not None and due <= now
+    ]
+
+
+def purge(s: LinkSnapshot, now: datetime) -> list[Action]:
+    """Delete what ended long enough ago."""
+    return [
+        PurgeRecord(r.metadata.name, r.metadata.uid)
+        for r in _kept_here(s)
+        if (due := _purge_time(s, r)) is not None and due <= now
+    ]
+
+
+def due_times(s: LinkSnapshot) -> list[datetime]:
+    """Return when `timers` and `purge` will have something to do."""
+    times = [time for r in _kept_here(s) for time in (next_timer(r.spec), _purge_time(s, r))]
+    return [time for time in times if time is not None]
+
+
+def _kept_here(s: LinkSnapshot) -> list[LinkRecord]:
+    return [r for r in s.records if r.spec.issuer.interlink.key == s.key]
+
+
+def _purge_time(s: LinkSnapshot, record: LinkRecord) -> datetime | None:
+    """Return when an Ended record may go: a courtesy to whoever still wants to know how it ended."""
+    end = record.spec.end
+    if end is None:
+        return None
+    acknowledged = all(_knows_end(s, record, side) for side in ("issuer", "redeemer"))
+    keep = end.time + (ACKNOWLEDGED_RETENTION if acknowledged else UNACKNOWLEDGED_RETENTION)
+    expiry = record.spec.policy.expiration_time
+    if record.spec.origin == "BringYourOwn" and expiry is not None:
+        return max(keep, expiry + ACKNOWLEDGED_RETENTION)
+    return keep
+
+
+def _knows_end(s: LinkSnapshot, record: LinkRecord, side: Side) -> bool:
+    named = interlink_of(record.spec, side)
+    if named is None:
+        return True
+    link = s.interlink if named.key == s.key else s.others.get(named.key)
+    return (
+        link is None
+        or link.metadata.uid != named.uid
+        or link.status.state == "Ended"
+        or link.status.key_id != record.spec.key_id
+    )
+
+
+# --- making actions ---------------------------------------------------------------------------------------------
+
+
+def target_of(link: Interlink) -> Target:
+    """Return the object in its present life."""
+    return Target(Interlink.resource, link.key, link.metadata.uid)
+
+
+def read_key(link: Interlink) -> ReadKey:
+    """Look at the Secret that the user named. Raises ValueError if the key is generated."""
+    reference = key_reference(link)
+    if reference is None:
+        raise ValueError(f"Interlink {link.key} names no Secret")
+    return ReadKey(link.key, reference)

@@ -1,0 +1,104 @@
+"""The Store: newer wins, the dead stay dead, and what cannot be read is neither absent nor in the way."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pbx_operator.api.meta import ObjectKey
+from pbx_operator.api.v1alpha1 import Interlink
+from pbx_operator.domain.unreadable import Unreadable
+from pbx_operator.engine.store import Store, Table
+
+KEY = ObjectKey("south", "to-north")
+
+
+def raw(version: int, uid: str = "one", **spec: Any) -> dict[str, Any]:
+    return {
+        "metadata": {"name": KEY.name, "namespace": KEY.namespace, "uid": uid, "resourceVersion": str(version)},
+        "spec": {"accountRef": {"name": "south"}, "redeemKey": {"secretRef": {"name": "from-north"}}, **spec},
+    }
+
+
+def known(links: Table[Interlink]) -> Interlink:
+    link = links.get(KEY)
+    assert link is not None
+    return link
+
+
+def test_an_older_version_of_an_object_is_no_news() -> None:
+    links = Store().interlinks
+    assert links.put(raw(5, displayName="new")) is not None
+    assert links.put(raw(5, displayName="same")) is None
+    assert links.put(raw(4, displayName="old")) is None
+    assert known(links).spec.display_name == "new"
+
+
+def test_versions_are_numbers_not_text() -> None:
+    links = Store().interlinks
+    links.put(raw(9))
+    assert links.put(raw(10)) is not None
+
+
+def test_a_deleted_object_does_not_come_back_by_a_late_event() -> None:
+    links = Store().interlinks
+    links.put(raw(5))
+    assert links.remove(KEY, "one") is not None
+    assert links.put(raw(6)) is None
+    assert links.get(KEY) is None
+
+
+def test_a_successor_of_the_same_name_takes_the_place() -> None:
+    links = Store().interlinks
+    links.put(raw(5, uid="one"))
+    assert links.put(raw(7, uid="two")) is not None
+    assert links.put(raw(6, uid="one")) is None
+    assert links.remove(KEY, "one") is None
+    assert known(links).metadata.uid == "two"
+
+
+def test_what_could_not_be_found_may_show_up_again() -> None:
+    links = Store().interlinks
+    links.put(raw(5))
+    links.forget(KEY, "one")
+    assert links.get(KEY) is None
+    assert links.put(raw(6)) is not None
+
+
+def test_an_index_follows_every_change_of_an_object() -> None:
+    links = Store().interlinks
+    north, south = ObjectKey("south", "north"), ObjectKey("south", "south")
+    links.put(raw(1))
+    assert [o.key for o in links.select("account", south)] == [KEY]
+    links.put(raw(2, accountRef={"name": "north"}))
+    assert links.select("account", south) == []
+    assert [o.key for o in links.select("account", north)] == [KEY]
+    links.remove(KEY, "one")
+    assert links.select("account", north) == []
+
+
+def test_the_waiting_redeemer_is_found_by_the_secret_and_the_key() -> None:
+    links = Store().interlinks
+    links.put(raw(1) | {"status": {"keyID": "a" * 16}})
+    assert [o.key for o in links.select("secret", ObjectKey("south", "from-north"))] == [KEY]
+    assert [o.key for o in links.select("key", "a" * 16)] == [KEY]
+
+
+def test_an_unreadable_object_is_present_with_its_problem_and_without_its_values() -> None:
+    links = Store().interlinks
+    links.put(raw(1, priority="very high") | {"status": {"keyID": "kept", "conditions": []}})
+    unreadable = links.unreadable(KEY)
+    assert isinstance(unreadable, Unreadable)
+    assert links.get(KEY) is None
+    assert "spec.priority" in unreadable.problem
+    assert "very high" not in unreadable.problem
+    assert unreadable.account == ObjectKey("south", "south")
+    assert unreadable.status.to_json()["keyID"] == "kept"
+    assert links.metadata_of(KEY) is not None
+
+
+def test_an_object_that_is_corrected_can_be_read_again() -> None:
+    links = Store().interlinks
+    links.put(raw(1, priority="very high"))
+    assert links.put(raw(2, priority=1)) is not None
+    assert links.unreadable(KEY) is None
+    assert isinstance(links.get(KEY), Interlink)

@@ -1,0 +1,154 @@
+"""What is measured, as processes: a fresh control plane, and the operator under its own RBAC user as in production."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+
+import aiohttp
+
+from benchmark.figures import metric_sum
+from pbx_operator.api.meta import API_VERSION
+from pbx_operator.api.v1alpha1 import KINDS
+from pbx_operator.sandbox import ControlPlane
+
+ROOT = Path(__file__).resolve().parents[2]
+USER = "pbx-operator"
+STOP_SECONDS = 40.0
+SETTLE_SECONDS = 300.0
+POLL_SECONDS = 0.02
+_TICKS = os.sysconf("SC_CLK_TCK")
+SERVERS = ("etcd", "kube-apiserver", "kube-controller-manager")
+
+
+@contextmanager
+def control_plane(namespace: str) -> Iterator[ControlPlane]:
+    """Start a control plane that serves our kinds, with the operator's rights and a namespace for the objects."""
+    with ControlPlane.start() as plane:
+        _kubectl(plane, "apply", "--server-side", "-f", str(ROOT / "crds"))
+        _kubectl(plane, "wait", "--for=condition=Established", "--timeout=30s", "-f", str(ROOT / "crds"))
+        _kubectl(plane, "apply", "-f", str(ROOT / "examples" / "install" / "rbac.yaml"))
+        _kubectl(plane, "create", "namespace", namespace)
+        # It looks for new kinds every 30 s only; started anew it knows ours at once.
+        plane.stop_component("kube-controller-manager")
+        plane.start_component("kube-controller-manager")
+        _wait_until_served(plane)
+        yield plane
+
+
+def _kubectl(plane: ControlPlane, *arguments: str) -> None:
+    command = [plane.kubectl, *arguments]
+    subprocess.run(command, env=plane.environment(), check=True, stdout=subprocess.DEVNULL, timeout=60)
+
+
+def _wait_until_served(plane: ControlPlane) -> None:
+    """Wait until every kind can be listed; for a moment after its CRD is there the API server says 404 or 429."""
+    deadline = time.monotonic() + SETTLE_SECONDS
+    for kind in KINDS:
+        path = f"/apis/{API_VERSION}/{kind.resource.plural}"
+        while True:
+            try:
+                _kubectl(plane, "get", "--raw", path)
+                break
+            except subprocess.CalledProcessError:
+                if time.monotonic() > deadline:
+                    raise
+
+
+def plane_cpu(plane: ControlPlane) -> float:
+    """Return the CPU seconds that the servers of the control plane have used."""
+    return sum(cpu_seconds(pid) for name in SERVERS if (pid := plane.pid(name)) is not None)
+
+
+def cpu_seconds(pid: int) -> float:
+    """Return the CPU seconds that a process has used, in user and system mode."""
+    fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / _TICKS
+
+
+class Operator:
+    """A running operator."""
+
+    def __init__(self, process: subprocess.Popen[bytes], log: Path, port: int, session: aiohttp.ClientSession) -> None:
+        self.started = time.perf_counter()
+        self._process = process
+        self._log = log
+        self._metrics = f"http://127.0.0.1:{port}/metrics"
+        self._session = session
+
+    @classmethod
+    @asynccontextmanager
+    async def start(cls, plane: ControlPlane) -> AsyncIterator[Operator]:
+        """Start the operator; at the end let it end in order."""
+        log, port = plane.data_dir / "operator.log", _free_port()
+        command = [sys.executable, "-m", "pbx_operator", "--kubeconfig", str(plane.kubeconfig_for(USER))]
+        command += ["--metrics-port", str(port), "--health-port", str(_free_port())]
+        async with aiohttp.ClientSession() as session:
+            with log.open("ab") as output:
+                process = subprocess.Popen(command, stdout=output, stderr=output)
+            operator = cls(process, log, port, session)
+            try:
+                yield operator
+                operator._check()
+            finally:
+                process.terminate()
+                try:
+                    await asyncio.to_thread(process.wait, STOP_SECONDS)
+                except subprocess.TimeoutExpired:
+                    process.kill()
+
+    @property
+    def cpu(self) -> float:
+        """CPU seconds used so far."""
+        return cpu_seconds(self._process.pid)
+
+    @property
+    def peak_memory(self) -> int:
+        """The largest resident set so far, in bytes."""
+        status = Path(f"/proc/{self._process.pid}/status").read_text(encoding="ascii")
+        return next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM:")) * 1024
+
+    async def settled(self, keys: int) -> float:
+        """Wait until at least so many keys were worked on and none waits or is in work; return when that was seen.
+
+        Raises TimeoutError.
+        """
+
+        def done(metrics: str) -> bool:
+            worked = metric_sum(metrics, "controller_runtime_reconcile_total")
+            at_work = metric_sum(metrics, "controller_runtime_active_workers")
+            return worked >= keys and at_work == 0 and metric_sum(metrics, "workqueue_depth") == 0
+
+        return await self._until(done)
+
+    async def _until(self, done: Callable[[str], bool]) -> float:
+        async with asyncio.timeout(SETTLE_SECONDS):
+            while True:
+                self._check()
+                try:
+                    async with self._session.get(self._metrics) as response:
+                        metrics = await response.text()
+                except aiohttp.ClientConnectionError:
+                    metrics = ""
+                if metrics and done(metrics):
+                    return time.perf_counter()
+                await asyncio.sleep(POLL_SECONDS)
+
+    def _check(self) -> None:
+        if self._process.poll() is not None:
+            end = self._log.read_text(encoding="utf-8", errors="replace")[-2000:]
+            raise RuntimeError(f"the operator ended with {self._process.returncode}:\n{end}")
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port

@@ -1,0 +1,80 @@
+"""The reference page of all conditions and reasons, rendered from the table in `pbx_operator.api.reasons`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from pbx_operator.api.conditions import CONDITIONS, ConditionType, Reason
+from pbx_operator.api.meta import ConditionStatus
+from pbx_operator.api.reasons import FACTS, REASONS
+
+INTRODUCTION = """\
+# Conditions and reasons
+
+<!-- Generated from the table of reasons by tools/generate.py; do not edit. -->
+
+Every object that people write has `status.conditions`. A reason is one word for programs and alerts; the message
+beside it says in full what is the case and what to do. Each row below is the message of one reason; words in
+*italics* stand for facts, which the [last table](#facts) explains.
+
+Unless the object is being deleted, exactly one of these holds, so that `kubectl wait`, Flux and Argo CD agree:
+
+| Ready | beside it | kstatus | Argo CD |
+|---|---|---|---|
+| `True` | neither | Current | Healthy |
+| `False` or `Unknown` | `Reconciling=True` | InProgress | Progressing |
+| `False` | `Stalled=True` | Failed | Degraded |
+
+The operator reacts to the change that a stalled object waits for, be it in this object or in another one. The
+column *patience* says which of the two stands beside Ready.
+"""
+FACTS_HEAD = """\
+## Facts
+
+| in a message | stands for |
+|---|---|"""
+_STATUSES: tuple[ConditionStatus, ...] = ("True", "Unknown", "False")
+_PLACEHOLDER = re.compile(r"\{(\w+)\}")
+
+
+def reason_reference() -> str:
+    """Return the Markdown page."""
+    sections = [_section(type_, meaning) for type_, meaning in CONDITIONS.items()]
+    facts = [_row(_fact(name), meaning) for name, meaning in FACTS.items()]
+    return "\n".join([INTRODUCTION, *sections, FACTS_HEAD, *facts, ""])
+
+
+def _section(type_: ConditionType, meaning: str) -> str:
+    rows = list(_reasons(type_))
+    patience = ["patience"] if type_ == "Ready" else []
+    head = [_row("status", "reason", "when", "what to do", *patience), "|" + "---|" * (4 + len(patience))]
+    body = [_reason_row(status, reason, with_patience=bool(patience)) for status, reason in rows]
+    return "\n".join([f"## {type_}", "", meaning, "", *([*head, *body, ""] if rows else [])])
+
+
+def _reasons(type_: ConditionType) -> Iterator[tuple[ConditionStatus, Reason]]:
+    """Yield what the rules may put on a condition, in the order of the table."""
+    for status in _STATUSES:
+        for reason in REASONS:
+            if (type_, status) in reason.shown:
+                yield status, reason
+
+
+def _reason_row(status: ConditionStatus, reason: Reason, *, with_patience: bool) -> str:
+    patience = [reason.patience or ""] if with_patience else []
+    return _row(status, f"`{reason.name}`", _prose(reason.what), _prose(reason.fix), *patience)
+
+
+def _prose(text: str) -> str:
+    """Show each placeholder as a word in italics."""
+    return _PLACEHOLDER.sub(lambda found: _fact(found[1]), text)
+
+
+def _fact(name: str) -> str:
+    return f"*{name.replace('_', ' ')}*"
+
+
+def _row(*cells: str) -> str:
+    """Join cells; a pipe inside one would start another, so it is escaped."""
+    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
