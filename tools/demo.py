@@ -20,8 +20,8 @@ from pbx_operator.sandbox.registry import running
 WIDTH = 100
 KEPT = "demo"
 """Name of the sandbox that stays."""
-INTERRUPTED = 130
-"""What a shell reports for Ctrl-C."""
+SIGNALLED = 128
+"""What a shell adds to the number of the signal that ended a program."""
 
 
 @click.command()
@@ -29,7 +29,7 @@ INTERRUPTED = 130
 def main(keep: bool) -> None:
     """Show three offices link their phone systems; exit with 0 only if every step is as it should be."""
     for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, lambda *_: sys.exit(INTERRUPTED))
+        signal.signal(number, lambda number, _: sys.exit(SIGNALLED + number))
     if keep and any(state.name == KEPT for state in running()):
         raise click.ClickException(f"the demo is running already; to end it: {end_command()}")
     try:
@@ -38,7 +38,7 @@ def main(keep: bool) -> None:
         notes = getattr(problem, "__notes__", [])
         raise click.ClickException("\n".join([str(problem), *notes])) from problem
     except KeyboardInterrupt:
-        sys.exit(INTERRUPTED)
+        sys.exit(SIGNALLED + signal.SIGINT)
 
 
 def show(keep: bool) -> None:

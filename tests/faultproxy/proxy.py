@@ -113,7 +113,7 @@ class FaultProxy:
         await self._end_watches(json.dumps(error).encode() + b"\n")
 
     async def _end_watches(self, last_words: bytes | None) -> None:
-        watches = tuple(self._watches)
+        watches = tuple(watch for watch in self._watches if not watch.end.done())
         for watch in watches:
             watch.end.set_result(last_words)
         await asyncio.gather(*(watch.pump for watch in watches), return_exceptions=True)

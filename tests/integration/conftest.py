@@ -21,6 +21,12 @@ def installed(crds_installed: ControlPlane) -> ControlPlane:
     return install(crds_installed)
 
 
+def install_crds(control_plane: ControlPlane) -> None:
+    """Let the API server serve our kinds."""
+    kubectl(control_plane, "apply", "--server-side", "-f", str(ROOT / "crds"))
+    kubectl(control_plane, "wait", "--for=condition=Established", "--timeout=30s", "-f", str(ROOT / "crds"))
+
+
 def install(control_plane: ControlPlane) -> ControlPlane:
     """Grant the operator its rights, and let the garbage collector learn of our kinds at once, not after 30 s."""
     kubectl(control_plane, "apply", "-f", str(ROOT / "examples/install/rbac.yaml"))

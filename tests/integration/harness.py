@@ -98,7 +98,9 @@ class Stage:
                 lambda probe=probe: self._handled(probe) == token,  # type: ignore[misc]
                 f"the operator looks at {probe.key} again",
             )
-        await self.operator.idle()
+        for operator in self.operators:
+            if operator.running:
+                await operator.idle()
 
     def _handled(self, probe: Resource) -> str | None:
         raw = self.observer.raw(probe.resource, probe.key) or {}
@@ -192,7 +194,7 @@ class World:
         """Enter a key into a Secret, as the person does who received it."""
         data = {"key": base64.b64encode(text.encode()).decode()}
         secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name, "namespace": namespace}}
-        await self.stage.api.apply(SECRETS, {**secret, "data": data})
+        await self.apply({**secret, "data": data})
 
     async def key_of(self, issuer: Interlink) -> str:
         """Wait for the key of an issuer, and read it as its user does."""

@@ -21,7 +21,7 @@ from typing import Any, TypeVar
 import aiohttp
 
 from integration.api import Api, Raw
-from pbx_operator.api.meta import SECRETS, ObjectKey, Resource, ResourceType
+from pbx_operator.api.meta import NAMESPACES, SECRETS, ObjectKey, Resource, ResourceType
 from pbx_operator.api.v1alpha1 import DialPlanSlice, Interlink, InternalNumber, LinkRecord, PBXAccount
 from pbx_operator.api.v1alpha1.shared import Status
 from pbx_operator.cluster import ApiError
@@ -38,6 +38,7 @@ V = TypeVar("V")
 WATCHED: tuple[ResourceType, ...] = (
     *(kind.resource for kind in (PBXAccount, Interlink, InternalNumber, LinkRecord, DialPlanSlice)),
     SECRETS,
+    NAMESPACES,
 )
 _ORDER = {"Issued": 0, "Established": 1, "Ended": 2}
 

@@ -36,16 +36,13 @@ class Client:
     @asynccontextmanager
     async def connect(cls, kubeconfig: Path) -> AsyncIterator[Client]:
         """Open the connections of the only user in a kubeconfig of the sandbox."""
-        config = json.loads(kubeconfig.read_text(encoding="utf-8"))
-        cluster, user = config["clusters"][0]["cluster"], config["users"][0]["user"]
-        context = ssl.create_default_context(cafile=cluster["certificate-authority"])
-        context.load_cert_chain(user["client-certificate"], user["client-key"])
+        server, context = _credentials(kubeconfig)
         async with aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(ssl=context, limit=0),
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=10),
             read_bufsize=LONGEST_LINE,
         ) as session:
-            yield cls(cluster["server"], session)
+            yield cls(server, session)
 
     async def create(self, resource: ResourceType, body: dict[str, Any]) -> dict[str, Any]:
         """Create an object."""
@@ -103,3 +100,12 @@ class Client:
         self.writes[Call(method, resource.plural)] += 1
         answer: dict[str, Any] = json.loads(text)
         return answer
+
+
+def _credentials(kubeconfig: Path) -> tuple[str, ssl.SSLContext]:
+    """Return the server and the TLS settings that a kubeconfig of the sandbox names."""
+    config = json.loads(kubeconfig.read_text(encoding="utf-8"))
+    cluster, user = config["clusters"][0]["cluster"], config["users"][0]["user"]
+    context = ssl.create_default_context(cafile=cluster["certificate-authority"])
+    context.load_cert_chain(user["client-certificate"], user["client-key"])
+    return cluster["server"], context

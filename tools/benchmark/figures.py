@@ -12,8 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from pbx_operator.api.meta import GROUP
 
-WRITE_VERBS = frozenset({"POST", "PUT", "PATCH", "DELETE"})
-READ_VERBS = frozenset({"GET"})
+_WRITE_VERBS = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 _REQUESTS = "apiserver_request_total"
 
 
@@ -72,12 +71,18 @@ def api_calls(metrics: str) -> Calls:
     return calls
 
 
-def total(calls: Calls, verbs: frozenset[str], resources: Iterable[str] | None = None) -> int:
-    """Return how many calls have one of these verbs and, if given, one of these resources."""
-    wanted = None if resources is None else set(resources)
+def writes(calls: Calls, *resources: str) -> int:
+    """Return how many calls write one of these resources; without any named, everything but Events."""
     return sum(
-        count for call, count in calls.items() if call.verb in verbs and (wanted is None or call.resource in wanted)
+        count
+        for call, count in calls.items()
+        if call.verb in _WRITE_VERBS and (call.resource in resources if resources else call.resource != "events")
     )
+
+
+def reads(calls: Calls) -> int:
+    """Return how many calls read one object."""
+    return sum(count for call, count in calls.items() if call.verb == "GET")
 
 
 def metric_sum(metrics: str, name: str) -> float:

@@ -5,22 +5,23 @@ Both write under the operator's user, as many at once as the operator has worker
 
 from __future__ import annotations
 
-import asyncio
 import itertools
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from prometheus_client import CollectorRegistry
 
 from benchmark.client import Client
+from benchmark.stage import USER, plane_cpu
+from benchmark.world import each
 from pbx_operator.api.meta import ObjectKey, ResourceType
 from pbx_operator.api.v1alpha1 import LinkRecord
 from pbx_operator.cluster import Cluster
 from pbx_operator.cluster.client import request_counter
 from pbx_operator.domain.keys import base32
+from pbx_operator.sandbox import ControlPlane
 
 AT_ONCE = 16
 RECORDS = 200
@@ -32,52 +33,58 @@ Write = Callable[[ResourceType, dict[str, Any]], Awaitable[dict[str, Any]]]
 
 
 @dataclass(frozen=True, slots=True)
+class Pace:
+    """How fast one client wrote, and the CPU seconds of a write: of the client and of the control plane."""
+
+    rate: float
+    client_cpu: float
+    plane_cpu: float
+
+
+@dataclass(frozen=True, slots=True)
 class Rates:
-    """Writes per second; the same index is the same moment."""
+    """The rounds of both clients; the same index is the same moment."""
 
-    plain: tuple[float, ...]
-    cluster: tuple[float, ...]
+    plain: tuple[Pace, ...]
+    cluster: tuple[Pace, ...]
 
 
-async def measure_rates(kubeconfig: Path) -> Rates:
+async def measure_rates(plane: ControlPlane) -> Rates:
     """Write LinkRecords with either client in turn, and remove them."""
     plain, own = [], []
-    keys = _key_ids()
+    keys, kubeconfig = _key_ids(), plane.kubeconfig_for(USER)
     async with (
         Client.connect(kubeconfig) as client,
         Cluster.connect(str(kubeconfig), requests=request_counter(CollectorRegistry())) as cluster,
     ):
         for _ in range(ROUNDS):
             batch = list(itertools.islice(keys, RECORDS))
-            plain.append(await _round(client.create, client.put, batch))
+            plain.append(await _round(plane, client.create, client.put, batch))
             await _remove(client, batch)
             batch = list(itertools.islice(keys, RECORDS))
-            own.append(await _round(cluster.create, cluster.put, batch))
+            own.append(await _round(plane, cluster.create, cluster.put, batch))
             await _remove(client, batch)
     return Rates(tuple(plain[1:]), tuple(own[1:]))
 
 
-async def _round(create: Write, put: Write, keys: list[str]) -> float:
-    """Create and replace a record for each key; return the writes per second."""
-    todo = iter(keys)
+async def _round(plane: ControlPlane, create: Write, put: Write, keys: list[str]) -> Pace:
+    """Create and replace a record for each key."""
 
-    async def work() -> None:
-        for key in todo:
-            record = await create(LinkRecord.resource, _record(key))
-            record["spec"]["policy"]["accountReady"] = "False"
-            await put(LinkRecord.resource, record)
+    async def work(key: str) -> None:
+        record = await create(LinkRecord.resource, _record(key))
+        record["spec"]["policy"]["accountReady"] = "False"
+        await put(LinkRecord.resource, record)
 
-    begin = time.perf_counter()
-    async with asyncio.TaskGroup() as tasks:
-        for _ in range(AT_ONCE):
-            tasks.create_task(work())
-    return 2 * len(keys) / (time.perf_counter() - begin)
+    client_cpu, servers_cpu, begin = time.process_time(), plane_cpu(plane), time.perf_counter()
+    await each(keys, work, AT_ONCE)
+    seconds, writes = time.perf_counter() - begin, 2 * len(keys)
+    return Pace(
+        writes / seconds, (time.process_time() - client_cpu) / writes, (plane_cpu(plane) - servers_cpu) / writes
+    )
 
 
 async def _remove(client: Client, keys: list[str]) -> None:
-    async with asyncio.TaskGroup() as tasks:
-        for key in keys:
-            tasks.create_task(client.delete(LinkRecord.resource, ObjectKey("", f"k-{key}")))
+    await each(keys, lambda key: client.delete(LinkRecord.resource, ObjectKey("", f"k-{key}")), AT_ONCE)
 
 
 def _key_ids() -> Iterator[str]:

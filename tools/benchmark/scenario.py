@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 from benchmark.measures import Build, ColdStart, Flips, Singles, build, cold_start, flips, singles
 from benchmark.rates import Rates, measure_rates
-from benchmark.stage import USER, Operator, control_plane
-from benchmark.topology import NAMESPACE, Hub, Topology, free_pairs, hub
+from benchmark.stage import Operator, control_plane
+from benchmark.topology import Hub, Topology, free_pairs, hub
 from benchmark.world import World, each
 
 FAN_OUTS = (1, 20, 100)
@@ -35,9 +35,9 @@ class Result:
 async def run(topology: Topology) -> Result:
     """Measure one topology on a control plane of its own."""
     hubs = [found for fan_out in FAN_OUTS if (found := hub(topology, fan_out)) is not None]
-    with control_plane(NAMESPACE) as plane:
+    with control_plane() as plane:
         _tell(topology, "writing LinkRecords")
-        rates = await measure_rates(plane.kubeconfig_for(USER))
+        rates = await measure_rates(plane)
         async with World.open(plane) as world:
             async with Operator.start(plane) as operator:
                 await _add_accounts(world, topology, hubs)

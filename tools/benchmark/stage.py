@@ -9,15 +9,17 @@ import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 
 import aiohttp
 
 from benchmark.figures import metric_sum
+from benchmark.topology import NAMESPACE
 from pbx_operator.api.meta import API_VERSION
 from pbx_operator.api.v1alpha1 import KINDS
 from pbx_operator.sandbox import ControlPlane
+from pbx_operator.sandbox.components import ComponentName
 
 ROOT = Path(__file__).resolve().parents[2]
 USER = "pbx-operator"
@@ -25,17 +27,17 @@ STOP_SECONDS = 40.0
 SETTLE_SECONDS = 300.0
 POLL_SECONDS = 0.02
 _TICKS = os.sysconf("SC_CLK_TCK")
-SERVERS = ("etcd", "kube-apiserver", "kube-controller-manager")
+SERVERS: tuple[ComponentName, ...] = ("etcd", "kube-apiserver", "kube-controller-manager")
 
 
 @contextmanager
-def control_plane(namespace: str) -> Iterator[ControlPlane]:
+def control_plane() -> Iterator[ControlPlane]:
     """Start a control plane that serves our kinds, with the operator's rights and a namespace for the objects."""
     with ControlPlane.start() as plane:
         _kubectl(plane, "apply", "--server-side", "-f", str(ROOT / "crds"))
         _kubectl(plane, "wait", "--for=condition=Established", "--timeout=30s", "-f", str(ROOT / "crds"))
         _kubectl(plane, "apply", "-f", str(ROOT / "examples" / "install" / "rbac.yaml"))
-        _kubectl(plane, "create", "namespace", namespace)
+        _kubectl(plane, "create", "namespace", NAMESPACE)
         # It looks for new kinds every 30 s only; started anew it knows ours at once.
         plane.stop_component("kube-controller-manager")
         plane.start_component("kube-controller-manager")
@@ -44,7 +46,7 @@ def control_plane(namespace: str) -> Iterator[ControlPlane]:
 
 
 def _kubectl(plane: ControlPlane, *arguments: str) -> None:
-    command = [plane.kubectl, *arguments]
+    command = [str(plane.kubectl), *arguments]
     subprocess.run(command, env=plane.environment(), check=True, stdout=subprocess.DEVNULL, timeout=60)
 
 
@@ -76,7 +78,9 @@ def cpu_seconds(pid: int) -> float:
 class Operator:
     """A running operator."""
 
-    def __init__(self, process: subprocess.Popen[bytes], log: Path, port: int, session: aiohttp.ClientSession) -> None:
+    def __init__(
+        self, process: asyncio.subprocess.Process, log: Path, port: int, session: aiohttp.ClientSession
+    ) -> None:
         self.started = time.perf_counter()
         self._process = process
         self._log = log
@@ -92,17 +96,13 @@ class Operator:
         command += ["--metrics-port", str(port), "--health-port", str(_free_port())]
         async with aiohttp.ClientSession() as session:
             with log.open("ab") as output:
-                process = subprocess.Popen(command, stdout=output, stderr=output)
+                process = await asyncio.create_subprocess_exec(*command, stdout=output, stderr=output)
             operator = cls(process, log, port, session)
             try:
                 yield operator
                 operator._check()
             finally:
-                process.terminate()
-                try:
-                    await asyncio.to_thread(process.wait, STOP_SECONDS)
-                except subprocess.TimeoutExpired:
-                    process.kill()
+                await _end(process)
 
     @property
     def cpu(self) -> float:
@@ -142,9 +142,19 @@ class Operator:
                 await asyncio.sleep(POLL_SECONDS)
 
     def _check(self) -> None:
-        if self._process.poll() is not None:
+        if self._process.returncode is not None:
             end = self._log.read_text(encoding="utf-8", errors="replace")[-2000:]
             raise RuntimeError(f"the operator ended with {self._process.returncode}:\n{end}")
+
+
+async def _end(process: asyncio.subprocess.Process) -> None:
+    with suppress(ProcessLookupError):  # it has ended by itself
+        process.terminate()
+    try:
+        async with asyncio.timeout(STOP_SECONDS):
+            await process.wait()
+    except TimeoutError:
+        process.kill()
 
 
 def _free_port() -> int:

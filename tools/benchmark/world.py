@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -22,15 +23,19 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Costs:
-    """What was spent: the operator's calls, and CPU seconds of the operator and of the control plane."""
+    """What was spent: the operator's calls, and CPU seconds of the operator, the control plane and the benchmark."""
 
     calls: Calls
     operator_cpu: float
     plane_cpu: float
+    client_cpu: float
 
     def __sub__(self, earlier: Costs) -> Costs:
         return Costs(
-            self.calls - earlier.calls, self.operator_cpu - earlier.operator_cpu, self.plane_cpu - earlier.plane_cpu
+            self.calls - earlier.calls,
+            self.operator_cpu - earlier.operator_cpu,
+            self.plane_cpu - earlier.plane_cpu,
+            self.client_cpu - earlier.client_cpu,
         )
 
 
@@ -65,7 +70,7 @@ class World:
     async def spent(self, operator: Operator) -> Costs:
         """Return what was spent so far, once the operator has nothing left to do."""
         await operator.settled(0)
-        return Costs(await self.calls(), operator.cpu, plane_cpu(self.plane))
+        return Costs(await self.calls(), operator.cpu, plane_cpu(self.plane), time.process_time())
 
     async def add_account(self, index: int, name: str, numbers: int) -> None:
         """Create an account with its numbers and wait until all of them are ready."""

@@ -53,9 +53,14 @@ def main(name: str | None) -> None:
 
 
 def _end(*_: object) -> None:
-    for number in _SIGNALS:
-        signal.signal(number, signal.SIG_IGN)  # a second one would cut the clean-up short
+    _ignore_signals()
     sys.exit()
+
+
+def _ignore_signals() -> None:
+    """From now on a signal would only cut the clean-up short."""
+    for number in _SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
 
 
 def _install(control_plane: ControlPlane) -> None:
@@ -86,6 +91,7 @@ def _operator(control_plane: ControlPlane, log: Path) -> Iterator[subprocess.Pop
     try:
         yield process
     finally:
+        _ignore_signals()
         process.send_signal(signal.SIGTERM if _runs(control_plane) else signal.SIGKILL)
         try:
             process.wait(_GRACE_SECONDS)

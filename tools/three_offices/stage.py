@@ -11,7 +11,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,7 +25,8 @@ from pbx_operator.cluster import ApiError, Cluster
 from three_offices.keeper import KEEP, ROOT
 
 R = TypeVar("R", bound=Resource)
-T = TypeVar("T")
+Facts = Mapping[str, str]
+"""What is so, by the name of what it is about."""
 
 DEADLINE_SECONDS = 30.0
 _PAUSE_SECONDS = 0.05
@@ -39,23 +40,35 @@ class NotAsExpectedError(Exception):
         super().__init__(f"{what}\n   expected: {expected}\n   seen:     {seen}")
 
 
-def eventually(what: str, expected: T, look: Callable[[], T]) -> None:
-    """Look until it is as expected.
+def eventually(what: str, expected: Facts, look: Callable[[], Facts]) -> None:
+    """Look until all facts are as expected, and there are no others.
 
     Raises NotAsExpectedError with what was seen last if that takes longer than DEADLINE_SECONDS.
     """
     deadline = time.monotonic() + DEADLINE_SECONDS
     while (seen := _try(look)) != expected:
         if time.monotonic() > deadline:
-            raise NotAsExpectedError(f"{what}, after {DEADLINE_SECONDS:.0f} s", expected, seen)
+            raise NotAsExpectedError(f"{what}, after {DEADLINE_SECONDS:.0f} s", *_differences(expected, seen))
         time.sleep(_PAUSE_SECONDS)
 
 
-def _try(look: Callable[[], T]) -> T | str:
+def _try(look: Callable[[], Facts]) -> Facts | str:
     try:
         return look()
     except (ApiError, ClickException) as error:
         return str(error)
+
+
+def _differences(expected: Facts, seen: Facts | str) -> tuple[str, ...]:
+    """Return what was expected and what was seen, as far as they differ."""
+    if isinstance(seen, str):
+        return _in_words(expected), seen
+    names = sorted(name for name in {*expected, *seen} if expected.get(name) != seen.get(name))
+    return tuple(_in_words({name: facts.get(name, "nothing") for name in names}) for facts in (expected, seen))
+
+
+def _in_words(facts: Facts) -> str:
+    return "; ".join(f"{name}: {fact}" for name, fact in facts.items())
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,14 +146,16 @@ def set_stage(sandbox: str | None, tell: Callable[[str], None]) -> Iterator[Stag
         facts = _wait_for_facts(keeper, tell)
         yield Stage(keeper, facts["kubeconfig"], facts["kubectl"], facts["log"])
     except BaseException as problem:
-        if last_words := _end(keeper):
+        keeper.terminate()
+        if last_words := _await_end(keeper):
             problem.add_note(last_words)
         raise
     if _pipe(keeper.stdin).closed:
         return
-    last_words = _end(keeper)
+    _pipe(keeper.stdin).close()
+    last_words = _await_end(keeper)
     if keeper.returncode != 0:
-        raise NotAsExpectedError("everything ends in order", "exit code 0", last_words)
+        raise NotAsExpectedError("the end of everything", "exit code 0", last_words)
 
 
 def _wait_for_facts(keeper: subprocess.Popen[str], tell: Callable[[str], None]) -> dict[str, Path]:
@@ -155,9 +170,9 @@ def _wait_for_facts(keeper: subprocess.Popen[str], tell: Callable[[str], None]) 
     raise NotAsExpectedError("setting the stage", "a control plane and the operator", "".join(problems).strip())
 
 
-def _end(keeper: subprocess.Popen[str]) -> str:
-    keeper.terminate()
-    last_words, _ = keeper.communicate()
+def _await_end(keeper: subprocess.Popen[str]) -> str:
+    last_words = _pipe(keeper.stdout).read()
+    keeper.wait()
     return last_words.strip()
 
 

@@ -14,7 +14,7 @@ from rich.text import Text
 from pbx_operator.api.meta import ObjectKey
 from pbx_operator.api.v1alpha1 import Interlink, InternalNumber, PBXAccount
 from pbx_operator.cli.tables import print_answers, print_links
-from pbx_operator.domain.conditions import is_true
+from pbx_operator.domain.conditions import find
 from pbx_operator.domain.dialplan import Answer, DialPlan, Why
 from three_offices.keeper import INSTALL, OPERATOR_USER
 from three_offices.stage import Stage, eventually
@@ -59,10 +59,10 @@ class Story:
     def _offices(self) -> None:
         self._chapter("Three offices: each an account with numbers of its own, in its own namespace")
         self._run(APPLY.format(file="1-offices.yaml"))
-        accounts = dict.fromkeys(("bern/bern", "paris/paris", "rome/rome"), True)
-        numbers = dict.fromkeys(("bern/tim", "paris/mike", "rome/john", "rome/workshop"), True)
-        eventually("the accounts that are ready", accounts, lambda: self._ready(PBXAccount))
-        eventually("the numbers that are ready", numbers, lambda: self._ready(InternalNumber))
+        accounts = ("bern/bern", "paris/paris", "rome/rome")
+        numbers = ("bern/tim", "paris/mike", "rome/john", "rome/workshop")
+        eventually("the accounts", dict.fromkeys(accounts, "Serving"), lambda: self._reasons(PBXAccount))
+        eventually("the numbers", dict.fromkeys(numbers, "Serving"), lambda: self._reasons(InternalNumber))
         self._block(self._run("kubectl get internalnumbers -A"))
 
     def _keys(self) -> None:
@@ -77,7 +77,7 @@ class Story:
         self._see_links(dict.fromkeys(sides, "Established, Open"))
 
     def _calls(self) -> None:
-        self._chapter("Phones dial: own numbers come first, and links are not passed on")
+        self._chapter("Phones dial: own numbers come first, and Rome does not reach Bern through Paris")
         paris = {
             "112": "Emergency",
             "200": "Own, hides 200@rome.example.com",
@@ -86,7 +86,7 @@ class Story:
             "400": "Peer 400@bern.example.com",
         }
         self._see_calls("paris", paris)
-        self._see_calls("rome", {"300": "Own", "400": "NoMatch"}, ", which is linked with Paris and not with Bern,")
+        self._see_calls("rome", {"300": "Own", "400": "NoMatch"})
 
     def _privacy(self) -> None:
         self._chapter("Rome makes 300 private: Paris loses it at once, Rome keeps it")
@@ -102,8 +102,10 @@ class Story:
 
     # --- looking ------------------------------------------------------------------------------------------------
 
-    def _ready(self, model: type[PBXAccount] | type[InternalNumber]) -> dict[str, bool]:
-        return {str(o.key): is_true(o.status.conditions, "Ready") for o in self._stage.objects(model)}
+    def _reasons(self, model: type[PBXAccount] | type[InternalNumber]) -> dict[str, str]:
+        """Return the reason of Ready of each object."""
+        ready = {str(o.key): find(o.status.conditions, "Ready") for o in self._stage.objects(model)}
+        return {name: condition.reason if condition else "not seen yet" for name, condition in ready.items()}
 
     def _see_links(self, expected: Mapping[str, str]) -> None:
         links: list[Interlink] = []
@@ -115,7 +117,7 @@ class Story:
         eventually("the links", expected, look)
         self._show(lambda console: print_links(console, links))
 
-    def _see_calls(self, account: str, expected: Mapping[str, str], remark: str = "") -> None:
+    def _see_calls(self, account: str, expected: Mapping[str, str]) -> None:
         answers: list[Answer] = []
 
         def look() -> dict[str, str]:
@@ -124,8 +126,8 @@ class Story:
             answers[:] = [plan.answer(digits) for digits in expected]
             return {answer.digits: _outcome(answer) for answer in answers}
 
+        self._block(f"$ pbx dial {account} {' '.join(expected)} -n {account}")
         eventually(f"what phones in {account.capitalize()} reach", expected, look)
-        self._block(f"A phone in {account.capitalize()}{remark} dials:")
         self._show(lambda console: print_answers(console, answers))
 
     # --- telling ------------------------------------------------------------------------------------------------

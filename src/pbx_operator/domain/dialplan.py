@@ -78,7 +78,7 @@ class Answer:
                 name = f" ({self.display_name})" if self.display_name else ""
                 return f"{self.number}{name} of the peer behind Interlink {self.interlink}"
             case "NoMatch":
-                return "no own number, and no number that a linked account offers"
+                return "no own number, and no linked account offers it: links are not transitive"
 
 
 @dataclass(frozen=True, slots=True)

@@ -118,12 +118,17 @@ def _adopt(s: LinkSnapshot, link: Interlink) -> list[Action]:
     returned = [r for r in ours if closing_of(r.spec, side) is not None]
     if not returned and established_of(tuple(ours)) is not None:
         return []
-    predecessor = any(live(r) and (i := interlink_of(r.spec, side)) is not None and i.key == s.key for r in s.records)
-    if not returned and predecessor and key_reference(link) is not None and s.attempts.look is None:
+    if not returned and _has_predecessor(s, link) and key_reference(link) is not None and s.attempts.look is None:
         return [read_key(link)]
     if s.account is None:
         return []
     return [ChangeRecord(r.metadata.name, Adopt(side, link.metadata.uid)) for r in returned or adoptable(s, link)]
+
+
+def _has_predecessor(s: LinkSnapshot, link: Interlink) -> bool:
+    """Whether a live record names this place, on our side, for another object."""
+    named = (interlink_of(r.spec, side_of(link)) for r in s.records if live(r))
+    return any(i.key == s.key and i.uid != link.metadata.uid for i in named if i is not None)
 
 
 # --- the issuing side -------------------------------------------------------------------------------------------

@@ -1,0 +1,56 @@
+"""What a cluster's probes, monitors and log collectors meet."""
+
+from __future__ import annotations
+
+import pytest
+
+from builders import interlink
+from integration.harness import Stage, World
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+METRICS = [
+    'controller_runtime_reconcile_total{controller="link",result="success"}',
+    'controller_runtime_reconcile_time_seconds_bucket{controller="account"',
+    'controller_runtime_reconcile_errors_total{controller=',
+    'controller_runtime_active_workers{controller="link"}',
+    "controller_runtime_max_concurrent_reconciles",
+    "workqueue_depth",
+    'workqueue_queue_duration_seconds_bucket{',
+    'rest_client_requests_total{code="200",host="127.0.0.1:',
+]
+"""Names that dashboards for controller-runtime know."""
+
+
+async def test_metrics_have_the_names_of_controller_runtime(stage: Stage, world: World) -> None:
+    a = await world.office("a", "201")
+    await world.apply(interlink("x", "a", a.key.namespace))
+    await world.ready(interlink("x", "a", a.key.namespace), "KeyIssued")
+    status, text = await stage.operator.answers("/metrics")
+    assert status == 200
+    lines = text.splitlines()
+    missing = [name for name in METRICS if not any(line.startswith(name) for line in lines)]
+    assert missing in ([], ['controller_runtime_reconcile_errors_total{controller=']), missing
+
+
+async def test_healthz_answers(stage: Stage) -> None:
+    await stage.settle()
+    status, _ = await stage.operator.answers("/healthz")
+    assert status == 200
+
+
+async def test_every_log_line_is_json_and_names_its_object(stage: Stage, world: World) -> None:
+    a = await world.office("a", "201")
+    await stage.settle()
+    lines = stage.operator.lines()
+    about = [line for line in lines if line.get("namespace") == a.key.namespace]
+    assert {(line["kind"], line["name"]) for line in about} >= {("PBXAccount", "a"), ("InternalNumber", "n201")}
+    assert all({"ts", "level", "logger", "msg"} <= set(line) for line in lines)
+    assert not [line for line in lines if line["level"] in ("error", "critical")]
+
+
+async def test_the_operator_ends_in_order_when_it_is_asked_to(stage: Stage) -> None:
+    stage.operator.terminate()
+    assert await stage.operator.ended() == 0
+    stage.start()
+    await stage.settle()

@@ -1,0 +1,139 @@
+"""The API server refuses and forgets to answer, watches break and lose events; the story ends well all the same."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+
+import pytest
+
+import builders
+from builders import interlink
+from faultproxy import Answer, Call, EventDrop, Fault, Hold, events, writes
+from integration.harness import Stage, World, number
+from pbx_operator.api.v1alpha1 import Interlink
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+PERIODS = {"prune": 1.0}
+
+
+def issuer(world: World) -> Interlink:
+    return interlink("x", "a", f"{world.name}-a")
+
+
+def redeemer(world: World) -> Interlink:
+    return interlink("y", "a", f"{world.name}-b", redeem="key")
+
+
+async def whole_story(world: World) -> None:
+    """Link, dial, change a number, end: to be told under all circumstances."""
+    a, b = await world.office("a", "201"), await world.office("b", "301")
+    await world.join(issuer(world), redeemer(world))
+    await world.reaches(b, "201", a)
+    await world.apply(number("201", a.key.namespace, visibility="Private"))
+    await world.until(lambda: world.dial(b, "201").outcome == "NoMatch", "201 is private")
+    await world.delete(redeemer(world))
+    await world.gone(issuer(world), redeemer(world))
+    (record,) = world.records()
+    assert record.spec.redeemer is not None
+    assert record.spec.state == "Ended"
+    await world.delete(a, b)
+    await world.gone(a, b)
+
+
+def some(share: float, when: Callable[[Call], bool]) -> Callable[[Call], bool]:
+    """Match a share of the calls that match: by chance, as a regular pattern could fall into step with the retries."""
+    chance = random.Random(1)
+    return lambda call: when(call) and chance.random() < share
+
+
+def by_us(call: Call) -> bool:
+    return call.is_write and call.user_agent == "pbx-operator" and call.resource != "events"
+
+
+STORMS: dict[str, Callable[[], Fault]] = {
+    "429": lambda: Fault(some(0.25, by_us), times=None, then=Answer(429, retry_after=1)),
+    "500 before": lambda: Fault(some(0.25, by_us), times=None, then=Answer(500)),
+    "500 after": lambda: Fault(some(0.25, by_us), times=None, at="after-send", then=Answer(500)),
+    "409": lambda: Fault(some(0.25, by_us), times=None, then=Answer(409, reason="Conflict")),
+    "no answer": lambda: Fault(some(0.25, by_us), times=None, at="after-send", then="drop"),
+    "no connection": lambda: Fault(some(0.15, lambda call: call.verb != "watch"), times=None, then="drop"),
+}
+
+
+@pytest.mark.parametrize("storm", list(STORMS))
+async def test_storms(stage: Stage, world: World, storm: str) -> None:
+    fault = stage.proxy.add(STORMS[storm]())
+    await whole_story(world)
+    assert fault.hits
+
+
+async def test_watches_break_all_the_time(stage: Stage, world: World) -> None:
+    breaking = Fault(by_us, times=None, at="after-reply", do=stage.proxy.close_watches)
+    stage.proxy.add(breaking)
+    await whole_story(world)
+    assert breaking.hits
+
+
+async def test_watches_expire_all_the_time(stage: Stage, world: World) -> None:
+    expiring = Fault(some(0.2, by_us), times=None, at="after-reply", do=stage.proxy.expire_watches)
+    stage.proxy.add(expiring)
+    await whole_story(world)
+    assert expiring.hits
+
+
+async def test_watches_stay_silent(stage: Stage, world: World) -> None:
+    """Without a single event the periodic list finds everything, one second later here."""
+    stage.proxy.add(EventDrop(lambda _: True, times=None))
+    await whole_story(world)
+
+
+async def test_a_lost_deletion_is_found(stage: Stage, world: World) -> None:
+    await world.office("a")
+    await world.office("b")
+    await world.join(issuer(world), redeemer(world))
+    lost = EventDrop(events(resource="interlinks", namespace=f"{world.name}-a"), times=None)
+    stage.proxy.add(lost)
+    await world.delete(issuer(world))
+    await world.gone(issuer(world), redeemer(world))
+
+
+async def test_a_late_write_of_a_dead_process_cannot_redeem_again(stage: Stage, world: World) -> None:
+    """The swap of a process that died arrives after its successor has made another decision."""
+    await world.office("a")
+    await world.office("b")
+    await world.offer_key(issuer(world), redeemer(world))
+    hold = Hold()
+    late = stage.proxy.add(Fault(writes(resource="linkrecords", method="PUT"), do=hold))
+    await world.apply(redeemer(world))
+    await hold.reached.wait()
+    stage.operator.kill()
+    await stage.operator.ended()
+    await world.delete(redeemer(world))
+    stage.start(periods=PERIODS)
+    await world.gone(redeemer(world))
+    hold.release()
+    await late.hit()
+    await stage.settle()
+    (record,) = world.records()
+    assert (record.spec.state, len(record.spec.fences)) == ("Issued", 1)
+    assert world.shows(issuer(world), "Ready") == ("True", "KeyIssued")
+
+
+async def test_one_broken_object_does_not_block_the_others(stage: Stage, world: World) -> None:
+    """The writes about one object always fail; everything else goes on."""
+    a, b = await world.office("a", "201"), await world.office("b", "301")
+    bad = number("999", a.key.namespace)
+    stage.proxy.add(Fault(writes(resource="internalnumbers", name="n999"), times=None, then=Answer(500)))
+    hopeless = interlink("hopeless", "a", a.key.namespace)
+    stage.proxy.add(Fault(writes(resource="interlinks", name="hopeless"), times=None, then=Answer(403)))
+    await world.apply(bad, hopeless)
+    await world.join(issuer(world), redeemer(world))
+    await world.reaches(b, "201", a)
+    c = builders.account("c", a.key.namespace)
+    await world.apply(c)
+    await world.ready(c, "Serving")
+    await world.stage.operator.says("interlinks", "hopeless", "403")
+    stage.proxy.clear()
+    await world.ready(bad, "Serving")
+    await world.ready(hopeless, "KeyIssued")

@@ -1,0 +1,85 @@
+"""Many want one key, and two operators work side by side: a key is redeemed once, whoever else tries."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+import builders
+from builders import interlink
+from integration.harness import Stage, World
+from pbx_operator.api.v1alpha1 import Interlink
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+RIVALS = 50
+
+
+async def rivals_for_one_key(world: World) -> list[Interlink]:
+    """Let many accounts enter one key at the same time; return their Interlinks."""
+    a = await world.office("a")
+    crowd = await world.namespace("crowd")
+    accounts = [builders.account(f"r{n}", crowd) for n in range(RIVALS)]
+    await world.apply(*accounts)
+    for account in accounts:
+        await world.ready(account, "Serving")
+    links = [interlink(f"y{n}", f"r{n}", crowd, redeem="key") for n in range(RIVALS)]
+    await world.offer_key(interlink("x", "a", a.key.namespace), links[0])
+    await asyncio.gather(*(world.apply(link) for link in links))
+    return links
+
+
+async def expect_one_winner(world: World, links: list[Interlink]) -> None:
+    def decided() -> bool:
+        answers = [world.shows(link, "Ready") for link in links]
+        return all(a in (("True", "Established"), ("False", "KeyAlreadyUsed")) for a in answers)
+
+    await world.until(decided, "everybody has an answer")
+    winners = [link for link in links if world.shows(link, "Ready") == ("True", "Established")]
+    assert len(winners) == 1
+    (record,) = world.records()
+    assert record.spec.redeemer is not None
+    assert record.spec.redeemer.interlink.name == winners[0].metadata.name
+    await world.green(interlink("x", "a", f"{world.name}-a"))
+
+
+async def test_fifty_rivals_and_one_winner(world: World) -> None:
+    await expect_one_winner(world, await rivals_for_one_key(world))
+
+
+@pytest.fixture
+def second_operator(stage: Stage) -> Stage:
+    """Start another operator beside the first, as a botched rollout does."""
+    stage.start()
+    return stage
+
+
+async def test_fifty_rivals_and_two_operators(second_operator: Stage, world: World) -> None:
+    await expect_one_winner(world, await rivals_for_one_key(world))
+    await finish(second_operator)
+
+
+async def test_two_operators_agree(second_operator: Stage, world: World) -> None:
+    """The observer checks that no key is redeemed twice; in the end neither has anything to write any more."""
+    await world.office("a", "201")
+    await world.office("b", "301")
+    issuers = [interlink(f"x{n}", f"c{n}", f"{world.name}-a") for n in range(10)]
+    redeemers = [interlink(f"y{n}", "a", f"{world.name}-b", redeem=f"key{n}") for n in range(10)]
+    await world.apply(*(builders.account(f"c{n}", f"{world.name}-a") for n in range(10)))
+    await asyncio.gather(*(world.join(i, r) for i, r in zip(issuers, redeemers, strict=True)))
+    assert [r.spec.state for r in world.records()] == ["Established"] * 10
+    await second_operator.settle()
+    second_operator.proxy.journal.clear()
+    await world.apply(*issuers, *redeemers)
+    await second_operator.settle()
+    counters = [c for c in world.writes() if c.resource == "pbxaccounts"]
+    assert [c for c in world.writes() if c not in counters] == []
+    await world.delete(*issuers[:5], *redeemers[5:])
+    await world.gone(*issuers, *redeemers)
+    assert {r.spec.state for r in world.records()} == {"Ended"}
+    await finish(second_operator)
+
+
+async def finish(stage: Stage) -> None:
+    stage.operator.kill()
+    await stage.operator.ended()

@@ -1,0 +1,51 @@
+"""The command line of the benchmark."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from pathlib import Path
+
+import click
+
+from benchmark.machine import describe_machine
+from benchmark.report import page
+from benchmark.scenario import run
+from benchmark.stage import ROOT
+from benchmark.topology import Topology, mesh, ring
+
+PAGE = ROOT / "docs" / "benchmarks.md"
+MESH_ACCOUNTS, MESH_NUMBERS = 30, 100
+
+
+@click.command()
+@click.option("--links", default="100,1000,5000", show_default=True, help="Sizes of the rings, separated by commas.")
+@click.option("--mesh/--no-mesh", "with_mesh", default=True, show_default=True, help="Measure the mesh, too.")
+@click.option("--output", default=PAGE, type=click.Path(path_type=Path, dir_okay=False), help="Where the page goes.")
+def main(links: str, with_mesh: bool, output: Path) -> None:
+    """Measure the operator on this machine; print the page and write it to docs/benchmarks.md.
+
+    All sizes take about an hour on two cores, `--links 100 --no-mesh` two minutes.
+    """
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+    topologies = _topologies(links)
+    if with_mesh:
+        topologies.append(mesh(MESH_ACCOUNTS, MESH_NUMBERS))
+    text = asyncio.run(_measure(topologies))
+    output.write_text(text, encoding="utf-8")
+    click.echo(text)
+
+
+def _topologies(links: str) -> list[Topology]:
+    try:
+        return [ring(int(size)) for size in links.split(",")]
+    except ValueError as error:
+        raise click.BadParameter(f"{links!r}: {error}; give numbers such as 100,1000", param_hint="--links") from error
+
+
+async def _measure(topologies: list[Topology]) -> str:
+    begin = time.monotonic()
+    facts = await describe_machine()
+    results = [await run(topology) for topology in topologies]
+    return page(facts, results, (time.monotonic() - begin) / 60)
