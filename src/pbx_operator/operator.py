@@ -185,7 +185,7 @@ def _registry(engine: Engine, kubeconfig: str | None, stop: asyncio.Event) -> ko
         found = kopf.login_with_kubeconfig(**kwargs) if kubeconfig else None
         return found or kopf.login_with_service_account(**kwargs)
 
-    @kopf.on.probe(registry=registry, id="watches")
+    @kopf.on.probe(registry=registry, id="watches", errors=kopf.ErrorsMode.PERMANENT)  # a retry would hang the probe
     def watches(**_: Any) -> str:
         if engine.lagging:
             raise RuntimeError("the watches are behind")

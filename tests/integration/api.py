@@ -100,7 +100,7 @@ class Api:
     async def watch(self, resource: ResourceType, version: str) -> AsyncIterator[Raw]:
         """Yield the watch events of a kind after a resourceVersion, until the connection ends."""
         query = {"watch": "1", "resourceVersion": version}
-        async with self._session.get(collection_path(resource), params=query) as answer:
+        async with self._session.get(collection_path(resource), params=query, raise_for_status=True) as answer:
             rest = b""
             async for chunk in answer.content.iter_any():
                 *lines, rest = (rest + chunk).split(b"\n")

@@ -41,6 +41,7 @@ async def stage(
 ) -> AsyncIterator[Stage]:
     """Return a stage whose operator runs, with the shorter PERIODS of the module if it has any."""
     async with open_stage(installed, tmp_path_factory.mktemp("stage")) as stage:
+        await stage.observer.ready()
         stage.start(periods=getattr(request.module, "PERIODS", None))
         yield stage
 

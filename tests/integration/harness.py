@@ -10,9 +10,10 @@ import asyncio
 import base64
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 from itertools import count
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import builders
 from faultproxy import Call, EventDrop, FaultProxy
@@ -94,18 +95,14 @@ class Stage:
         for probe in probes:
             await self.api.cluster.patch(probe.resource, probe.key, patch)
         for probe in probes:
-            await self.observer.until(
-                lambda probe=probe: self._handled(probe) == token,  # type: ignore[misc]
-                f"the operator looks at {probe.key} again",
-            )
+            await self.observer.until(partial(self._has_handled, probe, token), f"a look at {probe.key}")
         for operator in self.operators:
             if operator.running:
                 await operator.idle()
 
-    def _handled(self, probe: Resource) -> str | None:
+    def _has_handled(self, probe: Resource, token: str) -> bool:
         raw = self.observer.raw(probe.resource, probe.key) or {}
-        handled: str | None = raw.get("status", {}).get("lastHandledReconcileAt")
-        return handled
+        return bool(raw.get("status", {}).get("lastHandledReconcileAt") == token)
 
     async def _probe_objects(self) -> tuple[Resource, ...]:
         if self._probes is None:
@@ -117,9 +114,9 @@ class Stage:
         return probes
 
 
-def number(digits: str, namespace: str, **options: object) -> InternalNumber:
+def number(digits: str, namespace: str, **options: Any) -> InternalNumber:
     """Return an InternalNumber of the account `a`."""
-    return builders.number(digits, "a", namespace, **options)  # type: ignore[arg-type]
+    return builders.number(digits, "a", namespace, **options)
 
 
 @asynccontextmanager
@@ -132,7 +129,6 @@ async def open_stage(control_plane: ControlPlane, directory: Path) -> AsyncItera
         stage = Stage(control_plane, proxy, api, directory)
         watching = asyncio.create_task(stage.observer.run())
         try:
-            await stage.observer.ready()
             yield stage
         finally:
             for operator in stage.operators:
@@ -205,10 +201,10 @@ class World:
         found = await self.until(lambda: self.raw(SECRETS, secret), f"Secret {secret}") or {}
         return base64.b64decode(found["data"]["key"]).decode()
 
-    async def office(self, suffix: str, *digits: str, **options: object) -> PBXAccount:
+    async def office(self, suffix: str, *digits: str, **options: Any) -> PBXAccount:
         """Create a namespace with an account `a` that has these numbers, and wait until it serves."""
         namespace = await self.namespace(suffix)
-        account = builders.account("a", namespace, **options)  # type: ignore[arg-type]
+        account = builders.account("a", namespace, **options)
         await self.apply(account, *(number(d, namespace) for d in digits))
         await self.ready(account, "Serving")
         return account
@@ -273,7 +269,21 @@ class World:
     async def gone(self, *objects: Resource) -> None:
         """Wait until objects do not exist any more."""
         for one in objects:
-            await self.until(lambda one=one: self.now(one) is None, f"{one.key} is gone")  # type: ignore[misc]
+            await self.absent(one.resource, one.key)
+
+    async def absent(self, resource: ResourceType, key: ObjectKey) -> None:
+        """Wait until there is no such object."""
+        await self.until(lambda: self.raw(resource, key) is None, f"{resource.kind} {key} is gone")
+
+    async def event(self, one: Resource, reason: str) -> list[Raw]:
+        """Wait until there is an Event of this reason about an object, and return all of them."""
+
+        def told() -> list[Raw]:
+            found = [e for e in self.stage.observer.raws("events") if e["reason"] == reason]
+            about = {"namespace": one.key.namespace, "name": one.key.name}
+            return [e for e in found if about.items() <= e["regarding"].items()]
+
+        return await self.until(told, f"an Event {reason} about {one.key}")
 
     def message(self, one: Resource, type_: str = "Ready") -> str:
         """Return the message of a condition."""
@@ -294,8 +304,8 @@ class World:
         """Return what happens when a phone of the account dials, by the published dial plan alone."""
         now = self.now(account)
         assert now is not None
-        slices, links = self.stage.observer.all(DialPlanSlice), self.stage.observer.all(Interlink)
-        return DialPlan(now, slices, links).answer(digits)
+        seen, namespace = self.stage.observer, account.key.namespace
+        return DialPlan(now, seen.all(DialPlanSlice, namespace), seen.all(Interlink, namespace)).answer(digits)
 
     async def reaches(self, account: PBXAccount, digits: str, owner: PBXAccount) -> None:
         """Wait until a phone of the account reaches the number of the owner's account."""

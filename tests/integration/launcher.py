@@ -8,28 +8,30 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Callable
 from datetime import timedelta
 
-from pbx_operator.api import reasons
 
-PERIODS = {name: timedelta(seconds=seconds) for name, seconds in json.loads(sys.argv.pop(1)).items()}
+def load(periods: dict[str, timedelta]) -> Callable[[], object]:
+    """Import the operator with these periods; GRACE comes first, since other modules copy it."""
+    from pbx_operator.api import conditions
 
-if "grace" in PERIODS:  # before the modules that copy the name
-    reasons.GRACE = PERIODS["grace"]
+    conditions.GRACE = periods.get("grace", conditions.GRACE)
 
-from pbx_operator.domain import account_status, record  # noqa: E402 - see above
-from pbx_operator.engine import memory, sync  # noqa: E402
+    from pbx_operator.domain import account_status, record
+    from pbx_operator.engine import sync
 
-if "counters" in PERIODS:
-    account_status.COUNTER_PERIOD = PERIODS["counters"]
-if "orphan" in PERIODS:
-    record.ORPHAN_PERIOD = PERIODS["orphan"]
-if "prune" in PERIODS:
-    sync.PRUNE_SECONDS = PERIODS["prune"].total_seconds()
-if "slow_retry" in PERIODS:
-    memory.SLOW_RETRY = PERIODS["slow_retry"]
+    account_status.COUNTER_PERIOD = periods.get("counters", account_status.COUNTER_PERIOD)
+    record.ORPHAN_PERIOD = periods.get("orphan", record.ORPHAN_PERIOD)
+    if "prune" in periods:
+        sync.PRUNE_SECONDS = periods["prune"].total_seconds()
 
-from pbx_operator.operator import main  # noqa: E402
+    from pbx_operator.operator import main
 
-sys.stdin.readline()
-main()
+    return main
+
+
+if __name__ == "__main__":
+    operator = load({name: timedelta(seconds=seconds) for name, seconds in json.loads(sys.argv.pop(1)).items()})
+    sys.stdin.readline()
+    operator()

@@ -21,7 +21,7 @@ from typing import Any, TypeVar
 import aiohttp
 
 from integration.api import Api, Raw
-from pbx_operator.api.meta import NAMESPACES, SECRETS, ObjectKey, Resource, ResourceType
+from pbx_operator.api.meta import EVENTS, NAMESPACES, SECRETS, ObjectKey, Resource, ResourceType
 from pbx_operator.api.v1alpha1 import DialPlanSlice, Interlink, InternalNumber, LinkRecord, PBXAccount
 from pbx_operator.api.v1alpha1.shared import Status
 from pbx_operator.cluster import ApiError
@@ -39,6 +39,7 @@ WATCHED: tuple[ResourceType, ...] = (
     *(kind.resource for kind in (PBXAccount, Interlink, InternalNumber, LinkRecord, DialPlanSlice)),
     SECRETS,
     NAMESPACES,
+    EVENTS,
 )
 _ORDER = {"Issued": 0, "Established": 1, "Ended": 2}
 
@@ -81,18 +82,18 @@ class Observer:
     def raw(self, resource: ResourceType, key: ObjectKey) -> Raw | None:
         return self._objects[resource.plural].get(key)
 
-    def all(self, model: type[R]) -> Iterator[R]:
-        """Yield all objects of a kind."""
-        for raw in list(self._objects[model.resource.plural].values()):
-            yield model.model_validate(raw)
+    def all(self, model: type[R], namespace: str | None = None) -> Iterator[R]:
+        """Yield all objects of a kind, of one namespace or of all."""
+        for key, raw in list(self._objects[model.resource.plural].items()):
+            if namespace in (None, key.namespace):
+                yield model.model_validate(raw)
 
     def raws(self, plural: str) -> list[Raw]:
         return list(self._objects[plural].values())
 
-    def versions(self, model: type[R], key: ObjectKey) -> list[R]:
+    def versions(self, resource: ResourceType, key: ObjectKey) -> list[Raw]:
         """Return every version of an object that was seen, oldest first."""
-        kind = model.resource.plural
-        return [model.model_validate(raw) for plural, _, raw in self.history if plural == kind and place(raw) == key]
+        return [raw for plural, _, raw in self.history if plural == resource.plural and place(raw) == key]
 
     async def until(self, condition: Callable[[], V], what: str, seconds: float = DEADLINE) -> V:
         """Wait until a condition on the objects holds, and return its value."""
@@ -112,20 +113,16 @@ class Observer:
         await self.until(lambda: self._versions.get(uid, 0) >= version, what)
 
     async def _follow(self, resource: ResourceType) -> None:
-        version = ""
         first = True
         while True:
-            with suppress(aiohttp.ClientError, ConnectionError, TimeoutError, ApiServerAway):
-                if not version:
-                    version = await self._list(resource)
-                    self._listed += first
-                    first = False
-                    self._news.set()
+            with suppress(aiohttp.ClientError, ConnectionError, TimeoutError, ApiServerAwayError):
+                version = await self._list(resource)
+                self._listed += first
+                first = False
+                self._news.set()
                 async for event in self._api.watch(resource, version):
                     if event["type"] == "ERROR":
-                        version = ""
                         break
-                    version = event["object"]["metadata"]["resourceVersion"]
                     self._take(resource.plural, event["type"], event["object"])
             await asyncio.sleep(RECONNECT)
 
@@ -134,7 +131,7 @@ class Observer:
         try:
             listing = await self._api.cluster.list(resource)
         except ApiError as error:
-            raise ApiServerAway from error
+            raise ApiServerAwayError from error
         header = {"apiVersion": resource.api_version, "kind": resource.kind}
         present = {place(raw): {**header, **raw} for raw in listing.items}
         for key, raw in list(self._objects[resource.plural].items()):
@@ -194,7 +191,7 @@ class Observer:
             yield f"was redeemed twice: {self._redeemers[spec['keyID']]} and {redeemer}"
 
 
-class ApiServerAway(Exception):  # noqa: N818 - a fact of the story, not an error
+class ApiServerAwayError(Exception):
     """The API server does not answer."""
 
 

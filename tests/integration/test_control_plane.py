@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import shutil
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -13,10 +14,13 @@ import pytest_asyncio
 
 import builders
 from builders import interlink
+from faultproxy import calls
+from integration.api import Raw, manifest
 from integration.conftest import install, install_crds
-from integration.harness import Stage, World, number, open_stage
+from integration.harness import OPERATOR, Stage, World, number, open_stage
 from pbx_operator.api.meta import CRDS, ObjectKey
 from pbx_operator.sandbox import ControlPlane
+from pbx_operator.sandbox.components import ComponentName
 from support import ROOT, kubectl
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -73,7 +77,7 @@ async def test_the_operator_waits_for_its_rights_and_names_them(bare: Stage) -> 
 
 async def test_a_single_missing_right_is_named_and_does_not_stop_the_rest(own: Stage) -> None:
     role = json.loads(await asyncio.to_thread(kubectl, own.control_plane, "get", "clusterrole", OPERATOR, "-o", "json"))
-    weak = {**role, "rules": [without_records(rule) for rule in role["rules"]]}
+    weak = {**role, "rules": [part for rule in role["rules"] for part in without_creating_records(rule)]}
     await asyncio.to_thread(kubectl, own.control_plane, "replace", "-f", "-", stdin=json.dumps(weak))
     operator = own.start()
     world = own.world("weak")
@@ -87,13 +91,19 @@ async def test_a_single_missing_right_is_named_and_does_not_stop_the_rest(own: S
     assert len(world.records()) == 1
 
 
-OPERATOR = "pbx-operator"
-
-
-def without_records(rule: dict[str, list[str]]) -> dict[str, list[str]]:
+def without_creating_records(rule: dict[str, list[str]]) -> list[dict[str, list[str]]]:
     if "linkrecords" not in rule["resources"]:
-        return rule
-    return {**rule, "verbs": [verb for verb in rule["verbs"] if verb != "create"]}
+        return [rule]
+    weak = {**rule, "resources": ["linkrecords"], "verbs": [verb for verb in rule["verbs"] if verb != "create"]}
+    return [{**rule, "resources": [name for name in rule["resources"] if name != "linkrecords"]}, weak]
+
+
+async def test_the_periodic_lists_of_an_empty_cluster(own: Stage) -> None:
+    own.start(periods={"prune": 0.2})
+    lists = calls(verb="list", resource="dialplanslices", user_agent="pbx-operator")
+    await own.proxy.journal.wait_for(lists, count=3)
+    await linked(own.world("first"))
+    assert own.operator.running
 
 
 async def test_the_api_server_goes_away_and_comes_back(own: Stage) -> None:
@@ -139,15 +149,18 @@ async def test_the_operator_ends_when_time_went_back(own: Stage, tmp_path: Path)
     await world.green(interlink("x", "a", f"{world.name}-a"), interlink("y", "a", f"{world.name}-b"))
 
 
-async def swap(control_plane: ControlPlane, act: object) -> None:
+COMPONENTS: tuple[ComponentName, ...] = ("etcd", "kube-apiserver", "kube-controller-manager")
+
+
+async def swap(control_plane: ControlPlane, act: Callable[[], object]) -> None:
     """Do something to the data of etcd while nothing runs on it."""
 
     def done() -> None:
-        for component in ("kube-controller-manager", "kube-apiserver", "etcd"):
-            control_plane.stop_component(component)  # type: ignore[arg-type]
-        act()  # type: ignore[operator]
-        for component in ("etcd", "kube-apiserver", "kube-controller-manager"):
-            control_plane.start_component(component)  # type: ignore[arg-type]
+        for component in reversed(COMPONENTS):
+            control_plane.stop_component(component)
+        act()
+        for component in COMPONENTS:
+            control_plane.start_component(component)
 
     await asyncio.to_thread(done)
 
@@ -157,33 +170,31 @@ async def test_objects_of_another_version_do_not_block_the_others(own: Stage) ->
     own.start()
     world = own.world("newer")
     a, b = await world.office("a", "201"), await world.office("b", "301")
-    for kind in ("internalnumbers", "pbxaccounts", "interlinks"):
-        await loosen(own, kind)
-    odd = {
-        "number": number("999", a.key.namespace),
-        "account": builders.account("odd", a.key.namespace),
-        "link": interlink("odd", "a", a.key.namespace),
+    odd = await world.namespace("odd")
+    await world.apply(builders.account("a", odd))
+    changes: dict[str, tuple[Raw, str, str]] = {
+        "internalnumbers": (manifest(number("999", odd)), "visibility", "Hidden"),
+        "pbxaccounts": (manifest(builders.account("other", odd)), "country", "Netherlands"),
+        "interlinks": (manifest(interlink("x", "a", odd)), "gate", "Ajar"),
     }
-    bodies = {name: builders_manifest(one) for name, one in odd.items()}
-    bodies["number"]["spec"]["visibility"] = "Hidden"
-    bodies["account"]["spec"]["country"] = "Netherlands"
-    bodies["link"]["spec"]["gate"] = "Ajar"
-    await world.apply(*bodies.values())
-    for one, kind in zip(odd.values(), ("internalnumbers", "pbxaccounts", "interlinks"), strict=True):
-        await world.until(lambda one=one, kind=kind: unreadable(own, kind, one.key), f"{one.key} is Unreadable")  # type: ignore[misc]
+    for plural, (body, field, value) in changes.items():
+        await loosen(own, plural)
+        body["spec"][field] = value
+        await until_applied(world, body)
+        await world.until(partial(unreadable, own, plural, odd), f"one of {plural} is Unreadable")
     issuer, redeemer = interlink("x", "a", a.key.namespace), interlink("y", "a", b.key.namespace, redeem="key")
-    own.observer.problems.clear()
     await world.join(issuer, redeemer)
-    await world.reaches(b, "201", a)
     await world.apply(number("202", a.key.namespace))
     await world.reaches(b, "202", a)
-    await world.apply(odd["number"])
-    await world.ready(odd["number"], "Serving")
+    await world.apply(number("999", odd))
+    await world.ready(number("999", odd), "Serving")
 
 
-def unreadable(stage: Stage, plural: str, key: ObjectKey) -> bool:
-    raw = next((raw for raw in stage.observer.raws(plural) if raw["metadata"]["name"] == key.name), {})
-    return ("Ready", "Unreadable") in {(c["type"], c["reason"]) for c in raw.get("status", {}).get("conditions", [])}
+def unreadable(stage: Stage, plural: str, namespace: str) -> bool:
+    """Whether an object of the namespace says so, and which field is wrong."""
+    own = [raw for raw in stage.observer.raws(plural) if raw["metadata"]["namespace"] == namespace]
+    ready = [c for raw in own for c in raw.get("status", {}).get("conditions", []) if c["type"] == "Ready"]
+    return any(c["reason"] == "Unreadable" and "spec." in c["message"] for c in ready)
 
 
 async def loosen(stage: Stage, plural: str) -> None:
@@ -195,7 +206,11 @@ async def loosen(stage: Stage, plural: str) -> None:
     await stage.api.cluster.put(CRDS, crd)
 
 
-def builders_manifest(one: object) -> dict[str, dict[str, str]]:
-    from integration.api import manifest
-
-    return manifest(one)  # type: ignore[arg-type]
+async def until_applied(world: World, body: Raw) -> None:
+    """Apply as soon as the API server has taken the new schema into use."""
+    async with asyncio.timeout(30):
+        while True:
+            try:
+                return await world.apply(body)
+            except AssertionError:
+                await asyncio.sleep(0.05)

@@ -98,6 +98,20 @@ async def test_a_lost_deletion_is_found(stage: Stage, world: World) -> None:
     await world.gone(issuer(world), redeemer(world))
 
 
+async def test_healthz_fails_while_the_watches_are_behind(stage: Stage, world: World) -> None:
+    """A supervisor restarts an operator whose watches are stuck; until then it works from its lists."""
+    await world.office("a")
+    stage.proxy.hold_events()
+    for digits in map(str, range(200, 300)):
+        await world.apply(number(digits, f"{world.name}-a"))
+        await world.ready(number(digits, f"{world.name}-a"), "Serving")
+        if (await stage.operator.answers("/healthz"))[0] != 200:
+            break
+    assert (await stage.operator.answers("/healthz"))[0] == 500
+    stage.proxy.release_events()
+    await stage.settle()
+
+
 async def test_a_late_write_of_a_dead_process_cannot_redeem_again(stage: Stage, world: World) -> None:
     """The swap of a process that died arrives after its successor has made another decision."""
     await world.office("a")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -20,12 +21,12 @@ PERIODS = {"grace": 1.0, "orphan": 3.0}
 LATER = datetime.now(UTC).replace(microsecond=0) + timedelta(days=365)
 
 
-def issuer(world: World, suffix: str = "a", **options: object) -> Interlink:
-    return interlink("x", "a", f"{world.name}-{suffix}", **options)  # type: ignore[arg-type]
+def issuer(world: World, suffix: str = "a", **options: Any) -> Interlink:
+    return interlink("x", "a", f"{world.name}-{suffix}", **options)
 
 
-def redeemer(world: World, suffix: str = "b", **options: object) -> Interlink:
-    return interlink("y", "a", f"{world.name}-{suffix}", redeem="key", **options)  # type: ignore[arg-type]
+def redeemer(world: World, suffix: str = "b", **options: Any) -> Interlink:
+    return interlink("y", "a", f"{world.name}-{suffix}", redeem="key", **options)
 
 
 async def offices(world: World) -> None:
@@ -82,6 +83,7 @@ async def test_a_revision_raised_on_a_link_waits_for_its_end(world: World) -> No
     await world.stage.settle()
     await world.green(raised, redeemer(world))
     assert len(world.records()) == 1
+    assert len(await world.event(raised, "RevisionWaits")) == 1
     await world.delete(redeemer(world))
     await world.gone(redeemer(world))
     await world.until(lambda: len(world.records()) == 2, "the new key is issued")
@@ -157,6 +159,7 @@ async def test_a_new_key_in_the_same_secret_is_a_new_attempt(world: World) -> No
     await world.put_key(c.key.namespace, "key", used)
     await world.apply(late)
     await world.ready(late, "KeyAlreadyUsed")
+    assert len(await world.event(issuer(world), "KeyReplay")) == 1
     other = interlink("x2", "a", issuer(world).key.namespace)
     await world.offer_key(other, late)
     await world.green(other, late)
@@ -252,8 +255,7 @@ async def test_deleting_and_applying_at_once_gives_a_new_key(world: World) -> No
 @pytest.mark.parametrize("side", ["issuer", "redeemer", "both"])
 async def test_the_undo_window_keeps_a_link(world: World, side: str) -> None:
     await offices(world)
-    window = {"undoWindowSeconds": 600}
-    pair = [issuer(world, **window), redeemer(world, **window)]
+    pair = [issuer(world, undoWindowSeconds=600), redeemer(world, undoWindowSeconds=600)]
     await world.join(*pair)
     (before,) = world.records()
     going = {"issuer": pair[:1], "redeemer": pair[1:], "both": pair}[side]

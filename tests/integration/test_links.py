@@ -7,6 +7,7 @@ import pytest
 from builders import interlink
 from integration.api import manifest
 from integration.harness import World
+from integration.keys import new_key
 from pbx_operator.api.meta import SECRETS, ObjectKey
 from pbx_operator.api.v1alpha1 import Interlink, PBXAccount
 
@@ -154,3 +155,29 @@ async def test_key_is_in_an_immutable_secret_that_goes_with_its_interlink(world:
     (record,) = world.records()
     assert record.spec.end is not None
     assert record.spec.end.reason == "Revoked"
+
+
+async def test_another_key_in_the_secret_of_a_linked_redeemer_changes_nothing(world: World) -> None:
+    a, b = await world.office("a"), await world.office("b")
+    issuer, redeemer = interlink("x", "a", a.key.namespace), interlink("y", "a", b.key.namespace, redeem="key")
+    await world.join(issuer, redeemer)
+    await world.stage.settle()
+    world.stage.proxy.journal.clear()
+    await world.put_key(b.key.namespace, "key", new_key())
+    await world.stage.settle()
+    assert world.writes() == []
+    await world.green(issuer, redeemer)
+
+
+async def test_a_status_that_somebody_wiped_is_written_again(world: World) -> None:
+    a, b = await world.office("a", "201"), await world.office("b")
+    issuer, redeemer = interlink("x", "a", a.key.namespace), interlink("y", "a", b.key.namespace, redeem="key")
+    await world.join(issuer, redeemer)
+    (before,) = world.records()
+    for one in (a, issuer, redeemer):
+        raw = await world.stage.api.cluster.get(one.resource, one.key)
+        wiped = await world.stage.api.cluster.put_status(one.resource, {**raw, "status": {}})
+        await world.stage.observer.caught_up(one.resource, wiped)
+    await world.ready(a, "Serving")
+    await world.green(issuer, redeemer)
+    assert [r.spec for r in world.records()] == [before.spec]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 
@@ -15,10 +16,10 @@ from pbx_operator.api.v1alpha1.pbxaccount import Emergency, Numbering
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
-async def linked(world: World, a: PBXAccount, b: PBXAccount, **issuing: object) -> tuple[Interlink, Interlink]:
+async def linked(world: World, a: PBXAccount, b: PBXAccount, **issuing: Any) -> tuple[Interlink, Interlink]:
     """Link two offices; the Interlinks are named after each other's namespace."""
     to_b, to_a = (other.key.namespace.rpartition("-")[2] for other in (b, a))
-    issuer = interlink(f"to-{to_b}", "a", a.key.namespace, **issuing)  # type: ignore[arg-type]
+    issuer = interlink(f"to-{to_b}", "a", a.key.namespace, **issuing)
     redeemer = interlink(f"to-{to_a}", "a", b.key.namespace, redeem=f"from-{to_a}")
     await world.join(issuer, redeemer)
     return issuer, redeemer
@@ -217,3 +218,38 @@ async def test_numbers_wait_for_their_account_and_follow_its_successor(world: Wo
     await world.apply(account)
     await world.ready(early, "Serving")
     await world.until(lambda: world.dial(account, "200").outcome == "Own", "it is dialled again")
+
+
+def slice_writes(world: World, owner: PBXAccount) -> int:
+    return len(world.writes(resource="dialplanslices", namespace=owner.key.namespace))
+
+
+async def test_a_change_writes_each_affected_slice_once(world: World) -> None:
+    a, b, c = await world.office("a", "201"), await world.office("b", "301"), await world.office("c")
+    await linked(world, a, b)
+    await linked(world, a, c)
+    await world.reaches(b, "201", a)
+    await world.reaches(c, "201", a)
+    await world.stage.settle()
+    world.stage.proxy.journal.clear()
+    await world.apply(number("202", a.key.namespace))
+    await world.reaches(b, "202", a)
+    await world.reaches(c, "202", a)
+    await world.stage.settle()
+    assert [slice_writes(world, office) for office in (a, b, c)] == [1, 1, 1]
+    world.stage.proxy.journal.clear()
+    await world.apply(number("203", a.key.namespace, visibility="Private"))
+    await world.until(lambda: world.dial(a, "203").outcome == "Own", "203 rings in its own account")
+    await world.stage.settle()
+    assert slice_writes(world, a) == 1
+    assert [w for w in world.writes() if w.namespace != a.key.namespace] == []
+
+
+async def test_a_slice_that_somebody_deleted_comes_back(world: World) -> None:
+    a, b = await world.office("a", "201"), await world.office("b")
+    await linked(world, a, b)
+    await world.reaches(b, "201", a)
+    slices = [s for s in world.stage.observer.all(DialPlanSlice) if s.key.namespace in world.namespaces]
+    await world.delete(*slices)
+    await world.until(lambda: world.dial(a, "201").outcome == "Own", "201 is back at its owner")
+    await world.reaches(b, "201", a)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -39,21 +40,20 @@ async def expect(world: World, one: Resource, reason: Reason, *words: str) -> No
 async def expect_first_progress(world: World, one: Resource, reason: Reason, *words: str) -> None:
     """Expect a reason that may pass by itself: it counts as progress before it counts as stalled."""
     await expect(world, one, reason, *words)
-    companions = [
-        [c.type for c in version.status.conditions if c.type in ("Reconciling", "Stalled")]
-        for version in world.stage.observer.versions(type(one), one.key)
-        if any(c.type == "Ready" and c.reason == reason.name for c in version.status.conditions)
-    ]
+    statuses = [raw.get("status", {}) for raw in world.stage.observer.versions(one.resource, one.key)]
+    conditions = [{c["type"]: c["reason"] for c in status.get("conditions", [])} for status in statuses]
+    about = [types for types in conditions if types.get("Ready") == reason.name]
+    companions = [[type_ for type_ in types if type_ in ("Reconciling", "Stalled")] for types in about]
     assert companions[0] == ["Reconciling"]
     assert companions[-1] == ["Stalled"]
 
 
-def redeemer(world: World, suffix: str = "b", **options: object) -> Interlink:
-    return interlink("y", "a", f"{world.name}-{suffix}", redeem="key", **options)  # type: ignore[arg-type]
+def redeemer(world: World, suffix: str = "b", **options: Any) -> Interlink:
+    return interlink("y", "a", f"{world.name}-{suffix}", redeem="key", **options)
 
 
-def issuer(world: World, suffix: str = "a", **options: object) -> Interlink:
-    return interlink("x", "a", f"{world.name}-{suffix}", **options)  # type: ignore[arg-type]
+def issuer(world: World, suffix: str = "a", **options: Any) -> Interlink:
+    return interlink("x", "a", f"{world.name}-{suffix}", **options)
 
 
 # --- Interlink: what it refers to -------------------------------------------------------------------------------
@@ -314,10 +314,12 @@ async def test_account_waits_for_its_links_when_it_is_deleted(world: World) -> N
     """With the finalizer of somebody else on it, so that there is something to see."""
     namespace = await world.namespace()
     account = builders.account("a", namespace)
-    await world.apply({**manifest_with_finalizer(account)})
+    await world.apply(manifest_with_finalizer(account))
     await world.ready(account, "Serving")
     await world.delete(account)
     await world.ready(account, "Deleting")
+    await world.release(account)
+    await world.gone(account)
 
 
 # --- InternalNumber ---------------------------------------------------------------------------------------------

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -17,12 +19,12 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 PERIODS = {"counters": 0.0}
 
 
-def issuer(world: World, **options: object) -> Interlink:
-    return interlink("x", "a", f"{world.name}-a", **options)  # type: ignore[arg-type]
+def issuer(world: World, **options: Any) -> Interlink:
+    return interlink("x", "a", f"{world.name}-a", **options)
 
 
-def redeemer(world: World, **options: object) -> Interlink:
-    return interlink("y", "a", f"{world.name}-b", redeem="key", **options)  # type: ignore[arg-type]
+def redeemer(world: World, **options: Any) -> Interlink:
+    return interlink("y", "a", f"{world.name}-b", redeem="key", **options)
 
 
 async def away(stage: Stage) -> None:
@@ -49,8 +51,9 @@ async def everything_that_can_be(world: World) -> None:
     await world.ready(interlink("unknown", "a", b.key.namespace), "KeyUnknown")
     await world.ready(number("201", a.key.namespace, name="loser"), "NumberConflict")
     c = await world.office("c")
-    kept, left = interlink("kept", "a", c.key.namespace, onPeerDeletion="Retain"), interlink(
-        "left", "a", a.key.namespace, redeem="kept"
+    kept, left = (
+        interlink("kept", "a", c.key.namespace, onPeerDeletion="Retain"),
+        interlink("left", "a", a.key.namespace, redeem="kept"),
     )
     await world.join(kept, left)
     await world.delete(left)
@@ -144,6 +147,61 @@ def link_ids(world: World) -> list[str]:
     return sorted(r.spec.redeemer.link_id for r in world.records() if r.spec.redeemer is not None)
 
 
+async def test_an_unused_key_that_a_user_brought_along_survives_a_restore(stage: Stage, world: World) -> None:
+    await world.office("a")
+    await world.office("b")
+    text = new_key()
+    later = datetime.now(UTC).replace(microsecond=0) + timedelta(days=1)
+    own = issuer(world, issue={"fromSecretRef": {"name": "mine"}, "expirationTime": later})
+    await world.put_key(own.key.namespace, "mine", text)
+    await world.apply(own)
+    await world.ready(own, "KeyIssued")
+    await away(stage)
+    await world.delete(own)
+    await world.release(own)
+    await world.gone(own)
+    await world.apply(own)
+    back(stage)
+    await world.ready(own, "KeyIssued")
+    await world.put_key(redeemer(world).key.namespace, "key", text)
+    await world.apply(redeemer(world))
+    await world.green(own, redeemer(world))
+    assert [r.spec.state for r in world.records()] == ["Established"]
+
+
+async def test_a_generated_unused_key_is_revoked_when_its_interlink_vanished(stage: Stage, world: World) -> None:
+    await world.office("a")
+    await world.apply(issuer(world))
+    await world.ready(issuer(world), "KeyIssued")
+    first = await world.key_of(issuer(world))
+    await away(stage)
+    await world.delete(issuer(world))
+    await world.release(issuer(world))
+    await world.gone(issuer(world))
+    await world.apply(issuer(world))
+    back(stage)
+    await world.ready(issuer(world), "KeyIssued")
+    assert await world.key_of(issuer(world)) != first
+    assert sorted(r.spec.state for r in world.records()) == ["Ended", "Issued"]
+
+
+async def test_another_domain_suffix_changes_no_account(stage: Stage, world: World) -> None:
+    a = await world.office("a", "201")
+    before = world.now(a)
+    await stage.settle()
+    await away(stage)
+    stage.proxy.journal.clear()
+    stage.start("--domain-suffix", "elsewhere.example", periods=PERIODS)
+    await stage.settle()
+    await stage.settle()
+    assert world.writes() == []
+    assert world.now(a) == before
+    later = builders.account("later", a.key.namespace)
+    await world.apply(later)
+    now = await world.ready(later, "Serving")
+    assert now.status.sip_domain == f"later.{a.key.namespace}.elsewhere.example"
+
+
 async def test_twelve_offices_come_back_inside_the_window(world: World) -> None:
     """A ring of links, all deleted and applied again, as a Git repository that was emptied by mistake and restored."""
     offices = [await world.office(f"o{n:02}", f"2{n:02}") for n in range(12)]
@@ -165,10 +223,9 @@ async def test_twelve_offices_come_back_inside_the_window(world: World) -> None:
 
 
 def pair(one: PBXAccount, other: PBXAccount) -> tuple[Interlink, Interlink]:
-    window = {"undoWindowSeconds": 600}
     return (
-        interlink("next", "a", one.key.namespace, **window),  # type: ignore[arg-type]
-        interlink("previous", "a", other.key.namespace, redeem="key", **window),  # type: ignore[arg-type]
+        interlink("next", "a", one.key.namespace, undoWindowSeconds=600),
+        interlink("previous", "a", other.key.namespace, redeem="key", undoWindowSeconds=600),
     )
 
 
@@ -219,6 +276,6 @@ async def expect_end(world: World) -> None:
         place = ObjectKey("", namespace)
         raw = world.raw(NAMESPACES, place)
         if raw is not None and "deletionTimestamp" in raw["metadata"]:
-            await world.until(lambda place=place: world.raw(NAMESPACES, place) is None, f"{namespace} is gone")  # type: ignore[misc]
+            await world.absent(NAMESPACES, place)
     await world.gone(issuer(world), redeemer(world))
     assert [r.spec.state for r in world.records()] == ["Ended"]

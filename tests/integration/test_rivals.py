@@ -8,6 +8,7 @@ import pytest
 
 import builders
 from builders import interlink
+from faultproxy import Fault, writes
 from integration.harness import Stage, World
 from pbx_operator.api.v1alpha1 import Interlink
 
@@ -45,6 +46,37 @@ async def expect_one_winner(world: World, links: list[Interlink]) -> None:
 
 async def test_fifty_rivals_and_one_winner(world: World) -> None:
     await expect_one_winner(world, await rivals_for_one_key(world))
+
+
+async def test_two_keys_join_one_pair_at_the_same_time(stage: Stage, world: World) -> None:
+    """Both redemptions are decided before either is written, so both succeed; one link stays, and all objects."""
+    a, b = await world.office("a"), await world.office("b")
+    ours = interlink("x", "a", a.key.namespace), interlink("y", "a", b.key.namespace, redeem="key")
+    theirs = interlink("x2", "a", b.key.namespace), interlink("y2", "a", a.key.namespace, redeem="key2")
+    await world.offer_key(*ours)
+    await world.offer_key(*theirs)
+    barrier = asyncio.Barrier(2)
+    swaps = stage.proxy.add(Fault(writes(resource="linkrecords", method="PUT"), times=2, do=barrier.wait))
+    await world.apply(ours[1], theirs[1])
+
+    def decided() -> bool:
+        return sorted(r.spec.state for r in world.records()) == ["Ended", "Established"]
+
+    await world.until(decided, "one of the links has ended")
+    assert len(swaps.hits) == 2
+    kept = next(r.spec.redeemer.link_id for r in world.records() if r.spec.state == "Established" and r.spec.redeemer)
+    assert kept == min(r.spec.redeemer.link_id for r in world.records() if r.spec.redeemer)
+    winner, loser = (ours, theirs) if kept == link_id_of(world, ours[0]) else (theirs, ours)
+    await world.green(*winner)
+    for link in loser:
+        await world.ready(link, "DuplicateLink")
+    await stage.settle()
+    assert all(world.now(link) is not None for link in (*ours, *theirs))
+
+
+def link_id_of(world: World, link: Interlink) -> str | None:
+    record = next(r for r in world.records() if r.spec.issuer.interlink.key == link.key)
+    return record.spec.redeemer.link_id if record.spec.redeemer else None
 
 
 @pytest.fixture

@@ -8,12 +8,13 @@ import pytest
 
 from builders import interlink
 from faultproxy import writes
+from integration.api import Raw
 from integration.harness import World
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
-async def test_writers_nothing(world: World) -> None:
+async def test_only_our_own_client_writes(world: World) -> None:
     a, b = await world.office("a", "201"), await world.office("b", "301")
     issuer, redeemer = interlink("x", "a", a.key.namespace), interlink("y", "a", b.key.namespace, redeem="key")
     await world.join(issuer, redeemer)
@@ -31,8 +32,14 @@ async def test_writers_nothing(world: World) -> None:
     assert {call.method for call in kopf} == {"GET"}
     assert {call.verb for call in kopf if call.resource} == {"list", "watch"}
 
-    for _, _, raw in world.stage.observer.history:
+    for raw in versions(world):
         metadata = json.dumps([raw["metadata"].get(name) for name in ("annotations", "finalizers", "labels")])
         assert "kopf" not in metadata
         assert set(raw["metadata"].get("finalizers", [])) <= {"pbx-operator.io/teardown"}
         assert "kopf" not in json.dumps(raw["metadata"].get("managedFields"))
+
+
+def versions(world: World) -> list[Raw]:
+    """Return every version of every object of the world."""
+    history = world.stage.observer.history
+    return [raw for _, _, raw in history if raw["metadata"].get("namespace") in world.namespaces]

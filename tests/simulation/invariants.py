@@ -5,12 +5,14 @@ from __future__ import annotations
 import base64
 import json
 import logging
+from collections.abc import Callable
+from datetime import datetime
 
 from pbx_operator.api.meta import SECRETS, ResourceType
 from pbx_operator.api.v1alpha1 import Interlink, LinkRecord
 from pbx_operator.api.v1alpha1.linkrecord import LinkRecordSpec
 from pbx_operator.domain.keys import MalformedKeyError, base64url, parse_key
-from pbx_operator.domain.record import Side, closing_of, interlink_of
+from pbx_operator.domain.record import Side, closing_of, expired, interlink_of
 from simulation.api import JSON
 
 SIDES: tuple[Side, Side] = ("issuer", "redeemer")
@@ -19,13 +21,14 @@ SIDES: tuple[Side, Side] = ("issuer", "redeemer")
 class Invariants(logging.Handler):
     """Watches every change of the cluster and every line of the log; `broken` lists what should not have been."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], datetime]) -> None:
         super().__init__()
+        self.clock = clock
         self.broken: list[str] = []
         self.winners: dict[str, str] = {}
         """By keyID: the link that redeemed it, for ever."""
         self.over: set[str] = set()
-        """Keys that have ended, for ever."""
+        """Keys that have ended, for ever: only one that has expired may be recorded once more, as nobody can use it."""
         self.let_go: set[str] = set()
         """UIDs of Interlinks that the operator let go."""
         self.excused: set[str] = set()
@@ -73,7 +76,7 @@ class Invariants(logging.Handler):
                 self.broken.append(f"key {key} was redeemed by {winner} and by {spec.redeemer.link_id}")
         if spec.state == "Ended":
             self.over.add(key)
-        elif key in self.over:
+        elif key in self.over and not expired(spec, self.clock()):
             self.broken.append(f"key {key} had ended and is {spec.state} again")
 
     def _check_released(self, spec: LinkRecordSpec) -> None:

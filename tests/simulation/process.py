@@ -46,6 +46,7 @@ class Request:
     what: str
     writes: bool
     perform: Callable[[], Any]
+    sent: datetime
     arrived: bool = False
     answer: Any = None
     error: ApiError | None = None
@@ -86,7 +87,8 @@ class Wire(Cluster):
         return await self._read(f"GET {resource.plural} {key}", lambda: self._api.get(resource, key))
 
     async def list(self, resource: ResourceType, namespace: str = "", *, metadata_only: bool = False) -> Listing:
-        listing: Listing = await Request(f"LIST {resource.plural}", False, lambda: self._api.list(resource))
+        perform = lambda: self._api.list(resource)  # noqa: E731
+        listing: Listing = await Request(f"LIST {resource.plural}", False, perform, self._api.clock())
         return listing
 
     async def create(self, resource: ResourceType, body: Mapping[str, Any]) -> JSON:
@@ -108,11 +110,11 @@ class Wire(Cluster):
         await self._write(f"DELETE {resource.plural} {key}", lambda: self._api.delete(resource, key, uid))
 
     async def _read(self, what: str, perform: Callable[[], JSON]) -> JSON:
-        answer: JSON = await Request(what, False, perform)
+        answer: JSON = await Request(what, False, perform, self._api.clock())
         return answer
 
     async def _write(self, what: str, perform: Callable[[], Any]) -> Any:
-        return await Request(what, True, perform)
+        return await Request(what, True, perform, self._api.clock())
 
 
 class Queue(WorkQueue[WorkKey]):

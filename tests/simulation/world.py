@@ -38,6 +38,8 @@ from simulation.process import Process, Request, Task
 Step = Callable[[], object]
 HOME = SigningKey(hashlib.sha256(b"this installation").digest())
 INSTANCE = instance_id(HOME.public)
+LIFE_OF_A_REQUEST = timedelta(minutes=10)
+"""How late a write may still arrive; the API server itself gives up after one minute."""
 MAX_STEPS = 5_000
 """More than any story needs to settle: beyond that it runs in circles."""
 
@@ -52,7 +54,7 @@ class World:
 
     def __init__(self, facts: ClusterFacts | None = None) -> None:
         self.now = NOW
-        self.invariants = Invariants()
+        self.invariants = Invariants(lambda: self.now)
         self.api = Api(lambda: self.now, self.invariants.changed)
         self.identity = Identity(INSTANCE, HOME.public, HOME, confirmed=True)
         self.facts = facts or ClusterFacts(INSTANCE)
@@ -149,11 +151,12 @@ class World:
     def wait(self, period: timedelta) -> None:
         """Let time pass; what is due by then becomes work."""
         self.now += period
+        self.late = [request for request in self.late if self.now - request.sent <= LIFE_OF_A_REQUEST]
 
     def next_appointment(self) -> datetime | None:
         """Return when some process wants to look again."""
         times = [when for p in self.processes if (when := p.queue.next_appointment()) is not None]
-        return NOW + timedelta(seconds=min(times)) if times else None
+        return NOW + timedelta(seconds=min(times), microseconds=1) if times else None
 
     # --- steps --------------------------------------------------------------------------------------------------
 
@@ -218,7 +221,7 @@ class World:
             if arrives:
                 request.arrive()
             elif request.writes:
-                self.late.append(Request(request.what, True, request.perform))
+                self.late.append(replace(request))
             request.lose()
             task.resume()
 

@@ -53,6 +53,24 @@ async def test_an_event_during_a_run_makes_another_run_but_not_a_second_worker(q
     assert (await queue.get())[0] == "a"
 
 
+async def test_an_event_that_the_run_has_looked_at_makes_no_other_run(queue: WorkQueue[str]) -> None:
+    queue.add("a")
+    await queue.get()
+    queue.add("a")
+    queue.looked("a")
+    queue.done("a")
+    assert len(queue) == 0
+
+
+async def test_an_event_after_the_look_makes_another_run(queue: WorkQueue[str]) -> None:
+    queue.add("a")
+    await queue.get()
+    queue.looked("a")
+    queue.add("a")
+    queue.done("a")
+    assert (await queue.get())[0] == "a"
+
+
 async def test_it_tells_how_long_a_key_has_waited(queue: WorkQueue[str], clock: Clock) -> None:
     queue.add("a")
     clock.now = 3.0

@@ -11,7 +11,7 @@ import click
 
 from benchmark.machine import describe_machine
 from benchmark.report import page
-from benchmark.scenario import run
+from benchmark.scenario import Result, run
 from benchmark.stage import ROOT
 from benchmark.topology import Topology, mesh, ring
 
@@ -24,7 +24,7 @@ MESH_ACCOUNTS, MESH_NUMBERS = 30, 100
 @click.option("--mesh/--no-mesh", "with_mesh", default=True, show_default=True, help="Measure the mesh, too.")
 @click.option("--output", default=PAGE, type=click.Path(path_type=Path, dir_okay=False), help="Where the page goes.")
 def main(links: str, with_mesh: bool, output: Path) -> None:
-    """Measure the operator on this machine; print the page and write it to docs/benchmarks.md.
+    """Measure the operator on this machine; write the page after each size, and print it in the end.
 
     All sizes take about an hour on two cores, `--links 100 --no-mesh` two minutes.
     """
@@ -32,9 +32,12 @@ def main(links: str, with_mesh: bool, output: Path) -> None:
     topologies = _topologies(links)
     if with_mesh:
         topologies.append(mesh(MESH_ACCOUNTS, MESH_NUMBERS))
-    text = asyncio.run(_measure(topologies))
-    output.write_text(text, encoding="utf-8")
-    click.echo(text)
+    begin, results = time.monotonic(), list[Result]()
+    facts = asyncio.run(describe_machine())
+    for topology in topologies:
+        results.append(asyncio.run(run(topology)))
+        output.write_text(page(facts, results, (time.monotonic() - begin) / 60), encoding="utf-8")
+    click.echo(output.read_text(encoding="utf-8"))
 
 
 def _topologies(links: str) -> list[Topology]:
@@ -42,10 +45,3 @@ def _topologies(links: str) -> list[Topology]:
         return [ring(int(size)) for size in links.split(",")]
     except ValueError as error:
         raise click.BadParameter(f"{links!r}: {error}; give numbers such as 100,1000", param_hint="--links") from error
-
-
-async def _measure(topologies: list[Topology]) -> str:
-    begin = time.monotonic()
-    facts = await describe_machine()
-    results = [await run(topology) for topology in topologies]
-    return page(facts, results, (time.monotonic() - begin) / 60)

@@ -171,7 +171,7 @@ class Cluster:
         query = {"limit": str(PAGE_SIZE)}
         while True:
             page = await self._call("GET", resource, f"{path}?{urlencode(query)}", accept=accept)
-            items += page["items"]
+            items += page["items"] or []  # a metadata-only list of nothing has null
             metadata = page["metadata"]
             if not metadata.get("continue"):
                 return Listing(items, metadata["resourceVersion"])

@@ -13,6 +13,7 @@ from typing import Literal, Protocol, TypeVar
 from pbx_operator.api.meta import ObjectKey, Resource
 from pbx_operator.api.v1alpha1 import DialPlanSlice, Interlink, InternalNumber, LinkRecord, PBXAccount
 from pbx_operator.domain.link_facts import account_ready
+from pbx_operator.domain.record import Side, account_of, interlink_of
 from pbx_operator.domain.unreadable import Unreadable
 
 
@@ -158,7 +159,7 @@ def _places(record: LinkRecord) -> set[ObjectKey]:
 def _of_account(key: ObjectKey, old: PBXAccount | None, new: PBXAccount | None, index: Index) -> set[WorkKey]:
     work = {WorkKey("Account", key)}
     if _seen_by_links(old) != _seen_by_links(new):
-        work |= {_link(link.key) for link in index.links_of_account(key)}
+        work |= {_link(link.key) for link in index.links_of_account(key)} | _places_of_account(key, index)
     if _seen_by_linked(old) != _seen_by_linked(new):
         for record in index.records_of_account(key):
             work |= {_link(place) for place in _places(record)}
@@ -167,6 +168,18 @@ def _of_account(key: ObjectKey, old: PBXAccount | None, new: PBXAccount | None, 
     if _domains(old) != _domains(new):
         work |= _accounts_linked_to(key, index)
     return work
+
+
+def _places_of_account(account: ObjectKey, index: Index) -> set[WorkKey]:
+    """Return the account's own side of each of its links, whose Interlink may be gone."""
+    sides: tuple[Side, Side] = ("issuer", "redeemer")
+    return {
+        _link(place.key)
+        for record in index.records_of_account(account)
+        for side in sides
+        if (owner := account_of(record.spec, side)) is not None and owner.key == account
+        if (place := interlink_of(record.spec, side)) is not None
+    }
 
 
 def _seen_by_links(account: PBXAccount | None) -> object:

@@ -38,6 +38,7 @@ from pbx_operator.domain.plan import (
     MintKey,
     Plan,
     PurgeRecord,
+    ReadKey,
     Redeem,
     StatusUpdate,
 )
@@ -64,13 +65,21 @@ def plan_link(s: LinkSnapshot, now: datetime) -> Plan:
 
     The status counts only if there are no actions.
     """
-    actions = [a for a in _actions(s, now) if not _held_back(a, s, now)]
+    actions = tuple(a for a in _actions(s, now) if not _held_back(a, s, now))
     wake = _next_look(s, now)
     link = s.interlink
-    if link is None or link.metadata.deleting or actions:
-        return Plan(tuple(actions), (), wake)
+    if link is None or link.metadata.deleting or (actions and not _shows_old_link(link, actions)):
+        return Plan(actions, (), wake)
     status, look_again = link_status(s, link, now)
     return Plan((), (StatusUpdate(target_of(link), status),), _earliest(wake, look_again))
+
+
+def _shows_old_link(link: Interlink, actions: tuple[Action, ...]) -> bool:
+    """Whether a new link is about to be begun while the status still shows the gate of the last one as open.
+
+    That is shown first: the beginning may fail again and again, and the gate must not stay open meanwhile.
+    """
+    return link.status.gate == "Open" and all(isinstance(a, MintKey | IssueOwnKey | ReadKey | Redeem) for a in actions)
 
 
 def _actions(s: LinkSnapshot, now: datetime) -> list[Action]:
@@ -184,11 +193,16 @@ def _sweep(s: LinkSnapshot, link: Interlink, record: LinkRecord, now: datetime) 
 
 
 def _tend_key(s: LinkSnapshot, link: Interlink, unused: LinkRecord) -> list[Action]:
-    """Keep one unused key, of the wanted revision and with the wanted policy."""
+    """Keep one unused key, of the wanted revision and with the wanted policy.
+
+    One whose wish was fulfilled by a link before is the late work of a process that died.
+    """
     issue = link.spec.issue_key
     assert issue is not None
-    issued = [r for r in mine(s, link) if r.spec.state == "Issued"]
-    superseded = [r for r in issued if r != unused or r.spec.revision < issue.revision]
+    ours = mine(s, link)
+    fulfilled = max((r.spec.revision for r in ours if not live(r)), default=0)
+    needed = max(issue.revision, fulfilled + 1)
+    superseded = [r for r in ours if r.spec.state == "Issued" and (r != unused or r.spec.revision < needed)]
     if superseded:
         return [ChangeRecord(r.metadata.name, Revoke()) for r in superseded]
     ready = account_ready(s.account)
