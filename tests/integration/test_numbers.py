@@ -25,6 +25,13 @@ async def linked(world: World, a: PBXAccount, b: PBXAccount, **issuing: Any) -> 
     return issuer, redeemer
 
 
+def by_age(world: World, *links: Interlink) -> list[Interlink]:
+    """Sort links as the rules do: within one second the key decides."""
+    now = {link.key: world.now(link) for link in links}
+    ages = {key: (o.status.established_time, o.status.key_id) for key, o in now.items() if o is not None}
+    return sorted(links, key=lambda link: str(ages[link.key]))
+
+
 async def test_a_number_has_one_holder_and_the_next_takes_over(world: World) -> None:
     a = await world.office("a")
     namespace = a.key.namespace
@@ -131,12 +138,16 @@ async def test_sharing_of_the_account_and_of_one_link(world: World) -> None:
 
 async def test_ambiguity_is_decided_by_own_number_prefix_and_priority(world: World) -> None:
     a, b, c = await world.office("a"), await world.office("b", "500"), await world.office("c", "500")
-    await linked(world, a, b)
+    to_b, _ = await linked(world, a, b)
     to_c, _ = await linked(world, a, c)
-    await world.reaches(a, "500", b)
+    older, _ = by_age(world, to_b, to_c)
+    await world.until(lambda: world.dial(a, "500").interlink == older.metadata.name, "the older link is taken")
     assert world.dial(a, "500").ambiguous
-    preferred = interlink(to_c.metadata.name, "a", a.key.namespace, priority=50)
-    await world.apply(preferred)
+    for name, peer in (("to-b", b), ("to-c", c)):
+        await world.apply(interlink(name, "a", a.key.namespace, priority=50))
+        await world.reaches(a, "500", peer)
+        await world.apply(interlink(name, "a", a.key.namespace, priority=100))
+    await world.apply(interlink("to-c", "a", a.key.namespace, priority=50))
     await world.reaches(a, "500", c)
     own = number("500", a.key.namespace)
     await world.apply(own)
@@ -151,12 +162,13 @@ async def test_equal_prefixes_belong_to_the_older_link(world: World) -> None:
     a, b, c = await world.office("a"), await world.office("b", "500"), await world.office("c", "500")
     to_b, _ = await linked(world, a, b, dialPrefix="8")
     to_c, _ = await linked(world, a, c, dialPrefix="8")
-    await world.ready(to_c, "DialPrefixConflict", "Accepted")
-    assert world.shows(to_c, "Ready") == ("True", "Established")
-    assert world.dial(a, "8500").interlink == to_b.metadata.name
-    await world.delete(to_b)
-    await world.ready(to_c, "Accepted", "Accepted")
-    await world.until(lambda: world.dial(a, "8500").interlink == to_c.metadata.name, "the prefix is free")
+    older, younger = by_age(world, to_b, to_c)
+    await world.ready(younger, "DialPrefixConflict", "Accepted")
+    assert world.shows(younger, "Ready") == ("True", "Established")
+    assert world.dial(a, "8500").interlink == older.metadata.name
+    await world.delete(older)
+    await world.ready(younger, "Accepted", "Accepted")
+    await world.until(lambda: world.dial(a, "8500").interlink == younger.metadata.name, "the prefix is free")
 
 
 async def test_ranges(world: World) -> None:

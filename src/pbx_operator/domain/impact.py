@@ -13,7 +13,7 @@ from typing import Literal, Protocol, TypeVar
 from pbx_operator.api.meta import ObjectKey, Resource
 from pbx_operator.api.v1alpha1 import DialPlanSlice, Interlink, InternalNumber, LinkRecord, PBXAccount
 from pbx_operator.domain.link_facts import account_ready
-from pbx_operator.domain.record import Side, account_of, interlink_of
+from pbx_operator.domain.record import Side, account_of, interlink_of, pair_of
 from pbx_operator.domain.unreadable import Unreadable
 
 
@@ -46,6 +46,9 @@ class Index(Protocol):
 
     def records_of_account(self, account: ObjectKey) -> Iterable[LinkRecord]:
         """Return the records that name an account."""
+
+    def links_of_pair(self, pair: frozenset[ObjectKey]) -> Iterable[LinkRecord]:
+        """Return the established records that join two accounts."""
 
     def accounts_of_domain(self, domain: str) -> Iterable[PBXAccount]:
         """Return the accounts that want or show a SIP domain."""
@@ -120,7 +123,8 @@ def _seen_by_account(link: Interlink | None) -> object:
     if link is None:
         return None
     spec = link.spec
-    return (link.metadata.uid, link.metadata.deleting, spec.sharing, spec.dial_prefix, spec.priority, link.status.state)
+    ended = link.status.state == "Ended"
+    return (link.metadata.uid, link.metadata.deleting, spec.sharing, spec.dial_prefix, spec.priority, ended)
 
 
 def _prefix(link: Interlink | None) -> object:
@@ -220,17 +224,22 @@ def _of_record(old: LinkRecord | None, new: LinkRecord | None, index: Index) -> 
         return set()
     work = {_link(place) for o in (old, new) if o is not None for place in _places(o)}
     work |= {_link(link.key) for link in index.links_waiting_for_key(either.spec.key_id)}
-    if _record_state(old) == _record_state(new):
+    if new is None or _record_state(old) == new.spec.state or new.spec.state == "Issued":
         return work
-    accounts = _accounts(either)
+    accounts = _accounts(new)
     work |= {WorkKey("Account", account) for account in accounts}
-    if either.spec.redeemer is not None:
-        work |= _bystanders(accounts, index)
-    return work
+    if new.spec.state == "Established":
+        return work | _rivals(new, index)
+    return work | _bystanders(accounts, index)
 
 
 def _record_state(record: LinkRecord | None) -> object:
     return record.spec.state if record is not None else None
+
+
+def _rivals(record: LinkRecord, index: Index) -> set[WorkKey]:
+    """Return the issuers of other links of the same pair, one of which must end."""
+    return {_link(rival.spec.issuer.interlink.key) for rival in index.links_of_pair(pair_of(record.spec))}
 
 
 def _accounts(record: LinkRecord) -> set[ObjectKey]:
@@ -239,9 +248,9 @@ def _accounts(record: LinkRecord) -> set[ObjectKey]:
 
 
 def _bystanders(accounts: set[ObjectKey], index: Index) -> set[WorkKey]:
-    """Return other links of the same pair: a second one must end, and one that was refused may try again.
+    """Return the redeemers that the end of a link may help, since their two accounts are not linked any more.
 
-    Each has one end in either account, so the account with fewer links leads to all of them.
+    Each has one end in either account, so the account with fewer Interlinks leads to all of them.
     """
     few: list[Interlink] = min((list(index.links_of_account(a)) for a in accounts), key=len, default=[])
     keys = {link.status.key_id for link in few if link.status.key_id is not None}

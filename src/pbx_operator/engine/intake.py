@@ -40,6 +40,10 @@ class StoreIndex:
         """Return the records that name an account."""
         return self._store.records.select("account", account)
 
+    def links_of_pair(self, pair: frozenset[ObjectKey]) -> list[LinkRecord]:
+        """Return the established records that join two accounts."""
+        return self._store.records.select("pair", pair)
+
     def accounts_of_domain(self, domain: str) -> list[PBXAccount]:
         """Return the accounts that want or show a SIP domain."""
         return self._store.accounts.select("domain", domain)
@@ -78,6 +82,13 @@ class Intake:
         if observation is not None:
             self._follow(observation)
 
+    def published(self, raw: dict[str, Any]) -> None:
+        """Take a slice as the work on its account just wrote it: that work is not to be done again for it."""
+        observation = self._store.slices.put(raw)
+        if observation is not None:
+            account = ObjectKey(raw["metadata"]["namespace"], raw["spec"]["accountRef"]["name"])
+            self._follow(observation, but=WorkKey("Account", account))
+
     def deleted(self, resource: ResourceType, key: ObjectKey, uid: str) -> None:
         """Take note that an object in this life is gone for good."""
         observation = self._store.tables[resource.plural].remove(key, uid)
@@ -99,13 +110,14 @@ class Intake:
             self._memory.hurry(link.metadata.uid)
             self._queue.add(WorkKey("Link", link.key))
 
-    def _follow(self, observation: Observation) -> None:
+    def _follow(self, observation: Observation, but: WorkKey | None = None) -> None:
         if not self._open:
             return
         self._notice_request(observation)
         self._observer(observation)
         for work in affected(observation.old, observation.new, self._index):
-            self._queue.add(work)
+            if work != but:
+                self._queue.add(work)
 
     def _notice_request(self, observation: Observation) -> None:
         """A new reconcile-requested token makes everything due that waits for its time."""

@@ -118,6 +118,7 @@ class Snapshots:
             self._offers.forget(key)
         numbers = tuple(store.numbers.select("account", key))
         interlinks = store.interlinks.select("account", key)
+        links = tuple(self._links(interlinks))
         own = Target(PBXAccount.resource, key, account.metadata.uid) if account is not None else None
         return AccountSnapshot(
             key=key,
@@ -125,8 +126,8 @@ class Snapshots:
             account=account,
             problem=unreadable.problem if unreadable is not None else None,
             numbers=numbers,
-            links=tuple(self._links(interlinks)),
-            interlinks=_count(interlinks),
+            links=links,
+            interlinks=_count(interlinks, links),
             live_records=any(live(r) for r in store.records.select("account", key)),
             slices=tuple(store.slices.select("account", key)),
             rivals=self._domain_rivals(account) if account is not None else (),
@@ -185,6 +186,7 @@ def _linked(link: Interlink, record: LinkRecord, offered: Offer) -> Linked | Non
     return Linked(link, record.spec.key_id, redeemer.time, offered) if redeemer is not None else None
 
 
-def _count(interlinks: Iterable[Interlink]) -> InterlinkCounts:
-    states = [link.status.state for link in interlinks]
-    return InterlinkCounts(pending=states.count("Pending"), established=states.count("Established"))
+def _count(interlinks: Iterable[Interlink], links: Iterable[Linked]) -> InterlinkCounts:
+    linked = {link.interlink.key for link in links}
+    pending = [i for i in interlinks if i.key not in linked and i.status.state != "Ended"]
+    return InterlinkCounts(pending=len(pending), established=len(linked))
