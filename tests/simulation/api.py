@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import itertools
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -114,7 +114,7 @@ class Api:
         old = self.get(resource, key)
         return self._update(resource, old, spec={**old["spec"], **spec})
 
-    def garbage(self) -> list[ObjectKey]:
+    def garbage(self) -> Sequence[ObjectKey]:
         """Return the Secrets whose owners are all gone."""
         living = {raw["metadata"]["uid"] for raw in self.objects.values()}
         return [

@@ -107,14 +107,16 @@ class Wire(Cluster):
     async def delete(
         self, resource: ResourceType, key: ObjectKey, *, uid: str | None = None, resource_version: str | None = None
     ) -> None:
-        await self._write(f"DELETE {resource.plural} {key}", lambda: self._api.delete(resource, key, uid))
+        perform = lambda: self._api.delete(resource, key, uid)  # noqa: E731
+        await Request(f"DELETE {resource.plural} {key}", True, perform, self._api.clock())
 
     async def _read(self, what: str, perform: Callable[[], JSON]) -> JSON:
         answer: JSON = await Request(what, False, perform, self._api.clock())
         return answer
 
-    async def _write(self, what: str, perform: Callable[[], Any]) -> Any:
-        return await Request(what, True, perform, self._api.clock())
+    async def _write(self, what: str, perform: Callable[[], JSON]) -> JSON:
+        answer: JSON = await Request(what, True, perform, self._api.clock())
+        return answer
 
 
 class Queue(WorkQueue[WorkKey]):

@@ -15,12 +15,13 @@ import random
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 from unittest import mock
 
 from builders import NAMESPACE, NOW
 from link_builders import gather, ready_account
-from pbx_operator.api.meta import SECRETS, TEARDOWN_FINALIZER, ObjectKey, format_time
+from pbx_operator.api.meta import SECRETS, TEARDOWN_FINALIZER, ObjectKey
 from pbx_operator.api.v1alpha1 import Interlink, LinkRecord, PBXAccount
 from pbx_operator.api.v1alpha1.interlink import InterlinkStatus
 from pbx_operator.api.v1alpha1.linkrecord import LinkRecordSpec
@@ -29,9 +30,8 @@ from pbx_operator.domain.impact import WorkKey
 from pbx_operator.domain.keys import SigningKey, instance_id, key_text
 from pbx_operator.domain.link_facts import ClusterFacts, LinkSnapshot, key_reference
 from pbx_operator.domain.record import any_closing
-from pbx_operator.engine import key_secrets
 from pbx_operator.engine.identity import Identity
-from simulation.api import JSON, Api
+from simulation.api import Api
 from simulation.invariants import Invariants
 from simulation.process import Process, Request, Task
 
@@ -62,8 +62,11 @@ class World:
         self.late: list[Request] = []
         """Writes of dead processes that may still arrive."""
         seeds = itertools.count()
-        fresh = lambda size: hashlib.sha256(f"seed {next(seeds)}".encode()).digest()[:size]  # noqa: E731
-        self._patch = mock.patch.object(key_secrets.secrets, "token_bytes", fresh)
+
+        def fresh(size: int) -> bytes:
+            return hashlib.sha256(f"seed {next(seeds)}".encode()).digest()[:size]
+
+        self._patch = mock.patch("pbx_operator.engine.key_secrets.secrets.token_bytes", fresh)
         self._patch.start()
         logging.getLogger("pbx_operator").addHandler(self.invariants)
 
@@ -93,7 +96,10 @@ class World:
     def interlink(self, name: str, account: str, **spec: Any) -> None:
         """Create an Interlink, if there is none of that name; the spec is written as in a manifest."""
         if self.api.find(Interlink.resource, ObjectKey(NAMESPACE, name)) is None:
-            body = {"metadata": {"name": name, "namespace": NAMESPACE}, "spec": {"accountRef": {"name": account}, **spec}}
+            body = {
+                "metadata": {"name": name, "namespace": NAMESPACE},
+                "spec": {"accountRef": {"name": account}, **spec},
+            }
             self.api.create(Interlink.resource, body)
 
     def edit(self, name: str, **spec: Any) -> None:
@@ -165,17 +171,17 @@ class World:
         found: list[Step] = []
         for process in self.processes:
             found += [task.resume for task in process.idle()[:1]]
-            found += [lambda t=task: self._serve(t) for task in process.requests()]
-            found += [lambda p=process, k=kind: p.watch(k) for kind in process.unseen()]
-        found += [lambda k=key: self.api.delete(SECRETS, k) for key in self.api.garbage()]
-        return found + [lambda k=key: self._let_account_go(k) for key in self._accounts_to_let_go()]
+            found += [partial(self._serve, task) for task in process.requests()]
+            found += [partial(process.watch, kind) for kind in process.unseen()]
+        found += [partial(self.api.delete, SECRETS, key) for key in self.api.garbage()]
+        return found + [partial(self._let_account_go, key) for key in self._accounts_to_let_go()]
 
     def mishaps(self) -> list[Step]:
         """Return what can go wrong."""
-        found: list[Step] = [lambda r=request: self._arrive_late(r) for request in self.late]
+        found: list[Step] = [partial(self._arrive_late, request) for request in self.late]
         for process in self.processes:
             for task in process.requests():
-                found += [lambda t=task: self._lose(t, arrives=True), lambda t=task: self._lose(t, arrives=False)]
+                found += [partial(self._lose, task, arrives=arrives) for arrives in (True, False)]
         return found
 
     def run(self, count: int, seed: int) -> None:
@@ -231,8 +237,11 @@ class World:
 
     def _accounts_to_let_go(self) -> list[ObjectKey]:
         """Accounts leave when their links have ended; `plan_account` does that in the real engine."""
-        going = [ObjectKey(NAMESPACE, raw["metadata"]["name"]) for raw in self.api.all(PBXAccount.resource)
-                 if "deletionTimestamp" in raw["metadata"]]
+        going = [
+            ObjectKey(NAMESPACE, raw["metadata"]["name"])
+            for raw in self.api.all(PBXAccount.resource)
+            if "deletionTimestamp" in raw["metadata"]
+        ]
         live = [r.spec for r in self.records() if r.spec.state != "Ended"]
         busy = {a.key for spec in live for a in (spec.issuer.account, spec.redeemer and spec.redeemer.account) if a}
         return [key for key in going if key not in busy]
@@ -268,7 +277,10 @@ class World:
             assert not problems, f"{link.key}: {problems}"
             self._check_gate(link)
         places = {link.key for link in self.interlinks()} | {
-            place.key for r in self.records() for place in (r.spec.issuer.interlink, r.spec.redeemer and r.spec.redeemer.interlink) if place
+            place.key
+            for r in self.records()
+            for place in (r.spec.issuer.interlink, r.spec.redeemer and r.spec.redeemer.interlink)
+            if place
         }
         for process in self.processes:
             for place in places:
@@ -283,7 +295,16 @@ class World:
             assert update.status == shown, f"{place} was not woken: it shows {shown}, and should {update.status}"
         known, store = process.snapshots.link(place), process.store
         attempts = process.memory.attempts(known.interlink.metadata.uid) if known.interlink else known.attempts
-        twin = gather(place, store.interlinks, store.accounts, store.records, attempts, process.snapshots.link(place).cluster, since=known.since, older_prefix_holder=known.older_prefix_holder)
+        twin = gather(
+            place,
+            store.interlinks,
+            store.accounts,
+            store.records,
+            attempts,
+            process.snapshots.link(place).cluster,
+            since=known.since,
+            older_prefix_holder=known.older_prefix_holder,
+        )
         assert _unordered(twin) == _unordered(known), "tests plan on other snapshots than the engine"
 
     def _check_gate(self, link: Interlink) -> None:
@@ -303,5 +324,8 @@ def _uids(spec: LinkRecordSpec) -> set[str]:
 
 
 def _unordered(s: LinkSnapshot) -> LinkSnapshot:
-    by_name = {"key": lambda r: r.metadata.name}
-    return replace(s, records=tuple(sorted(s.records, **by_name)), rivals=tuple(sorted(s.rivals, **by_name)))
+    return replace(s, records=_by_name(s.records), rivals=_by_name(s.rivals))
+
+
+def _by_name(records: tuple[LinkRecord, ...]) -> tuple[LinkRecord, ...]:
+    return tuple(sorted(records, key=lambda r: r.metadata.name))

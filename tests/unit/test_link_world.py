@@ -29,7 +29,13 @@ def manifest(name: str, revision: int) -> dict[str, object]:
     if name in ("i", "j"):
         return {"issueKey": {"revision": revision}}
     if name == "o":
-        return {"issueKey": {"fromSecretRef": {"name": "own"}, "expirationTime": "2026-06-02T12:00:00Z", "revision": revision}}
+        return {
+            "issueKey": {
+                "fromSecretRef": {"name": "own"},
+                "expirationTime": "2026-06-02T12:00:00Z",
+                "revision": revision,
+            }
+        }
     return {"redeemKey": {"secretRef": {"name": "t" if name == "x" else "s"}}}
 
 
