@@ -175,6 +175,7 @@ async def test_a_status_that_somebody_wiped_is_written_again(world: World) -> No
     await world.join(issuer, redeemer)
     (before,) = world.records()
     for one in (a, issuer, redeemer):
+        await world.stage.settle()
         raw = await world.stage.api.cluster.get(one.resource, one.key)
         wiped = await world.stage.api.cluster.put_status(one.resource, {**raw, "status": {}})
         await world.stage.observer.caught_up(one.resource, wiped)

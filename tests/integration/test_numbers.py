@@ -136,36 +136,34 @@ async def test_sharing_of_the_account_and_of_one_link(world: World) -> None:
     assert world.dial(c, "301").outcome == "Peer"
 
 
+def older_first(world: World, *links: Interlink) -> list[Interlink]:
+    """Sort links of one account as the dial plan does: by the second in which they came up, then by their key."""
+    nows = [now for link in links if (now := world.now(link)) is not None]
+    return sorted(nows, key=lambda link: (link.status.established_time, link.status.key_id))
+
+
 async def test_ambiguity_is_decided_by_own_number_prefix_and_priority(world: World) -> None:
     a, b, c = await world.office("a"), await world.office("b", "500"), await world.office("c", "500")
-    to_b, _ = await linked(world, a, b)
-    to_c, _ = await linked(world, a, c)
-    older, _ = by_age(world, to_b, to_c)
-    await world.until(lambda: world.dial(a, "500").interlink == older.metadata.name, "the older link is taken")
-    assert world.dial(a, "500").ambiguous
-    for name, peer in (("to-b", b), ("to-c", c)):
-        await world.apply(interlink(name, "a", a.key.namespace, priority=50))
-        await world.reaches(a, "500", peer)
-        await world.apply(interlink(name, "a", a.key.namespace, priority=100))
-    await world.apply(interlink("to-c", "a", a.key.namespace, priority=50))
-    await world.reaches(a, "500", c)
-    own = number("500", a.key.namespace)
-    await world.apply(own)
+    (to_b, _), (to_c, _) = await linked(world, a, b), await linked(world, a, c)
+    older, younger = (link.metadata.name for link in older_first(world, to_b, to_c))
+    await world.until(lambda: world.dial(a, "500").ambiguous, "both numbers are in the dial plan")
+    await world.until(lambda: world.dial(a, "500").interlink == older, "the older link comes first")
+    await world.apply(interlink(younger, "a", a.key.namespace, priority=50))
+    await world.until(lambda: world.dial(a, "500").interlink == younger, "the preferred link comes first")
+    await world.apply(number("500", a.key.namespace))
     await world.until(lambda: world.dial(a, "500").outcome == "Own", "the own number hides both")
-    await world.apply(interlink(to_c.metadata.name, "a", a.key.namespace, priority=50, dialPrefix="8"))
-    await world.until(lambda: world.dial(a, "8500").interlink == "to-c", "the prefix reaches the peer")
-    conflicted = await world.ready(a, "NumbersShadowed", "Conflicted")
-    assert conflicted.status.conditions
+    await world.apply(interlink(younger, "a", a.key.namespace, priority=50, dialPrefix="8"))
+    await world.until(lambda: world.dial(a, "8500").interlink == younger, "the prefix reaches the peer")
+    await world.ready(a, "NumbersShadowed", "Conflicted")
 
 
 async def test_equal_prefixes_belong_to_the_older_link(world: World) -> None:
     a, b, c = await world.office("a"), await world.office("b", "500"), await world.office("c", "500")
-    to_b, _ = await linked(world, a, b, dialPrefix="8")
-    to_c, _ = await linked(world, a, c, dialPrefix="8")
-    older, younger = by_age(world, to_b, to_c)
+    (to_b, _), (to_c, _) = await linked(world, a, b, dialPrefix="8"), await linked(world, a, c, dialPrefix="8")
+    older, younger = older_first(world, to_b, to_c)
     await world.ready(younger, "DialPrefixConflict", "Accepted")
     assert world.shows(younger, "Ready") == ("True", "Established")
-    assert world.dial(a, "8500").interlink == older.metadata.name
+    await world.until(lambda: world.dial(a, "8500").interlink == older.metadata.name, "the older link has the prefix")
     await world.delete(older)
     await world.ready(younger, "Accepted", "Accepted")
     await world.until(lambda: world.dial(a, "8500").interlink == younger.metadata.name, "the prefix is free")

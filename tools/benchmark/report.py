@@ -45,8 +45,8 @@ _NOTES = """\
 - **Cold start.** The operator is started on everything that was made before, once to catch up with counters that the
   last one had put off, and once again to be measured. It is settled when every account and
   Interlink has been looked at and nothing waits or is in work; it reacts when a change made after that is answered.
-- **CPU time** comes from the kernel's accounts of the processes and hardly depends on other load: it shows whether
-  the cost of one change grows with the number of links.
+- **CPU time** comes from the kernel's accounts of the processes. Other load moves it far less than it moves the clock,
+  so it shows best whether the cost of one change grows with the number of links.
 """
 
 

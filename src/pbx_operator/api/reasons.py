@@ -61,6 +61,7 @@ FACTS: Mapping[str, str] = {
     "prefix": "the dial prefix or the reserved prefix",
     "problem": "what does not fit, without the value",
     "sample": "the first of them",
+    "revision": "the wanted `spec.issueKey.revision`",
     "secret": "metadata.name of the Secret",
     "slice": "metadata.name of the DialPlanSlice",
     "thing": "the object that is in the way",
@@ -97,6 +98,11 @@ ESTABLISHED = Reason("Established", "linked", shown=(_READY, _LINKED))
 ACCEPTED = Reason("Accepted", "the spec is valid", shown=(_ACCEPTED,))
 RESOLVED = Reason("ResolvedRefs", "all references were found", shown=(_RESOLVED,))
 KEY_ISSUED_ONCE = Reason("KeyIssued", "the key was issued", shown=(_ISSUED,))
+REVISION_WAITS = Reason(
+    "RevisionWaits",
+    "the key was issued; revision {revision} waits, and its key is made when the link has ended",
+    shown=(_ISSUED,),
+)
 GATE_OPEN = Reason("GateOpen", "calls may pass in both directions", shown=(_OPEN,))
 
 # --- the operator goes on by itself -----------------------------------------------------------------------------

@@ -296,6 +296,9 @@ def _calls_allowed(v: _View) -> Verdict:
 
 
 def _key_issued(v: _View) -> Verdict:
+    issue = v.link.spec.issue_key
+    if v.current is not None and issue is not None and v.current.spec.revision < issue.revision:
+        return verdict("KeyIssued", "True", reasons.REVISION_WAITS, revision=issue.revision)
     if v.current is not None:
         return verdict("KeyIssued", "True", reasons.KEY_ISSUED_ONCE)
     return verdict("KeyIssued", "False", reasons.ENDED if v.ended is not None else reasons.NO_KEY_YET)

@@ -14,6 +14,7 @@ from typing import Any
 from uuid import uuid4
 
 from pbx_operator.api.meta import EVENTS, GROUP, Condition, ObjectKey
+from pbx_operator.api.reasons import REVISION_WAITS
 from pbx_operator.api.v1alpha1 import Interlink, LinkRecord
 from pbx_operator.cluster import ApiError, Cluster
 from pbx_operator.domain.conditions import is_true
@@ -23,7 +24,6 @@ from pbx_operator.engine.store import Observation
 CONTROLLER = f"{GROUP}/operator"
 QUEUE_LENGTH = 1_000
 PER_SECOND = 10.0
-REVISION_WAITS = "RevisionWaits"
 _TOLD = ("Ready", "KeyIssued")
 """Conditions whose reason is worth an event or a log line."""
 
@@ -66,7 +66,7 @@ class EventRecorder:
     def _is_news(self, target: Target, condition: Condition) -> bool:
         known = self._told.get((target, condition.type))
         self._told[target, condition.type] = condition.reason
-        return known != condition.reason and (condition.type == "Ready" or condition.reason == REVISION_WAITS)
+        return known != condition.reason and (condition.type == "Ready" or condition.reason == REVISION_WAITS.name)
 
     def _log(self, target: Target, condition: Condition) -> None:
         _log.info(condition.message, extra={"object": target, "reason": condition.reason})
