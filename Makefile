@@ -44,8 +44,7 @@ contract: setup ## CRDs and admission on a real API server
 integration: setup ## the operator on a real control plane
 	$(PYTEST) tests/integration
 
-test: lint types contracts verify ## everything that must be green
-	$(PYTEST) tests
+test: lint types contracts verify unit contract integration ## everything that must be green
 
 demo: setup ## three offices on a real control plane; KEEP=1 leaves it running
 	@$(BIN)/python tools/demo.py $(if $(KEEP),--keep)
