@@ -4,7 +4,7 @@ BIN := .venv/bin
 PYTEST := $(BIN)/python -m pytest
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lint types contracts generate verify unit contract integration test demo bench lock clean
+.PHONY: help setup lint types contracts generate verify unit model contract integration test demo bench lock clean
 
 help: ## list the commands
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -38,13 +38,16 @@ verify: setup ## generated files are up to date
 unit: setup ## the rules, without a cluster
 	$(PYTEST) tests/unit
 
+model: setup ## every story of small worlds, with the rules as they are
+	$(PYTEST) tests/model
+
 contract: setup ## CRDs and admission on a real API server
 	$(PYTEST) tests/contract
 
 integration: setup ## the operator on a real control plane
 	$(PYTEST) tests/integration
 
-test: lint types contracts verify unit contract integration ## everything that must be green
+test: lint types contracts verify unit model contract integration ## everything that must be green
 
 demo: setup ## three offices on a real control plane; KEEP=1 leaves it running
 	@$(BIN)/python tools/demo.py $(if $(KEEP),--keep)

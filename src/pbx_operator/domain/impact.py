@@ -224,17 +224,24 @@ def _of_record(old: LinkRecord | None, new: LinkRecord | None, index: Index) -> 
         return set()
     work = {_link(place) for o in (old, new) if o is not None for place in _places(o)}
     work |= {_link(link.key) for link in index.links_waiting_for_key(either.spec.key_id)}
-    if new is None or _record_state(old) == new.spec.state or new.spec.state == "Issued":
+    joined = _joins(new)
+    if joined == _joins(old) or joined == ("Issued",):
         return work
-    accounts = _accounts(new)
+    accounts = _accounts(either)
     work |= {WorkKey("Account", account) for account in accounts}
-    if new.spec.state == "Established":
-        return work | _rivals(new, index)
-    return work | _bystanders(accounts, index)
+    if joined is None:
+        return work | _bystanders(accounts, index)
+    return work | _rivals(either, index)
 
 
-def _record_state(record: LinkRecord | None) -> object:
-    return record.spec.state if record is not None else None
+def _joins(record: LinkRecord | None) -> tuple[str, ...] | None:
+    """Return what accounts depend on: whether a live record is there, and which two objects it joins, if it does."""
+    if record is None or record.spec.state == "Ended":
+        return None
+    redeemer = record.spec.redeemer
+    if redeemer is None:
+        return (record.spec.state,)
+    return (record.spec.state, record.spec.issuer.interlink.uid, redeemer.interlink.uid)
 
 
 def _rivals(record: LinkRecord, index: Index) -> set[WorkKey]:
