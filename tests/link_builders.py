@@ -188,3 +188,10 @@ def reason(s: LinkSnapshot, type_: str = "Ready", now: datetime = NOW) -> str:
 def identity(link: Interlink) -> InterlinkIdentity:
     """Return how records name an Interlink."""
     return InterlinkIdentity(namespace=link.key.namespace, name=link.key.name, uid=link.metadata.uid)
+
+
+def reason_of(status: InterlinkStatus) -> str:
+    """Return the reason of Ready."""
+    ready = find(status.conditions, "Ready")
+    assert ready is not None, "nothing is shown yet"
+    return ready.reason

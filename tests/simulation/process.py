@@ -82,6 +82,8 @@ class Wire(Cluster):
 
     def __init__(self, api: Api) -> None:
         self._api = api
+        self.written: list[str] = []
+        """The writes that succeeded, in order."""
 
     async def get(self, resource: ResourceType, key: ObjectKey) -> JSON:
         return await self._read(f"GET {resource.plural} {key}", lambda: self._api.get(resource, key))
@@ -108,7 +110,9 @@ class Wire(Cluster):
         self, resource: ResourceType, key: ObjectKey, *, uid: str | None = None, resource_version: str | None = None
     ) -> None:
         perform = lambda: self._api.delete(resource, key, uid)  # noqa: E731
-        await Request(f"DELETE {resource.plural} {key}", True, perform, self._api.clock())
+        what = f"DELETE {resource.plural} {key}"
+        await Request(what, True, perform, self._api.clock())
+        self.written.append(what)
 
     async def _read(self, what: str, perform: Callable[[], JSON]) -> JSON:
         answer: JSON = await Request(what, False, perform, self._api.clock())
@@ -116,6 +120,7 @@ class Wire(Cluster):
 
     async def _write(self, what: str, perform: Callable[[], JSON]) -> JSON:
         answer: JSON = await Request(what, True, perform, self._api.clock())
+        self.written.append(what)
         return answer
 
 
@@ -173,7 +178,7 @@ class Process:
 
     def __init__(self, api: Api, identity: Identity, facts: ClusterFacts, now: Callable[[], datetime]) -> None:
         clocks = Clocks(now, lambda: (now() - NOW).total_seconds())
-        wire = Wire(api)
+        self.wire = wire = Wire(api)
         self.store, self.memory, self.queue = Store(), Memory(), Queue(clocks.monotonic)
         self.intake = Intake(self.store, self.queue, self.memory, ignore)
         self.snapshots = Snapshots(self.store, self.memory, facts, "pbx.example", now)

@@ -61,6 +61,8 @@ class World:
         self.processes: list[Process] = []
         self.late: list[Request] = []
         """Writes of dead processes that may still arrive."""
+        self.after_step: Callable[[], object] = lambda: None
+        """What a test wants to happen after each step of `settle`."""
         seeds = itertools.count()
 
         def fresh(size: int) -> bytes:
@@ -181,7 +183,7 @@ class World:
         found: list[Step] = [partial(self._arrive_late, request) for request in self.late]
         for process in self.processes:
             for task in process.requests():
-                found += [partial(self._lose, task, arrives=arrives) for arrives in (True, False)]
+                found += [partial(self.lose, task, arrives=arrives) for arrives in (True, False)]
         return found
 
     def run(self, count: int, seed: int) -> None:
@@ -202,8 +204,8 @@ class World:
             if not possible:
                 self.check()
                 return
-            for step in possible[:1]:
-                step()
+            possible[0]()
+            self.after_step()
         raise AssertionError(f"still at work after {MAX_STEPS} steps")
 
     def settle_for(self, period: timedelta) -> None:
@@ -221,7 +223,8 @@ class World:
             task.waiting.arrive()
             task.resume()
 
-    def _lose(self, task: Task, *, arrives: bool) -> None:
+    def lose(self, task: Task, *, arrives: bool) -> None:
+        """Let a worker wait in vain for an answer, whether its call arrived or not."""
         request = task.waiting
         if isinstance(request, Request):
             if arrives:
