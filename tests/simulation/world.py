@@ -40,6 +40,7 @@ HOME = SigningKey(hashlib.sha256(b"this installation").digest())
 INSTANCE = instance_id(HOME.public)
 LIFE_OF_A_REQUEST = timedelta(minutes=10)
 """How late a write may still arrive; the API server itself gives up after one minute."""
+OTHER_FINALIZER = "another.example/keeps"
 MAX_STEPS = 5_000
 """More than any story needs to settle: beyond that it runs in circles."""
 
@@ -95,6 +96,14 @@ class World:
         """Delete an account."""
         self._delete(PBXAccount.resource, name)
 
+    def lose_account(self, name: str) -> None:
+        """Let an account vanish without a deletion that anybody could see."""
+        key = ObjectKey(NAMESPACE, name)
+        raw = self.api.find(PBXAccount.resource, key)
+        if raw is not None:
+            self.api.put_finalizers(PBXAccount.resource, key, {"metadata": {**raw["metadata"], "finalizers": []}})
+            self._delete(PBXAccount.resource, name)
+
     def interlink(self, name: str, account: str, **spec: Any) -> None:
         """Create an Interlink, if there is none of that name; the spec is written as in a manifest."""
         if self.api.find(Interlink.resource, ObjectKey(NAMESPACE, name)) is None:
@@ -121,15 +130,27 @@ class World:
             self.invariants.excused.add(raw["metadata"]["uid"])
             self.api.put_finalizers(Interlink.resource, key, {"metadata": {**raw["metadata"], "finalizers": []}})
 
+    def hold(self, name: str, *, hold: bool) -> None:
+        """Put the finalizer of another controller on an Interlink, or take it off."""
+        key = ObjectKey(NAMESPACE, name)
+        raw = self.api.find(Interlink.resource, key)
+        if raw is None or (hold and "deletionTimestamp" in raw["metadata"]):
+            return
+        kept = [f for f in raw["metadata"].get("finalizers", []) if f != OTHER_FINALIZER]
+        patch = {**raw["metadata"], "finalizers": [*kept, OTHER_FINALIZER] if hold else kept}
+        self.api.put_finalizers(Interlink.resource, key, {"metadata": patch})
+
     def secret(self, name: str, text: str) -> None:
         """Put a key into a Secret."""
-        key = ObjectKey(NAMESPACE, name)
-        users = (link for link in self.interlinks() if (ref := key_reference(link)) and ref.name == name)
-        self.invariants.excused |= {link.metadata.uid for link in users}
-        if self.api.find(SECRETS, key) is not None:
-            self.api.delete(SECRETS, key)
+        self.lose_secret(name)
         data = {"key": base64.b64encode(text.encode()).decode()}
         self.api.create(SECRETS, {"metadata": {"name": name, "namespace": NAMESPACE}, "data": data})
+
+    def lose_secret(self, name: str) -> None:
+        """Delete a Secret of a user; who relied on it cannot know its key any more."""
+        users = (link for link in self.interlinks() if (ref := key_reference(link)) and ref.name == name)
+        self.invariants.excused |= {link.metadata.uid for link in users}
+        self._delete(SECRETS, name)
 
     def carry(self, issuer: str, secret: str) -> bool:
         """Copy the key of an issuer into the Secret of a redeemer; return whether there was one."""

@@ -58,6 +58,22 @@ class Stories(RuleBasedStateMachine):
         spec = {"undoWindowSeconds": window, "onPeerDeletion": "Retain" if retain else "Delete"}
         self.world.interlink(name, ACCOUNTS[name], **spec, **manifest(name, self.revision))
 
+    @rule(issuer=st.sampled_from(["i", "j"]), window=windows)
+    def link_up(self, issuer: str, window: int) -> None:
+        """Let a link come about undisturbed, as most do."""
+        redeemer = {"i": "r", "j": "x"}[issuer]
+        for name in (issuer, redeemer):
+            self.create(name, window, False)
+            self.rest()
+            self.world.carry(issuer, SECRET[issuer])
+
+    @rule(name=names, steps=st.integers(0, 30), seed=st.integers(0, 1000))
+    def create_again(self, name: str, steps: int, seed: int) -> None:
+        """Delete an object and create it anew, more or less at once."""
+        self.world.delete(name)
+        self.world.run(steps, seed)
+        self.world.interlink(name, ACCOUNTS[name], undoWindowSeconds=600, **manifest(name, self.revision))
+
     @rule(name=names)
     def delete(self, name: str) -> None:
         self.world.delete(name)
@@ -90,6 +106,19 @@ class Stories(RuleBasedStateMachine):
     @rule(account=st.sampled_from("abc"))
     def delete_account(self, account: str) -> None:
         self.world.delete_account(account)
+
+    @rule(account=st.sampled_from("abc"))
+    def lose_account(self, account: str) -> None:
+        self.world.lose_account(account)
+
+    @rule(secret=st.sampled_from("st"))
+    def lose_secret(self, secret: str) -> None:
+        self.world.lose_secret(secret)
+
+    @rule(name=names, hold=st.booleans())
+    def hold(self, name: str, hold: bool) -> None:
+        """Another controller has a finalizer on an object, or takes it off."""
+        self.world.hold(name, hold=hold)
 
     # --- mishaps and time ---
 
@@ -136,6 +165,7 @@ class Stories(RuleBasedStateMachine):
         world = self.world
         self.lead_alone()
         for name in ACCOUNTS:
+            world.hold(name, hold=False)
             world.delete(name)
         for account in "abc":
             world.delete_account(account)
@@ -151,5 +181,5 @@ class Stories(RuleBasedStateMachine):
         assert not world.records()
 
 
-Stories.TestCase.settings = settings(max_examples=100, stateful_step_count=40, deadline=None)
+Stories.TestCase.settings = settings(max_examples=50, stateful_step_count=30, deadline=None)
 TestStories = Stories.TestCase
