@@ -12,6 +12,7 @@ from uuid import uuid4
 import pytest
 
 from pbx_operator.sandbox import ControlPlane, SandboxError
+from pbx_operator.sandbox.binaries import find_binaries
 from support import kubectl, until
 
 if TYPE_CHECKING:
@@ -141,8 +142,11 @@ def test_nothing_is_left_after_close(tmp_path: Path) -> None:
 
 
 def test_a_server_that_cannot_start_is_an_error_with_its_log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = find_binaries()
     fake = tmp_path / "assets" / "kube-apiserver"
     fake.parent.mkdir()
+    for program in (real.etcd, real.kube_controller_manager, real.kubectl):
+        (fake.parent / program.name).symlink_to(program)
     fake.write_text("#!/bin/sh\necho no such flag >&2\nexit 3\n")
     fake.chmod(0o755)
     monkeypatch.setenv("KUBEBUILDER_ASSETS", str(fake.parent))

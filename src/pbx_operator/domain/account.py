@@ -120,9 +120,10 @@ def _serve(s: AccountSnapshot, account: PBXAccount, now: datetime) -> Plan:
         a is not None and a.won and not a.holds for a in (award, *(o.award for o in resolution.outcomes))
     )
     wait = _coalesce(s, changes, now)
-    again = [time for time in (wait, now + HANDOVER_PERIOD if handing_over else None) if time is not None]
-    actions = (*finalizer, *(changes.actions if wait is None else ()))
-    return _plan(actions, [*numbers, own], min(again, default=None))
+    if wait is not None:  # a status must not tell of what is not published yet
+        return _plan(finalizer, (), wait)
+    again = now + HANDOVER_PERIOD if handing_over else None
+    return _plan((*finalizer, *changes.actions), [*numbers, own], again)
 
 
 def _coalesce(s: AccountSnapshot, changes: SliceChanges, now: datetime) -> datetime | None:
