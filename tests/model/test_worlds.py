@@ -83,7 +83,7 @@ BROKEN = (
     Broken(
         "a new beginning hides the end",
         interlink,
-        "_shows_old_link",
+        "_must_close_first",
         never,
         replace(RETAIN, raises=True, keys=1),
         "a gate is open without a link",

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from builders import NOW, interlink, number, record
 from link_builders import NOTHING_TRIED, SIDES, closing, end, gather, looked, ready_account
 from pbx_operator.api.meta import ObjectKey, Resource
-from pbx_operator.api.v1alpha1 import Interlink, InternalNumber, LinkRecord, PBXAccount
+from pbx_operator.api.v1alpha1 import DialPlanSlice, Interlink, InternalNumber, LinkRecord, PBXAccount
 from pbx_operator.api.v1alpha1.interlink import AllowedRedeemer, InterlinkStatus, IssueKey
 from pbx_operator.api.v1alpha1.linkrecord import Policy
 from pbx_operator.domain.impact import WorkKey, affected
@@ -174,6 +174,36 @@ class TestRecord:
 
     def test_a_purge_reaches_its_places(self) -> None:
         assert woken(record(I, R, end=end("Deleted")), None) == {"i", "r"}
+
+
+def part(source: str, *numbers: str, offered: str = "All", link: str | None = None) -> DialPlanSlice:
+    """Return a slice of account a with these numbers."""
+    rows = [{"number": n, "offered": offered} if source == "Own" else {"number": n} for n in numbers]
+    head = {"accountRef": {"name": "a"}, "source": {"type": source, "interlink": link}, "rank": "0", "rev": "r" * 26}
+    metadata = {"name": source.lower(), "namespace": "default"}
+    return DialPlanSlice.model_validate({"metadata": metadata, "spec": {**head, "rows": rows}})
+
+
+class TestSlice:
+    """A number reaches the peers through what their account publishes, and only if that lets them dial it."""
+
+    OWN = part("Own", "200")
+
+    @pytest.mark.parametrize("new", [part("Own", "200", "201"), part("Own"), None])
+    def test_what_is_offered_reaches_the_linked_accounts(self, new: DialPlanSlice | None) -> None:
+        assert woken(self.OWN, new) == {"Account a", "Account b"}
+
+    def test_what_is_kept_private_does_not(self) -> None:
+        assert woken(self.OWN, self.OWN) == {"Account a"}
+        private = part("Own", "300", offered="None")
+        assert woken(None, private) == {"Account a"}
+
+    def test_a_narrower_offer_does_and_what_peers_offer_does_not(self) -> None:
+        assert woken(None, part("Offer", link="i")) == {"Account a", "Account b"}
+        assert woken(None, part("Peer", "400", link="i")) == {"Account a"}
+
+    def test_a_new_domain_reaches_the_linked_accounts(self) -> None:
+        assert {"Account a", "Account b"} <= woken(A, ready_account("a", sip_domain="new.example"))
 
 
 class TestOthers:

@@ -121,6 +121,14 @@ class TestRevision:
         assert todo(around(wants(I, revision=2), old, new)) == [change(old, Revoke())]
         assert todo(around(I, old, new)) == [change(old, Revoke())]
 
+    def test_a_second_key_for_the_same_wish_is_revoked(self) -> None:
+        """It is the late work of a process that died, and its Secret may be gone."""
+        used = record(I, R, key="used", end=end("Deleted", "Redeemer"))
+        late = record(I, key="late")
+        assert todo(around(I, used, late)) == [change(late, Revoke())]
+        anew = record(wants(I, revision=2), key="anew")
+        assert todo(around(wants(I, revision=2), used, anew)) == []
+
     def test_revoking_a_key_that_leaked_does_not_wait_for_the_next_one(self) -> None:
         """Whoever raises the revision wants the old key to be void, brought along or not."""
         known = record(B, origin="BringYourOwn")

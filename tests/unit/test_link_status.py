@@ -18,11 +18,14 @@ from link_builders import (
     ready_account,
     reason,
     status_of,
+    todo,
 )
 from pbx_operator.api.v1alpha1.interlink import AllowedRedeemer, Ended, Interlink, InterlinkStatus, Peer
 from pbx_operator.api.v1alpha1.linkrecord import LinkRecord
 from pbx_operator.domain.conditions import find
+from pbx_operator.domain.link_end import target_of
 from pbx_operator.domain.link_facts import ClusterFacts, LinkSnapshot
+from pbx_operator.domain.plan import DeleteInterlink
 from pbx_operator.domain.redemption import Busy, Gone, Refused, Unknown, Used
 
 KEEP = "Retain"
@@ -256,6 +259,15 @@ class TestGate:
         redeemer = R.model_copy(update={"status": shown})
         assert status_of(around(redeemer, ends("Deleted", "Issuer"))).gate == "Closed"
 
+    def test_it_is_closed_where_somebody_refuses_the_deletion_that_follows_the_peers(self) -> None:
+        """Normally the object is gone at once, and needs no last status."""
+        over = record(I, R, end=end("Deleted", "Issuer", NOW))
+        shown = InterlinkStatus(state="Established", gate="Open", key_id=KEY)
+        follower = interlink("r", "b", redeem="s", uid="v", status=shown)
+        s = around(follower, over, attempts=looked(KEY))
+        assert todo(s, at(10)) == [DeleteInterlink(target_of(follower))]
+        assert status_of(s, at(11)).gate == "Closed"
+
 
 class TestFacts:
     def test_of_an_unused_key(self) -> None:
@@ -316,6 +328,10 @@ class TestDetails:
         assert reason(around(I, attempts=mint_failed("NoAnswer")), "KeyIssued") == "!NoKey"
         assert reason(settled(around(I, ends("Deleted", "Redeemer"))), "KeyIssued") == "!Ended"
         assert find(status_of(around(R, LINK, peers=[I])).conditions, "KeyIssued") is None
+
+    def test_a_revision_raised_on_a_link_waits(self) -> None:
+        raised = settled(around(wants(I, revision=2), LINK, peers=[R]))
+        assert (reason(raised, "KeyIssued"), reason(raised)) == ("RevisionWaits", "Established")
 
     def test_established_gives_the_reason_of_ready_where_there_is_no_link(self) -> None:
         assert reason(settled(around(I, LINK, peers=[R])), "Established") == "Established"

@@ -135,11 +135,14 @@ class TestCoalescing:
     def test_a_removal_is_not_delayed(self, less: dict[str, Any]) -> None:
         assert planned(self.world(**less), NOW).actions != ()
 
-    def test_statuses_do_not_wait_for_slices(self) -> None:
+    def test_no_status_tells_of_what_is_not_published_yet(self) -> None:
         more = self.world(numbers=(number("200", holds=True), number("201")))
         early = planned(more, NOW)
-        assert early.actions == ()
-        assert status_of(early, "n201").number == "201"
+        assert (early.actions, early.statuses) == ((), ())
+        assert early.requeue is not None
+        late = planned(more, early.requeue)
+        assert late.actions != ()
+        assert status_of(late, "n201").number == "201"
 
 
 class TestOwnership:

@@ -58,6 +58,8 @@ from pbx_operator.domain.redemption import Gone, Linked, Refused, Used
 
 SWEEP_PERIOD = timedelta(minutes=10)
 """For so long after a key was spent, the write of a process that died may still bring its Secret back."""
+DELETION_PERIOD = timedelta(seconds=10)
+"""How long the deletion of an object whose peer ended the link may take before its gate is shown as closed."""
 
 
 def plan_link(s: LinkSnapshot, now: datetime) -> Plan:
@@ -68,18 +70,24 @@ def plan_link(s: LinkSnapshot, now: datetime) -> Plan:
     actions = tuple(a for a in _actions(s, now) if not _held_back(a, s, now))
     wake = _next_look(s, now)
     link = s.interlink
-    if link is None or link.metadata.deleting or (actions and not _shows_old_link(link, actions)):
+    if link is None or link.metadata.deleting or (actions and not _must_close_first(s, link, actions, now)):
         return Plan(actions, (), wake)
     status, look_again = link_status(s, link, now)
     return Plan((), (StatusUpdate(target_of(link), status),), _earliest(wake, look_again))
 
 
-def _shows_old_link(link: Interlink, actions: tuple[Action, ...]) -> bool:
-    """Whether a new link is about to be begun while the status still shows the gate of the last one as open.
+def _must_close_first(s: LinkSnapshot, link: Interlink, actions: tuple[Action, ...], now: datetime) -> bool:
+    """Whether the status still shows the gate of a link that is over, and what is to be done next may never succeed.
 
-    That is shown first: the beginning may fail again and again, and the gate must not stay open meanwhile.
+    Beginning a new link may fail again and again.  An object that follows its peer is normally gone at once, and
+    needs no last status; after a while somebody seems to refuse its deletion.
     """
-    return link.status.gate == "Open" and all(isinstance(a, MintKey | IssueOwnKey | ReadKey | Redeem) for a in actions)
+    if link.status.gate != "Open":
+        return False
+    if any(isinstance(a, DeleteInterlink) for a in actions):
+        over = last_ended_of(mine(s, link))
+        return over is not None and over.spec.end is not None and now - over.spec.end.time > DELETION_PERIOD
+    return all(isinstance(a, MintKey | IssueOwnKey | ReadKey | Redeem) for a in actions)
 
 
 def _actions(s: LinkSnapshot, now: datetime) -> list[Action]:
