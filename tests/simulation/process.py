@@ -138,8 +138,7 @@ class Queue(WorkQueue[WorkKey]):
 
     def available(self) -> bool:
         """Whether a worker would find something to do."""
-        self._collect_due(self._clock())
-        return bool(self._ready)
+        return self._collect_due()
 
     def next_appointment(self) -> float | None:
         """Return when something becomes due, in seconds of the clock."""

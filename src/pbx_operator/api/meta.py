@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, NamedTuple
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer
 
@@ -42,6 +42,8 @@ def format_time(time: datetime) -> str:
     return time.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
+_NOT_RECORDED: set[str] = set()
+
 Time = Annotated[datetime, PlainSerializer(format_time, return_type=str)]
 """A metav1.Time: UTC with a resolution of one second."""
 
@@ -56,6 +58,10 @@ class Model(BaseModel):
         populate_by_name=True,
         use_attribute_docstrings=True,
     )
+
+    def model_post_init(self, _: Any) -> None:
+        """Drop pydantic's record of which fields were given: it takes more than half of the memory of an object."""
+        object.__setattr__(self, "__pydantic_fields_set__", _NOT_RECORDED)
 
     def to_json(self) -> dict[str, Any]:
         """Return the JSON form that the API server stores: camel case, absent fields left out."""
@@ -140,9 +146,8 @@ class ResourceType:
         return f"{self.group}/{self.version}" if self.group else self.version
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class ObjectKey:
-    """Namespace (empty for cluster-scoped kinds) and name of an object."""
+class ObjectKey(NamedTuple):
+    """Namespace (empty for cluster-scoped kinds) and name of an object; a tuple, since it is looked up all the time."""
 
     namespace: str
     name: str

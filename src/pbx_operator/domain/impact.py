@@ -7,8 +7,7 @@ changed for people alone moves nothing, and a number reaches the peers only thro
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Literal, Protocol, TypeVar
+from typing import Literal, NamedTuple, Protocol, TypeVar
 
 from pbx_operator.api.meta import ObjectKey, Resource
 from pbx_operator.api.v1alpha1 import DialPlanSlice, Interlink, InternalNumber, LinkRecord, PBXAccount
@@ -17,8 +16,7 @@ from pbx_operator.domain.record import Side, account_of, interlink_of, pair_of
 from pbx_operator.domain.unreadable import Unreadable
 
 
-@dataclass(frozen=True, slots=True)
-class WorkKey:
+class WorkKey(NamedTuple):
     """One unit of work.
 
     `Link` owns an Interlink and its side of the records that name its place.  `Account` owns an account with

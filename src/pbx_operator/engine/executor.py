@@ -138,8 +138,6 @@ class Executor:
         metadata = raw["metadata"]
         if "deletionTimestamp" in metadata and not metadata.get("finalizers"):
             self._intake.deleted(target.resource, target.key, metadata["uid"])
-        elif target.resource is DialPlanSlice.resource:
-            self._intake.published(raw)
         else:
             self._intake.saw(target.resource, raw)
 
@@ -169,7 +167,7 @@ class Executor:
             await self._guarded(target, self._cluster.put(resource, body))
             return
         try:
-            self._intake.published(await self._cluster.create(resource, body))
+            self._intake.saw(resource, await self._cluster.create(resource, body))
         except AlreadyExists:
             await self._refresh(target)
 

@@ -82,13 +82,6 @@ class Intake:
         if observation is not None:
             self._follow(observation)
 
-    def published(self, raw: dict[str, Any]) -> None:
-        """Take a slice as the work on its account just wrote it: that work is not to be done again for it."""
-        observation = self._store.slices.put(raw)
-        if observation is not None:
-            account = ObjectKey(raw["metadata"]["namespace"], raw["spec"]["accountRef"]["name"])
-            self._follow(observation, but=WorkKey("Account", account))
-
     def deleted(self, resource: ResourceType, key: ObjectKey, uid: str) -> None:
         """Take note that an object in this life is gone for good."""
         observation = self._store.tables[resource.plural].remove(key, uid)
@@ -110,14 +103,13 @@ class Intake:
             self._memory.hurry(link.metadata.uid)
             self._queue.add(WorkKey("Link", link.key))
 
-    def _follow(self, observation: Observation, but: WorkKey | None = None) -> None:
+    def _follow(self, observation: Observation) -> None:
         if not self._open:
             return
         self._notice_request(observation)
         self._observer(observation)
         for work in affected(observation.old, observation.new, self._index):
-            if work != but:
-                self._queue.add(work)
+            self._queue.add(work)
 
     def _notice_request(self, observation: Observation) -> None:
         """A new reconcile-requested token makes everything due that waits for its time."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import heapq
 import itertools
 from collections import OrderedDict
@@ -27,6 +28,8 @@ class WorkQueue(Generic[K]):
         self._due: dict[K, float] = {}
         self._heap: list[tuple[float, int, K]] = []
         self._ties = itertools.count()
+        self._turn = asyncio.Lock()
+        """Held by the one idle worker that waits for a key; a new key would else wake all of them."""
         self._wake = asyncio.Event()
         self._finished = asyncio.Event()
         self._closed = False
@@ -52,20 +55,15 @@ class WorkQueue(Generic[K]):
 
     async def get(self) -> tuple[K, float]:
         """Wait for a key and take it into work; return it with the seconds that it waited."""
-        while True:
-            now = self._clock()
-            self._collect_due(now)
-            if self._ready and not self._closed:
-                key, since = self._ready.popitem(last=False)
-                self._working.add(key)
-                return key, now - since
-            self._wake.clear()
-            timeout = self._heap[0][0] - now if self._heap and not self._closed else None
-            try:
-                async with asyncio.timeout(timeout):
-                    await self._wake.wait()
-            except TimeoutError:
-                continue
+        async with self._turn:
+            while self._closed or not self._collect_due():
+                self._wake.clear()
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(self._until_due()):
+                        await self._wake.wait()
+            key, since = self._ready.popitem(last=False)
+            self._working.add(key)
+            return key, self._clock() - since
 
     def looked(self, key: K) -> None:
         """Take note that the key in work starts from all that is known now: what was added before is covered."""
@@ -90,9 +88,15 @@ class WorkQueue(Generic[K]):
         """Wait until the queue is closed and no key is in work."""
         await self._finished.wait()
 
-    def _collect_due(self, now: float) -> None:
+    def _collect_due(self) -> bool:
+        """Make ready what is due; return whether anything is ready."""
+        now = self._clock()
         while self._heap and self._heap[0][0] <= now:
             when, _, key = heapq.heappop(self._heap)
             if self._due.get(key) == when:
                 del self._due[key]
                 self.add(key)
+        return bool(self._ready)
+
+    def _until_due(self) -> float | None:
+        return self._heap[0][0] - self._clock() if self._heap and not self._closed else None
