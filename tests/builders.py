@@ -22,28 +22,22 @@ from pbx_operator.api.v1alpha1.internalnumber import (
     Phone,
     Visibility,
 )
-from pbx_operator.api.v1alpha1.linkrecord import (
-    End,
-    InterlinkIdentity,
-    Issuer,
-    LinkRecordSpec,
-    NamespacedName,
-    Redeemer,
-    record_name,
-)
+from pbx_operator.api.v1alpha1.linkrecord import End, InterlinkIdentity, Issuer, LinkRecordSpec, Redeemer, record_name
 from pbx_operator.api.v1alpha1.pbxaccount import PBXAccountSpec, PBXAccountStatus
 from pbx_operator.api.v1alpha1.shared import AccountReference, NumberRange, Sharing, Status
 from pbx_operator.domain.account import AccountSnapshot, plan_account
 from pbx_operator.domain.conditions import check, find
 from pbx_operator.domain.keys import base32, base64url
+from pbx_operator.domain.link_facts import account_name
 from pbx_operator.domain.numbers import resolve
 from pbx_operator.domain.offers import Linked, OfferedNumber, make_offer, offer
 from pbx_operator.domain.plan import AddFinalizer, DeleteSlice, Plan, RemoveFinalizer, WriteSlice
 
 NAMESPACE = "default"
 SUFFIX = "pbx.example"
+MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 NOW = datetime(2026, 6, 1, 12, 0, tzinfo=UTC)
-BEFORE = NOW - timedelta(days=1)
+BEFORE = NOW - DAY
 """When objects were created unless a test says otherwise."""
 
 
@@ -157,14 +151,13 @@ def phone(username: str) -> Destination:
 
 def sharing(*ranges: str, mode: Literal["All", "Selected", "None"] = "Selected") -> Sharing:
     """Return a sharing of ranges such as "200-299"; without any, `mode` says which."""
-    parts = [r.partition("-") for r in ranges]
-    return Sharing(mode=mode, numbers=tuple(NumberRange(start=start, end=end or start) for start, _, end in parts))
+    return Sharing(mode=mode, numbers=tuple(number_range(r) for r in ranges))
 
 
 def number_range(text: str) -> NumberRange:
-    """Return a range such as "200-299"."""
+    """Return a range such as "200-299", or "200" for a single number."""
     start, _, end = text.partition("-")
-    return NumberRange(start=start, end=end)
+    return NumberRange(start=start, end=end or start)
 
 
 def interlink(
@@ -213,7 +206,7 @@ def record(
         "revision": issuer.spec.issue_key.revision if issuer.spec.issue_key else 1,
         "issued_time": issuer.metadata.creation_timestamp,
         "issuer": Issuer(
-            instance=INSTANCE, public_key=public_key("issuer"), account=_account(issuer), interlink=_identity(issuer)
+            instance=INSTANCE, public_key=public_key("issuer"), account=account_name(issuer), interlink=identity(issuer)
         ),
         "state": "Ended" if end else "Established" if established else "Issued",
         "redeemer": _redeemer(redeemer, key_id, time) if redeemer else None,
@@ -230,17 +223,14 @@ def _redeemer(link: Interlink, key_id: str, time: datetime) -> Redeemer:
         link_id=digest(f"{key_id} {link.metadata.uid}", 26),
         instance=INSTANCE,
         public_key=public_key("redeemer"),
-        account=_account(link),
-        interlink=_identity(link),
+        account=account_name(link),
+        interlink=identity(link),
         time=time,
     )
 
 
-def _account(link: Interlink) -> NamespacedName:
-    return NamespacedName(namespace=link.key.namespace, name=link.spec.account_ref.name)
-
-
-def _identity(link: Interlink) -> InterlinkIdentity:
+def identity(link: Interlink) -> InterlinkIdentity:
+    """Return how records name an Interlink."""
     return InterlinkIdentity(namespace=link.key.namespace, name=link.key.name, uid=link.metadata.uid)
 
 

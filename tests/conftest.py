@@ -10,7 +10,7 @@ import pytest
 from pbx_operator.api.meta import API_VERSION
 from pbx_operator.api.v1alpha1 import KINDS
 from pbx_operator.sandbox import ControlPlane
-from support import ROOT, kubectl, until
+from support import install_crds, kubectl, until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,8 +26,7 @@ def control_plane() -> Iterator[ControlPlane]:
 @pytest.fixture(scope="session")
 def crds_installed(control_plane: ControlPlane) -> ControlPlane:
     """Return the control plane, serving our kinds."""
-    kubectl(control_plane, "apply", "--server-side", "-f", str(ROOT / "crds"))
-    kubectl(control_plane, "wait", "--for=condition=Established", "--timeout=30s", "-f", str(ROOT / "crds"))
+    install_crds(control_plane)
     wanted = {kind.resource.plural for kind in KINDS}
 
     def served() -> bool:

@@ -1,4 +1,4 @@
-"""Scenes for tests of links: a handful of objects, and what the operator knows when it plans one Interlink.
+"""Scenes for tests of links: the cast, its records, and what the operator knows when it plans one Interlink.
 
 `gather` is the pure twin of the engine's snapshots, and the simulated world holds the two against each other.
 """
@@ -6,28 +6,38 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
-from builders import INSTANCE, NAMESPACE, NOW, account, at
-from pbx_operator.api.meta import Condition, ObjectKey
+from builders import INSTANCE, NAMESPACE, NOW, account, at, digest, identity, interlink, record, shown
+from pbx_operator.api.meta import TEARDOWN_FINALIZER, Condition, ObjectKey
 from pbx_operator.api.v1alpha1 import Interlink, LinkRecord, PBXAccount
-from pbx_operator.api.v1alpha1.interlink import InterlinkStatus
+from pbx_operator.api.v1alpha1.interlink import AllowedRedeemer, InterlinkStatus
 from pbx_operator.api.v1alpha1.linkrecord import (
     Closing,
     End,
     EndParty,
     EndReason,
-    InterlinkIdentity,
+    LinkRecordSpec,
+    Policy,
     SideClosing,
     record_name,
 )
 from pbx_operator.api.v1alpha1.pbxaccount import PBXAccountStatus
-from pbx_operator.domain.conditions import check, find
+from pbx_operator.domain.conditions import check
 from pbx_operator.domain.interlink import plan_link
-from pbx_operator.domain.link_facts import Attempts, ClusterFacts, KeyLook, LinkSnapshot, MintTry, RedeemTry
-from pbx_operator.domain.plan import Action, Plan
-from pbx_operator.domain.record import Side, account_of, interlink_of, pair_of
+from pbx_operator.domain.link_facts import (
+    Attempts,
+    ClusterFacts,
+    KeyLook,
+    LinkSnapshot,
+    MintTry,
+    RedeemTry,
+    account_name,
+)
+from pbx_operator.domain.plan import Action, ChangeRecord, Plan
+from pbx_operator.domain.record import Change, Fence, Side, account_of, interlink_of, pair_of
 from pbx_operator.domain.redemption import Result
 
 CLUSTER = ClusterFacts(INSTANCE)
@@ -36,7 +46,40 @@ NOTHING_TRIED = Attempts()
 SIDES: tuple[Side, Side] = ("issuer", "redeemer")
 
 
-# --- objects ----------------------------------------------------------------------------------------------------
+# --- the cast ---------------------------------------------------------------------------------------------------
+
+ISSUER, REDEEMER = interlink("i", "a", uid="u2"), interlink("r", "b", redeem="s", uid="v2")
+"""The two Interlinks of a link."""
+FORMER_ISSUER, FORMER_REDEEMER = interlink("i", "a", uid="u1"), interlink("r", "b", redeem="s", uid="v1")
+"""The objects that had their names before."""
+_OWN_KEY = {"from_secret_ref": {"name": "s"}, "expiration_time": at(86_400)}
+BROUGHT, FORMER_BROUGHT = (interlink("i", "a", uid=uid, issue=_OWN_KEY) for uid in ("u2", "u1"))
+"""The issuer and its predecessor, with a key that the user brought along."""
+LINK = record(ISSUER, REDEEMER)
+STRANGER = AllowedRedeemer(account="z")
+"""Where this is the only one allowed to redeem, the redeemer is not."""
+
+
+def with_spec(link: Interlink, **spec: Any) -> Interlink:
+    """Return the Interlink with other wishes."""
+    return link.model_copy(update={"spec": link.spec.model_copy(update=spec)})
+
+
+def wants(link: Interlink, **issue: Any) -> Interlink:
+    """Return the issuer with other wishes for its key."""
+    assert link.spec.issue_key is not None
+    return with_spec(link, issue_key=link.spec.issue_key.model_copy(update=issue))
+
+
+def showing(link: Interlink, **status: Any) -> Interlink:
+    """Return the Interlink with this status."""
+    return link.model_copy(update={"status": InterlinkStatus(**status)})
+
+
+def going(link: Interlink, window: int = 0, finalizers: tuple[str, ...] = (TEARDOWN_FINALIZER,)) -> Interlink:
+    """Return the Interlink as it is being deleted, with an undo window of so many seconds."""
+    metadata = link.metadata.model_copy(update={"deletion_timestamp": NOW, "finalizers": finalizers})
+    return with_spec(link, undo_window_seconds=window).model_copy(update={"metadata": metadata})
 
 
 def ready_account(name: str = "a", namespace: str = NAMESPACE, *, ready: bool = True, **options: Any) -> PBXAccount:
@@ -60,6 +103,37 @@ def end(reason: EndReason, by: EndParty = "Issuer", time: datetime = NOW) -> End
     return End(by=by, reason=reason, time=time)
 
 
+def key_of(made: LinkRecord) -> str:
+    """Return the id of the key that a record is about."""
+    return made.spec.key_id
+
+
+# --- the record of the former pair, in every state --------------------------------------------------------------
+
+
+def record_spec(*, redeemed: bool = False, **options: Any) -> LinkRecordSpec:
+    """Return the record of the key of the former issuer, u1, which with `redeemed` the former redeemer, v1, has won."""
+    return record(FORMER_ISSUER, FORMER_REDEEMER if redeemed else None, **options).spec
+
+
+ISSUED, LINKED = record_spec(), record_spec(redeemed=True)
+STATES = {
+    "issued": ISSUED,
+    "brought along": record_spec(origin="BringYourOwn"),
+    "expiring": record_spec(policy=Policy(expiration_time=at(50_000))),
+    "linked": LINKED,
+    "issuer closing": record_spec(redeemed=True, closing=closing("u1")),
+    "issuer orphaned": record_spec(redeemed=True, closing=closing("u1", reason="Orphaned")),
+    "redeemer closing": record_spec(redeemed=True, closing=closing("v1", side="redeemer")),
+    "redeemer orphaned": record_spec(redeemed=True, closing=closing("v1", side="redeemer", reason="Orphaned")),
+    "closing is due": record_spec(redeemed=True, closing=closing("u1", ends=at(0))),
+    "ended": record_spec(redeemed=True, end=end("Deleted", "Redeemer")),
+    "void": record_spec(end=end("Revoked")),
+}
+FENCE = Fence(digest("a cancelled link", 26), INSTANCE, account_name(FORMER_REDEEMER), identity(FORMER_REDEEMER))
+"""What keeps the former redeemer from winning the key after its deletion."""
+
+
 # --- what the operator knows ------------------------------------------------------------------------------------
 
 
@@ -80,6 +154,12 @@ def answered(key_id: str, result: Result | None, *, basis: object = None, again:
 def mint_failed(problem: Literal["WaitingForCleanup", "SecretNameTaken", "KeyKnown", "NoAnswer"]) -> Attempts:
     """Return the memory of a process that could not issue a key."""
     return Attempts(mint=MintTry(problem, at(5)))
+
+
+def swept(s: LinkSnapshot) -> LinkSnapshot:
+    """Return the snapshot of a process that has also cleaned up behind the spent key."""
+    key = next((key_of(r) for r in s.records if r.spec.state != "Issued"), None)
+    return replace(s, attempts=replace(s.attempts, swept_key=key))
 
 
 def gather(
@@ -107,18 +187,18 @@ def gather(
     if link is None:
         return LinkSnapshot(key, cluster, **facts)
     own = ObjectKey(key.namespace, link.spec.account_ref.name)
-    shown_key = (attempts.look.key_id if attempts.look else None) or link.status.key_id
-    shown = known.get(record_name(shown_key)) if shown_key else None
-    facts |= {"account": owners.get(own), "attempts": attempts, "shown_record": shown}
-    return LinkSnapshot(key, cluster, interlink=link, rivals=_rivals(here, shown, own, known.values()), **facts)
+    seen_key = (attempts.look.key_id if attempts.look else None) or link.status.key_id
+    seen = known.get(record_name(seen_key)) if seen_key else None
+    facts |= {"account": owners.get(own), "attempts": attempts, "shown_record": seen}
+    return LinkSnapshot(key, cluster, interlink=link, rivals=_rivals(here, seen, own, known.values()), **facts)
 
 
 def _rivals(
-    here: tuple[LinkRecord, ...], shown: LinkRecord | None, own: ObjectKey, known: Iterable[LinkRecord]
+    here: tuple[LinkRecord, ...], seen: LinkRecord | None, own: ObjectKey, known: Iterable[LinkRecord]
 ) -> tuple[LinkRecord, ...]:
     pairs = {pair_of(r.spec) for r in here if r.spec.state == "Established"}
-    if shown is not None and shown.spec.state == "Issued":
-        pairs.add(pair_of(shown.spec) | {own})
+    if seen is not None and seen.spec.state == "Issued":
+        pairs.add(pair_of(seen.spec) | {own})
     return tuple(r for r in known if r.spec.state == "Established" and pair_of(r.spec) in pairs)
 
 
@@ -164,6 +244,11 @@ def todo(s: LinkSnapshot, now: datetime = NOW) -> list[Action]:
     return list(plan(s, now).actions)
 
 
+def change(made: LinkRecord, what: Change) -> ChangeRecord:
+    """Return the action that changes a record."""
+    return ChangeRecord(made.metadata.name, what)
+
+
 def status_of(s: LinkSnapshot, now: datetime = NOW) -> InterlinkStatus:
     """Return the status that is shown; there must be nothing left to do."""
     planned = plan(s, now)
@@ -176,22 +261,14 @@ def status_of(s: LinkSnapshot, now: datetime = NOW) -> InterlinkStatus:
 def reason(s: LinkSnapshot, type_: str = "Ready", now: datetime = NOW) -> str:
     """Return the reason of a condition, with `!` before it where the condition is not True, and how Ready=False is
     to be understood: `!RefNotFound (Reconciling)`."""
-    conditions = status_of(s, now).conditions
-    condition = find(conditions, type_)
-    assert condition is not None, f"there is no condition {type_}"
-    if condition.status == "True":
-        return condition.reason
-    kind = next((f" ({c.type})" for c in conditions if c.type in ("Reconciling", "Stalled")), "")
-    return f"!{condition.reason}{kind if type_ == 'Ready' else ''}"
-
-
-def identity(link: Interlink) -> InterlinkIdentity:
-    """Return how records name an Interlink."""
-    return InterlinkIdentity(namespace=link.key.namespace, name=link.key.name, uid=link.metadata.uid)
+    status = status_of(s, now)
+    truth, why = shown(status, type_)
+    if truth == "True":
+        return why
+    kind = next((f" ({c.type})" for c in status.conditions if c.type in ("Reconciling", "Stalled")), "")
+    return f"!{why}{kind if type_ == 'Ready' else ''}"
 
 
 def reason_of(status: InterlinkStatus) -> str:
     """Return the reason of Ready."""
-    ready = find(status.conditions, "Ready")
-    assert ready is not None, "nothing is shown yet"
-    return ready.reason
+    return shown(status)[1]

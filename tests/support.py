@@ -1,11 +1,16 @@
-"""What tests against a real control plane share: kubectl, and waiting for a condition with a deadline."""
+"""What tests with real processes share: kubectl, the place that tells their processes from others, and deadlines."""
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from pbx_operator.sandbox.registry import SandboxState
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,6 +35,68 @@ def kubectl(control_plane: ControlPlane, *arguments: str, stdin: str = "") -> st
     )
     assert done.returncode == 0, f"kubectl {' '.join(arguments)}: {done.stderr}"
     return done.stdout
+
+
+def install_crds(control_plane: ControlPlane) -> None:
+    """Let the API server serve our kinds."""
+    kubectl(control_plane, "apply", "--server-side", "-f", str(ROOT / "crds"))
+    kubectl(control_plane, "wait", "--for=condition=Established", "--timeout=30s", "-f", str(ROOT / "crds"))
+
+
+class Place:
+    """A temporary directory of its own, by which all processes of a test can be told from others."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.environ = {**os.environ, "TMPDIR": str(folder)}
+
+    @property
+    def sandboxes(self) -> Path:
+        """Where sandboxes of this place lie."""
+        return self.folder / f"pbx-sandbox-{os.getuid()}"
+
+    def popen(self, *arguments: str) -> subprocess.Popen[str]:
+        """Start Python with these arguments."""
+        return subprocess.Popen(
+            [sys.executable, *arguments],
+            env=self.environ,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def call(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run Python with these arguments to its end."""
+        with self.popen(*arguments) as process:
+            out, err = process.communicate()
+        return subprocess.CompletedProcess(arguments, process.returncode, out, err)
+
+    def processes(self) -> dict[int, str]:
+        """Return the command lines of the processes that were given this directory; a zombie has no environment."""
+        mark = f"TMPDIR={self.folder}".encode()
+        found = {}
+        for entry in Path("/proc").glob("[0-9]*"):
+            try:
+                if mark in (entry / "environ").read_bytes().split(b"\0"):
+                    found[int(entry.name)] = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+            except OSError:
+                continue  # it has just ended, or is not ours
+        return found
+
+    def states(self) -> list[SandboxState]:
+        """Return what the sandboxes of this place note about themselves."""
+        files = self.sandboxes.glob("*/sandbox.json")
+        return [SandboxState.model_validate_json(text) for file in files if (text := file.read_text())]
+
+    def is_clean(self) -> bool:
+        """Whether neither processes nor files are left."""
+        return not self.processes() and not any(self.sandboxes.iterdir())
+
+    def kill(self) -> None:
+        """End every process of this place at once."""
+        for pid in self.processes():
+            os.kill(pid, signal.SIGKILL)
 
 
 def until(condition: Callable[[], bool], what: str) -> None:

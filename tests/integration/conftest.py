@@ -1,15 +1,16 @@
-"""A stage for each module and a world on it for each test."""
+"""A stage for each module and a world on it for each test; a place for tests of whole processes."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 import pytest_asyncio
 
 from integration.harness import Stage, World, open_stage
-from support import ROOT, kubectl
+from support import ROOT, Place, kubectl
 
 if TYPE_CHECKING:
     from pbx_operator.sandbox import ControlPlane
@@ -19,12 +20,6 @@ if TYPE_CHECKING:
 def installed(crds_installed: ControlPlane) -> ControlPlane:
     """Return the control plane with all that an administrator installs before the operator starts."""
     return install(crds_installed)
-
-
-def install_crds(control_plane: ControlPlane) -> None:
-    """Let the API server serve our kinds."""
-    kubectl(control_plane, "apply", "--server-side", "-f", str(ROOT / "crds"))
-    kubectl(control_plane, "wait", "--for=condition=Established", "--timeout=30s", "-f", str(ROOT / "crds"))
 
 
 def install(control_plane: ControlPlane) -> ControlPlane:
@@ -54,3 +49,11 @@ async def world(stage: Stage, request: pytest.FixtureRequest) -> AsyncIterator[W
     stage.proxy.clear()
     problems, stage.observer.problems = stage.observer.problems, []
     assert not problems, "\n".join(problems)
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Iterator[Place]:
+    """Return a place; afterwards none of its processes runs."""
+    place = Place(tmp_path)
+    yield place
+    place.kill()

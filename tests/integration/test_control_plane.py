@@ -16,12 +16,12 @@ import builders
 from builders import interlink
 from faultproxy import calls
 from integration.api import Raw, manifest
-from integration.conftest import install, install_crds
+from integration.conftest import install
 from integration.harness import OPERATOR, Stage, World, number, open_stage
 from pbx_operator.api.meta import CRDS, ObjectKey
 from pbx_operator.sandbox import ControlPlane
 from pbx_operator.sandbox.components import ComponentName
-from support import ROOT, kubectl
+from support import ROOT, install_crds, kubectl
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

@@ -8,45 +8,27 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from rich.cells import cell_len
 
-from integration.test_sandbox_processes import Place
-from support import ROOT, until
+from support import ROOT, Place, until
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="finds processes by /proc")
 
+DEMO = "tools/demo.py"
 COLUMNS = 100
 GREY, GREEN = "⚪", "🟢"
 SIGNALLED = 128
 
 
-@pytest.fixture
-def place(tmp_path: Path) -> Iterator[Place]:
-    place = Place(tmp_path)
-    yield place
-    for pid in place.processes():
-        os.kill(pid, signal.SIGKILL)
-
-
 def start(place: Place, *arguments: str, root: Path = ROOT) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, root / "tools" / "demo.py", *arguments],
-        env=place.environ,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    return place.popen(str(root / DEMO), *arguments)
 
 
 def run(place: Place, *arguments: str, root: Path = ROOT) -> subprocess.CompletedProcess[str]:
-    with start(place, *arguments, root=root) as process:
-        out, err = process.communicate()
-    return subprocess.CompletedProcess(arguments, process.returncode, out, err)
+    return place.call(str(root / DEMO), *arguments)
 
 
 def copy_of_the_repository(place: Place, edit: dict[str, tuple[str, str]]) -> Path:
@@ -54,7 +36,7 @@ def copy_of_the_repository(place: Place, edit: dict[str, tuple[str, str]]) -> Pa
     root = place.folder / "copy"
     for folder in ("crds", "examples", "tools/three_offices"):
         shutil.copytree(ROOT / folder, root / folder)
-    shutil.copy(ROOT / "tools" / "demo.py", root / "tools" / "demo.py")
+    shutil.copy(ROOT / DEMO, root / DEMO)
     for file, (old, new) in edit.items():
         text = (root / file).read_text()
         assert text.count(old) == 1, f"{file} has {old!r} once"

@@ -11,11 +11,12 @@ import pytest_asyncio
 import builders
 from builders import interlink
 from integration.api import Raw
-from integration.conftest import install, install_crds
+from integration.conftest import install
 from integration.harness import Stage, World, number, open_stage
 from pbx_operator.api.meta import NAMESPACES, SECRETS, ObjectKey, ResourceType
 from pbx_operator.api.v1alpha1 import Interlink, InternalNumber, LinkRecord, PBXAccount
 from pbx_operator.sandbox import ControlPlane
+from support import install_crds
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

@@ -9,13 +9,12 @@ from datetime import timedelta
 from functools import cache
 from typing import Any, Generic, NamedTuple, TypeVar
 
-from builders import NOW, interlink
+from builders import NOW, identity, interlink
 from link_builders import ready_account
 from pbx_operator.api.meta import TEARDOWN_FINALIZER, ObjectKey
 from pbx_operator.api.v1alpha1 import Interlink, LinkRecord, PBXAccount
 from pbx_operator.api.v1alpha1.interlink import InterlinkStatus
 from pbx_operator.api.v1alpha1.linkrecord import (
-    InterlinkIdentity,
     Issuer,
     LinkRecordSpec,
     Policy,
@@ -203,8 +202,3 @@ def record_of(spec: LinkRecordSpec) -> LinkRecord:
     return LinkRecord.model_validate(
         {"metadata": {"name": record_name(spec.key_id), "uid": spec.key_id, "resourceVersion": "1"}, "spec": spec}
     )
-
-
-def identity(link: Interlink) -> InterlinkIdentity:
-    """Return how records name an object."""
-    return InterlinkIdentity(namespace=link.key.namespace, name=link.key.name, uid=link.metadata.uid)

@@ -73,7 +73,8 @@ class TestLife:
 
     def test_an_unreadable_account_is_left_as_it_is(self) -> None:
         now = settled(snapshot(account(), number("200"), links=(linked("x", "300"),)))
-        plan = planned(replace(now, account=None, problem="spec.country does not fit"))
+        assert now.account is not None
+        plan = planned(replace(now, account=None, unreadable=now.account.metadata))
         assert plan.actions == ()
         assert [u.target.key.name for u in plan.statuses] == ["n200"]
 

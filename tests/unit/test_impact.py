@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from builders import NOW, interlink, number, record
-from link_builders import NOTHING_TRIED, SIDES, closing, end, gather, looked, ready_account
+from link_builders import NOTHING_TRIED, SIDES, closing, end, gather, looked, ready_account, showing, with_spec
 from pbx_operator.api.meta import ObjectKey, Resource
 from pbx_operator.api.v1alpha1 import DialPlanSlice, Interlink, InternalNumber, LinkRecord, PBXAccount
-from pbx_operator.api.v1alpha1.interlink import AllowedRedeemer, InterlinkStatus, IssueKey
+from pbx_operator.api.v1alpha1.interlink import AllowedRedeemer, IssueKey
 from pbx_operator.api.v1alpha1.linkrecord import Policy
 from pbx_operator.domain.impact import WorkKey, affected
 from pbx_operator.domain.interlink import plan_link
@@ -48,14 +48,6 @@ class Index:
 
     def accounts_of_domain(self, domain: str) -> Iterable[PBXAccount]:
         return [a for a in self.accounts if domain in (a.spec.sip_domain, a.status.sip_domain)]
-
-
-def with_spec(link: Interlink, **spec: Any) -> Interlink:
-    return link.model_copy(update={"spec": link.spec.model_copy(update=spec)})
-
-
-def showing(link: Interlink, **status: Any) -> Interlink:
-    return link.model_copy(update={"status": InterlinkStatus(**status)})
 
 
 I = interlink("i", "a", uid="u1")  # noqa: E741 - the issuer of every story
@@ -220,6 +212,12 @@ class TestOthers:
     def test_an_unreadable_interlink_is_absent_for_its_peer(self) -> None:
         broken = Unreadable(Interlink.resource, I.metadata, "spec: no", None, OpaqueStatus())
         assert woken(I, broken) == {"i", "r", "Account a"}
+
+    def test_an_unreadable_account_reaches_its_links(self) -> None:
+        """They must not count it as absent, and must end if it is being deleted."""
+        broken = Unreadable(PBXAccount.resource, A.metadata, "spec: no", None, OpaqueStatus())
+        assert {"i", "Account a"} <= woken(A, broken)
+        assert {"i", "Account a"} <= woken(broken, broken)
 
     def test_nothing_is_nothing(self) -> None:
         assert affected(None, None, LINKED) == set()

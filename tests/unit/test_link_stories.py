@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import timedelta
 
 import pytest
 
+from builders import DAY, HOUR, MINUTE
 from link_builders import reason_of
 from pbx_operator.api.meta import SECRETS
 from pbx_operator.api.v1alpha1.linkrecord import LinkRecord
 from simulation.world import World, key_named
 
-MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 ISSUE: dict[str, object] = {"issueKey": {}}
 REDEEM = {"redeemKey": {"secretRef": {"name": "s"}}}
 OWN = {"issueKey": {"fromSecretRef": {"name": "own"}, "expirationTime": "2026-12-01T12:00:00Z"}}

@@ -12,10 +12,10 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule
 
+from builders import DAY, HOUR, MINUTE
 from pbx_operator.api.meta import SECRETS
 from simulation.world import World, key_named
 
-MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 ACCOUNTS = {"i": "a", "o": "a", "x": "a", "r": "b", "j": "b", "q": "c"}
 """Which account each Interlink belongs to: i, j and o issue (o brings its key along), r, q and x redeem."""
 SECRET = {"i": "s", "j": "t"}

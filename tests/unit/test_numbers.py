@@ -214,9 +214,8 @@ class TestStatus:
         assert shown(status, "Accepted") == ("Unknown", "NotChecked")
 
     def test_an_unreadable_account_changes_nothing_that_is_held(self) -> None:
-        status = status_of(
-            planned(snapshot("a", number("200", holds=True), problem="spec.country does not fit")), "n200"
-        )
+        unreadable = account("a").metadata
+        status = status_of(planned(snapshot("a", number("200", holds=True), unreadable=unreadable)), "n200")
         assert status.number == "200"
         assert shown(status) == ("Unknown", "AccountNotReady")
 

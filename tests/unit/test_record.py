@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
-from typing import Any
-
 import pytest
 
-from builders import NOW, at, digest, interlink, record
-from link_builders import IN_AN_HOUR, closing, end, identity
+from builders import HOUR, NOW, at, digest, identity
+from link_builders import (
+    FENCE,
+    FORMER_ISSUER,
+    FORMER_REDEEMER,
+    IN_AN_HOUR,
+    ISSUED,
+    LINKED,
+    STATES,
+    STRANGER,
+    closing,
+    end,
+    record_spec,
+)
 from pbx_operator.api.meta import ObjectKey
 from pbx_operator.api.v1alpha1.interlink import AllowedRedeemer
 from pbx_operator.api.v1alpha1.linkrecord import Closing, LinkRecordSpec, NamespacedName, Policy
@@ -19,7 +28,6 @@ from pbx_operator.domain.record import (
     Adopt,
     Change,
     EndDuplicate,
-    Fence,
     Leave,
     Presence,
     Revoke,
@@ -34,33 +42,7 @@ from pbx_operator.domain.record import (
     transition,
 )
 
-HOUR = timedelta(hours=1)
-DAY = timedelta(days=1)
-ISSUER = interlink("i", "a", uid="u1")
-REDEEMER = interlink("r", "b", redeem="s", uid="v1")
-OTHERS = AllowedRedeemer(account="z")
-LINK_ID = digest("a cancelled link", 26)
-
-
-def spec(redeemed: bool = False, **options: Any) -> LinkRecordSpec:
-    return record(ISSUER, REDEEMER if redeemed else None, **options).spec
-
-
-ISSUED = spec()
-BROUGHT = spec(origin="BringYourOwn")
-EXPIRED = spec(policy=Policy(expiration_time=at(0)))
-LINKED = spec(True)
-STATES: dict[str, LinkRecordSpec] = {
-    "issued": ISSUED,
-    "brought along": BROUGHT,
-    "linked": LINKED,
-    "issuer closing": spec(True, closing=closing("u1")),
-    "issuer orphaned": spec(True, closing=closing("u1", reason="Orphaned")),
-    "redeemer closing": spec(True, closing=closing("v1", side="redeemer")),
-    "closing is due": spec(True, closing=closing("u1", ends=at(0))),
-    "ended": spec(True, end=end("Deleted", "Redeemer")),
-    "void": spec(end=end("Revoked")),
-}
+EXPIRED = record_spec(policy=Policy(expiration_time=at(0)))
 PRESENCES: dict[str, Presence] = {
     "gone": Presence(None),
     "u1": Presence("u1"),
@@ -71,8 +53,6 @@ PRESENCES: dict[str, Presence] = {
     "u2 alone": Presence("u2", account_absent=True),
 }
 """What stands at the issuer's place; `alone` is an Interlink without its account."""
-
-FENCE = Fence(LINK_ID, ISSUED.issuer.instance, NamespacedName(namespace="default", name="b"), identity(REDEEMER))
 
 
 def told(old: LinkRecordSpec, new: LinkRecordSpec | None) -> str:
@@ -211,7 +191,7 @@ class TestAdopt:
 
     def test_only_its_own_announcement_is_taken_back(self) -> None:
         both = Closing(issuer=closing("u1").issuer, redeemer=closing("v1", side="redeemer").redeemer)
-        after = transition(spec(True, closing=both), Adopt("issuer", "u2"), Presence("u2"), NOW)
+        after = transition(record_spec(redeemed=True, closing=both), Adopt("issuer", "u2"), Presence("u2"), NOW)
         assert after is not None
         assert after.closing == Closing(redeemer=both.redeemer)
 
@@ -238,26 +218,26 @@ class TestAbandon:
 
 
 class TestOtherChanges:
-    @pytest.mark.parametrize("state", STATES)
-    def test_only_an_unused_key_is_revoked(self, state: str) -> None:
-        after = transition(STATES[state], Revoke(), Presence("u1"), NOW)
-        assert told(STATES[state], after) == ("Revoked by Issuer" if STATES[state].state == "Issued" else "-")
+    @pytest.mark.parametrize("old", STATES.values(), ids=STATES)
+    def test_only_an_unused_key_is_revoked(self, old: LinkRecordSpec) -> None:
+        after = transition(old, Revoke(), Presence("u1"), NOW)
+        assert told(old, after) == ("Revoked by Issuer" if old.state == "Issued" else "-")
 
-    @pytest.mark.parametrize("state", STATES)
-    def test_only_a_link_can_be_one_too_many(self, state: str) -> None:
-        after = transition(STATES[state], EndDuplicate("issuer"), Presence("u1"), NOW)
-        expected = "DuplicateLink by Operator" if STATES[state].state == "Established" else "-"
-        assert told(STATES[state], after) == expected
+    @pytest.mark.parametrize("old", STATES.values(), ids=STATES)
+    def test_only_a_link_can_be_one_too_many(self, old: LinkRecordSpec) -> None:
+        after = transition(old, EndDuplicate("issuer"), Presence("u1"), NOW)
+        expected = "DuplicateLink by Operator" if old.state == "Established" else "-"
+        assert told(old, after) == expected
 
-    @pytest.mark.parametrize("state", STATES)
-    def test_demands_change_only_while_the_key_is_unused(self, state: str) -> None:
-        after = transition(STATES[state], SetPolicy(False, (OTHERS,)), Presence("u1"), NOW)
-        assert told(STATES[state], after) == ("policy" if STATES[state].state == "Issued" else "-")
+    @pytest.mark.parametrize("old", STATES.values(), ids=STATES)
+    def test_demands_change_only_while_the_key_is_unused(self, old: LinkRecordSpec) -> None:
+        after = transition(old, SetPolicy(False, (STRANGER,)), Presence("u1"), NOW)
+        assert told(old, after) == ("policy" if old.state == "Issued" else "-")
 
     def test_demands_leave_the_expiry_as_it_was(self) -> None:
-        after = transition(EXPIRED, SetPolicy(False, (OTHERS,)), Presence("u1"), NOW)
+        after = transition(EXPIRED, SetPolicy(False, (STRANGER,)), Presence("u1"), NOW)
         assert after is not None
-        assert after.policy == Policy(expiration_time=at(0), allowed_redeemers=(OTHERS,), account_ready="False")
+        assert after.policy == Policy(expiration_time=at(0), allowed_redeemers=(STRANGER,), account_ready="False")
 
     @pytest.mark.parametrize(
         ("state", "expected"),
@@ -270,19 +250,20 @@ class TestOtherChanges:
         ],
     )
     def test_a_closing_ends_the_link_when_it_is_due(self, state: str, expected: str) -> None:
-        assert told(STATES[state], transition(STATES[state], RunTimers(), Presence("u1"), NOW)) == expected
+        old = STATES[state]
+        assert told(old, transition(old, RunTimers(), Presence("u1"), NOW)) == expected
 
     @pytest.mark.parametrize(("seconds", "expected"), [(-1, "-"), (0, "KeyExpired by Operator")])
     def test_a_key_expires(self, seconds: float, expected: str) -> None:
         assert told(EXPIRED, transition(EXPIRED, RunTimers(), Presence("u1"), at(seconds))) == expected
 
     def test_a_link_does_not_expire_with_its_key(self) -> None:
-        old = spec(True, policy=Policy(expiration_time=at(0)))
+        old = record_spec(redeemed=True, policy=Policy(expiration_time=at(0)))
         assert transition(old, RunTimers(), Presence("u1"), at(1)) is None
 
     def test_the_earliest_announcement_counts_and_says_who_ended_it(self) -> None:
         first = closing("v1", ends=at(10), side="redeemer", reason="Orphaned").redeemer
-        old = spec(True, closing=Closing(issuer=closing("u1", ends=at(20)).issuer, redeemer=first))
+        old = record_spec(redeemed=True, closing=Closing(issuer=closing("u1", ends=at(20)).issuer, redeemer=first))
         assert next_timer(old) == at(10)
         assert told(old, transition(old, RunTimers(), Presence("u1"), at(30))) == "Orphaned by Redeemer"
 
@@ -290,10 +271,10 @@ class TestOtherChanges:
 class TestFence:
     GOING = Presence("v1", deleting=True)
 
-    @pytest.mark.parametrize("state", STATES)
-    def test_only_an_unused_key_is_fenced(self, state: str) -> None:
-        after = transition(STATES[state], FENCE, self.GOING, NOW)
-        assert told(STATES[state], after) == ("fenced" if STATES[state].state == "Issued" else "-")
+    @pytest.mark.parametrize("old", STATES.values(), ids=STATES)
+    def test_only_an_unused_key_is_fenced(self, old: LinkRecordSpec) -> None:
+        after = transition(old, FENCE, self.GOING, NOW)
+        assert told(old, after) == ("fenced" if old.state == "Issued" else "-")
 
     @pytest.mark.parametrize(
         ("present", "expected"),
@@ -303,28 +284,28 @@ class TestFence:
         assert told(ISSUED, transition(ISSUED, FENCE, present, NOW)) == expected
 
     def test_not_by_somebody_who_could_not_redeem(self) -> None:
-        old = spec(policy=Policy(allowed_redeemers=(OTHERS,)))
+        old = record_spec(policy=Policy(allowed_redeemers=(STRANGER,)))
         assert transition(old, FENCE, self.GOING, NOW) is None
 
     def test_not_twice(self) -> None:
-        assert transition(spec(fences=(LINK_ID,)), FENCE, self.GOING, NOW) is None
+        assert transition(record_spec(fences=(FENCE.link_id,)), FENCE, self.GOING, NOW) is None
 
     def test_the_ninth_ends_the_key(self) -> None:
-        old = spec(fences=tuple(digest(str(n), 26) for n in range(MAX_FENCES)))
+        old = record_spec(fences=tuple(digest(str(n), 26) for n in range(MAX_FENCES)))
         assert told(old, transition(old, FENCE, self.GOING, NOW)) == "FencesFull by Operator"
 
 
 class TestReading:
     def test_who_is_looked_at_before_a_change_is_judged(self) -> None:
-        assert concerned(LINKED, Abandon("issuer")) == identity(ISSUER)
-        assert concerned(LINKED, Abandon("redeemer")) == identity(REDEEMER)
+        assert concerned(LINKED, Abandon("issuer")) == identity(FORMER_ISSUER)
+        assert concerned(LINKED, Abandon("redeemer")) == identity(FORMER_REDEEMER)
         assert concerned(ISSUED, Abandon("redeemer")) is None
-        assert concerned(ISSUED, FENCE) == identity(REDEEMER)
+        assert concerned(ISSUED, FENCE) == identity(FORMER_REDEEMER)
 
     def test_what_a_record_names(self) -> None:
-        assert sides_of(LINKED, ISSUER.key) == ("issuer",)
-        assert sides_of(LINKED, REDEEMER.key) == ("redeemer",)
-        assert sides_of(ISSUED, REDEEMER.key) == ()
+        assert sides_of(LINKED, FORMER_ISSUER.key) == ("issuer",)
+        assert sides_of(LINKED, FORMER_REDEEMER.key) == ("redeemer",)
+        assert sides_of(ISSUED, FORMER_REDEEMER.key) == ()
         assert account_of(ISSUED, "redeemer") is None
         assert pair_of(ISSUED) == {ObjectKey("default", "a")}
         assert pair_of(LINKED) == {ObjectKey("default", "a"), ObjectKey("default", "b")}
@@ -332,7 +313,7 @@ class TestReading:
     def test_when_the_timer_runs(self) -> None:
         assert [next_timer(s) for s in (ISSUED, EXPIRED, LINKED)] == [None, at(0), None]
         assert next_timer(STATES["issuer closing"]) == IN_AN_HOUR
-        assert next_timer(spec(True, closing=closing("u1"), end=end("Deleted"))) is None
+        assert next_timer(record_spec(redeemed=True, closing=closing("u1"), end=end("Deleted"))) is None
         assert ORPHAN_PERIOD == HOUR
 
 

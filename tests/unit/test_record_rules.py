@@ -9,18 +9,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from builders import at, digest, interlink, record
+from builders import DAY, HOUR, at
 from contract.admission import Row
 from contract.rows_linkrecord import ROWS
-from link_builders import closing, end, identity
-from pbx_operator.api.v1alpha1.interlink import AllowedRedeemer
-from pbx_operator.api.v1alpha1.linkrecord import LinkRecordSpec, NamespacedName, Policy
+from link_builders import FENCE, STATES, STRANGER
+from pbx_operator.api.v1alpha1.linkrecord import LinkRecordSpec
 from pbx_operator.domain.record import (
     Abandon,
     Adopt,
     Change,
     EndDuplicate,
-    Fence,
     Leave,
     Presence,
     Revoke,
@@ -33,25 +31,7 @@ from pbx_operator.domain.record import (
 )
 from record_rules import unlawful
 
-HOUR, DAY = timedelta(hours=1), timedelta(days=1)
-ISSUER = interlink("i", "a", uid="u1")
-REDEEMER = interlink("r", "b", redeem="s", uid="v1")
-OTHERS = AllowedRedeemer(account="z")
-ISSUED = record(ISSUER).spec
-FENCE = Fence(
-    digest("cancelled", 26), ISSUED.issuer.instance, NamespacedName(namespace="default", name="b"), identity(REDEEMER)
-)
-STATES: dict[str, LinkRecordSpec] = {
-    "issued": ISSUED,
-    "brought along": record(ISSUER, origin="BringYourOwn").spec,
-    "expiring": record(ISSUER, policy=Policy(expiration_time=at(50_000))).spec,
-    "linked": record(ISSUER, REDEEMER).spec,
-    "issuer closing": record(ISSUER, REDEEMER, closing=closing("u1")).spec,
-    "redeemer orphaned": record(ISSUER, REDEEMER, closing=closing("v1", side="redeemer", reason="Orphaned")).spec,
-    "ended": record(ISSUER, REDEEMER, end=end("Deleted", "Redeemer")).spec,
-    "void": record(ISSUER, end=end("Revoked")).spec,
-}
-
+states = st.sampled_from(sorted(STATES))
 sides = st.sampled_from(["issuer", "redeemer"])
 uids = st.sampled_from(["u1", "u2", "v1", "v2"])
 changes: st.SearchStrategy[Change] = st.one_of(
@@ -60,7 +40,7 @@ changes: st.SearchStrategy[Change] = st.one_of(
     st.builds(Abandon, sides),
     st.just(Revoke()),
     st.just(FENCE),
-    st.builds(SetPolicy, st.booleans(), st.sampled_from([(), (OTHERS,)])),
+    st.builds(SetPolicy, st.booleans(), st.sampled_from([(), (STRANGER,)])),
     st.just(RunTimers()),
     st.builds(EndDuplicate, sides),
 )
@@ -70,7 +50,7 @@ stories = st.lists(st.tuples(changes, presences, times), max_size=8)
 
 
 class TestAnyStory:
-    @given(st.sampled_from(sorted(STATES)), stories)
+    @given(states, stories)
     def test_keeps_the_rules_that_the_api_server_enforces(
         self, state: str, story: list[tuple[Change, Presence, datetime]]
     ) -> None:
@@ -83,14 +63,14 @@ class TestAnyStory:
             assert LinkRecordSpec.model_validate(new.to_json()) == new, "what is stored is what was decided"
             old = new
 
-    @given(st.sampled_from(sorted(STATES)), changes, presences, times)
+    @given(states, changes, presences, times)
     def test_a_change_made_is_not_made_again(
         self, state: str, change: Change, present: Presence, now: datetime
     ) -> None:
         new = transition(STATES[state], change, present, now)
         assert new is None or transition(new, change, present, now) is None
 
-    @given(st.sampled_from(sorted(STATES)), changes, presences, times)
+    @given(states, changes, presences, times)
     def test_each_side_writes_only_its_own_announcement(
         self, state: str, change: Change, present: Presence, now: datetime
     ) -> None:
@@ -101,7 +81,7 @@ class TestAnyStory:
             assert closing_of(new, other) == closing_of(old, other)
             assert interlink_of(new, other) == interlink_of(old, other)
 
-    @given(st.sampled_from(sorted(STATES)), changes, presences, times)
+    @given(states, changes, presences, times)
     def test_only_adoption_takes_an_announcement_back(
         self, state: str, change: Change, present: Presence, now: datetime
     ) -> None:

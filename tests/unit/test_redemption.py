@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import replace
-from datetime import timedelta
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from builders import NOW, at, digest, interlink, record
-from link_builders import closing, end, identity
-from pbx_operator.api.v1alpha1.interlink import AllowedRedeemer, Interlink
+from builders import HOUR, MINUTE, NOW, at, digest, identity, interlink, record
+from link_builders import STRANGER, closing, end
+from pbx_operator.api.v1alpha1.interlink import Interlink
 from pbx_operator.api.v1alpha1.linkrecord import LinkRecordSpec, Policy, Redeemer
 from pbx_operator.domain.keys import SigningKey, instance_id, key_id, link_id
 from pbx_operator.domain.link_facts import account_name
@@ -73,7 +72,7 @@ ENDED = {"state": "Ended", "end": end("Deleted", "Issuer", at(60))}
 MINE, RIVALS = redeemed_by(ME), redeemed_by(RIVAL)
 MY_LINK = link_id(INSTANCE, KEY_ID, INSTANCE, ME.metadata.uid)
 OVER = Policy(expiration_time=at(0))
-NOT_ME = Policy(allowed_redeemers=(AllowedRedeemer(account="z"),))
+NOT_ME = Policy(allowed_redeemers=(STRANGER,))
 ABSENT = replace(FINE, issuer_present=False)
 RESTORING = replace(FINE, restoring=True)
 
@@ -90,8 +89,8 @@ class TestTable:
             pytest.param(redeemed_by(ME, **ENDED), FINE, Gone("Deleted"), id="my link, ended"),
             pytest.param(issued(end=end("Revoked")), FINE, Gone("Revoked"), id="ended unused"),
             pytest.param(issued(end=end("Revoked")), RESTORING, Gone("Revoked"), id="an end is an end in a restore"),
-            pytest.param(issued(), RESTORING, Busy("Restoring", timedelta(minutes=1)), id="restoring"),
-            pytest.param(issued(policy=OVER), RESTORING, Busy("Restoring", timedelta(minutes=1)), id="before expiry"),
+            pytest.param(issued(), RESTORING, Busy("Restoring", MINUTE), id="restoring"),
+            pytest.param(issued(policy=OVER), RESTORING, Busy("Restoring", MINUTE), id="before expiry"),
             pytest.param(issued(fences=(MY_LINK,)), FINE, Gone("Cancelled"), id="cancelled"),
             pytest.param(issued(fences=(MY_LINK,)), ABSENT, Gone("Cancelled"), id="cancelled whatever else"),
             pytest.param(issued(), ABSENT, Busy("IssuerAbsent"), id="issuer absent or deleting"),
@@ -105,7 +104,7 @@ class TestTable:
             pytest.param(
                 issued(),
                 replace(FINE, namespace_records=MAX_RECORDS_PER_NAMESPACE + 1),
-                Busy("TooManyRecords", timedelta(hours=1)),
+                Busy("TooManyRecords", HOUR),
                 id="namespace full",
             ),
         ],

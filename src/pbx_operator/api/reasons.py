@@ -144,7 +144,7 @@ CLUSTER_UNCONFIRMED = Reason(
     "the operator's identity was made in another cluster",
     "an administrator confirms it as the operator's log explains",
     Patience.PROGRESS,
-    shown=_NO_LINK,
+    shown=(*_NO_LINK, _CLOSED),
 )
 AWAITING_PEER = Reason(
     "AwaitingPeer",
@@ -237,8 +237,8 @@ KEY_ALREADY_USED = Reason(
 )
 KEY_REVOKED = Reason(
     "KeyRevoked",
-    "the issuer withdrew the key {key_id}",
-    "ask for a new one and put it into Secret {secret}",
+    "the key {key_id} was withdrawn by its issuer",
+    "{next_step}",
     Patience.PERSON,
     shown=_NO_LINK,
 )
@@ -321,7 +321,6 @@ DIAL_PREFIX_EMERGENCY = Reason(
 )
 NO_KEY_YET = Reason("NoKey", "no key has been issued yet", shown=(_NOT_ISSUED,))
 ENDED = Reason("Ended", "the link has ended", shown=(_NOT_ISSUED,))
-NOT_LINKED = Reason("NotLinked", "the key has not been redeemed", shown=(_UNLINKED,))
 NOT_ESTABLISHED = Reason("NotEstablished", "there is no link yet", shown=(_CLOSED,))
 CLOSED_HERE = Reason("ClosedHere", "spec.gate is Closed", shown=(_CLOSED,))
 CLOSED_BY_PEER = Reason("ClosedByPeer", "the peer closed its gate", shown=(_CLOSED,))
@@ -330,12 +329,6 @@ ORPHANED = Reason(
     "Orphaned",
     "an object of the link is missing",
     "re-create it within the hour to keep the link",
-    shown=(_CLOSED,),
-)
-CALLS_UNCONFIRMED = Reason(
-    "ClusterUnconfirmed",
-    "the operator's identity was made in another cluster",
-    "an administrator confirms it as the operator's log explains",
     shown=(_CLOSED,),
 )
 CALLS_NOT_ADMITTED = Reason(

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from pbx_operator.api import reasons
-from pbx_operator.api.meta import TEARDOWN_FINALIZER, ObjectKey
+from pbx_operator.api.meta import TEARDOWN_FINALIZER, ObjectKey, ObjectMeta
 from pbx_operator.api.reasons import Verdict, verdict
 from pbx_operator.api.v1alpha1.dialplanslice import DialPlanSlice
 from pbx_operator.api.v1alpha1.internalnumber import InternalNumber
@@ -54,8 +54,8 @@ class AccountSnapshot:
     domain_suffix: str
     """The domain below which accounts without an own `spec.sipDomain` get theirs."""
     account: PBXAccount | None = None
-    problem: str | None = None
-    """Why the account could not be read; `account` is None then."""
+    unreadable: ObjectMeta | None = None
+    """The metadata of an account that could not be read; `account` is None then."""
     numbers: tuple[InternalNumber, ...] = ()
     """All InternalNumbers of the namespace that name this account."""
     links: tuple[Linked, ...] = ()
@@ -79,8 +79,9 @@ def plan_account(s: AccountSnapshot, now: datetime) -> Plan:
 
     The statuses include those that are shown already.
     """
-    if s.problem is not None:
-        return _plan((), _numbers(s, resolve(None, s.numbers), "Unreadable", now))
+    if s.unreadable is not None:
+        actions = _release(s, s.unreadable) if s.unreadable.deleting else []
+        return _plan(actions, _numbers(s, resolve(None, s.numbers), "Unreadable", now))
     if s.account is not None and not s.account.metadata.deleting:
         return _serve(s, s.account, now)
     numbers = _numbers(s, resolve(None, s.numbers), "Absent", now)
@@ -173,14 +174,18 @@ def _ready(account: PBXAccount, domain: str, award: Award, changes: SliceChanges
 
 
 def _teardown(s: AccountSnapshot, account: PBXAccount, numbers: list[_Update], now: datetime) -> Plan:
-    """Take the dial plan away at once, and let the account go once all its links have ended."""
-    actions: list[Action] = [*delete_all(account, s.slices)]
     waiting = "its links to end" if s.live_records else "its dial plan to be removed"
-    if not s.live_records and not any_left(account, s.slices) and TEARDOWN_FINALIZER in account.metadata.finalizers:
-        actions.append(RemoveFinalizer(_target(account)))
     ready = verdict("Ready", "False", reasons.DELETING, waiting=waiting)
     own = _own_status(s, account, [ready, _accepted(account)], now, sip_domain=None, interlinks=s.interlinks)
-    return _plan(actions, [*numbers, own])
+    return _plan(_release(s, account.metadata), [*numbers, own])
+
+
+def _release(s: AccountSnapshot, metadata: ObjectMeta) -> list[Action]:
+    """Take the dial plan away at once, and let the account go once all its links have ended."""
+    actions: list[Action] = [*delete_all(s.key.name, s.slices)]
+    if not s.live_records and not any_left(s.key.name, s.slices) and TEARDOWN_FINALIZER in metadata.finalizers:
+        actions.append(RemoveFinalizer(Target(PBXAccount.resource, s.key, metadata.uid)))
+    return actions
 
 
 # --- statuses ---------------------------------------------------------------------------------------------------

@@ -19,7 +19,7 @@ def closed_because(s: LinkSnapshot, link: Interlink, record: LinkRecord | None) 
     if record is None or record.spec.state != "Established":
         return reasons.NOT_ESTABLISHED
     if not s.cluster.confirmed:
-        return reasons.CALLS_UNCONFIRMED
+        return reasons.CLUSTER_UNCONFIRMED
     if link.spec.gate == "Closed":
         return reasons.CLOSED_HERE
     side = side_of(link)

@@ -70,7 +70,9 @@ def affected(old: Observed, new: Observed, index: Index) -> set[WorkKey]:
     if kind == "Interlink":
         return _of_interlink(either.key, _as(Interlink, before), _as(Interlink, after), index)
     if kind == "PBXAccount":
-        return _of_account(either.key, _as(PBXAccount, before), _as(PBXAccount, after), index)
+        work = _of_account(either.key, _as(PBXAccount, before), _as(PBXAccount, after), index)
+        readable = not isinstance(old, Unreadable) and not isinstance(new, Unreadable)
+        return work if readable else work | _links_of_account(either.key, index)
     if kind == "InternalNumber":
         return {_account(o) for o in (_as(InternalNumber, before), _as(InternalNumber, after)) if o is not None}
     if kind == "LinkRecord":
@@ -161,7 +163,7 @@ def _places(record: LinkRecord) -> set[ObjectKey]:
 def _of_account(key: ObjectKey, old: PBXAccount | None, new: PBXAccount | None, index: Index) -> set[WorkKey]:
     work = {WorkKey("Account", key)}
     if _seen_by_links(old) != _seen_by_links(new):
-        work |= {_link(link.key) for link in index.links_of_account(key)} | _places_of_account(key, index)
+        work |= _links_of_account(key, index)
     if _seen_by_linked(old) != _seen_by_linked(new):
         for record in index.records_of_account(key):
             work |= {_link(place) for place in _places(record)}
@@ -172,10 +174,10 @@ def _of_account(key: ObjectKey, old: PBXAccount | None, new: PBXAccount | None, 
     return work
 
 
-def _places_of_account(account: ObjectKey, index: Index) -> set[WorkKey]:
-    """Return the account's own side of each of its links, whose Interlink may be gone."""
+def _links_of_account(account: ObjectKey, index: Index) -> set[WorkKey]:
+    """Return the account's Interlinks, and its own side of each of its links, whose Interlink may be gone."""
     sides: tuple[Side, Side] = ("issuer", "redeemer")
-    return {
+    return {_link(link.key) for link in index.links_of_account(account)} | {
         _link(place.key)
         for record in index.records_of_account(account)
         for side in sides

@@ -55,6 +55,7 @@ from pbx_operator.domain.record import (
     wanted_policy,
 )
 from pbx_operator.domain.redemption import Gone, Linked, Refused, Used
+from pbx_operator.domain.unreadable import Unreadable, show_unreadable
 
 SWEEP_PERIOD = timedelta(minutes=10)
 """For so long after a key was spent, the write of a process that died may still bring its Secret back."""
@@ -74,6 +75,15 @@ def plan_link(s: LinkSnapshot, now: datetime) -> Plan:
         return Plan(actions, (), wake)
     status, look_again = link_status(s, link, now)
     return Plan((), (StatusUpdate(target_of(link), status),), _earliest(wake, look_again))
+
+
+def plan_unreadable(s: LinkSnapshot, unreadable: Unreadable, now: datetime) -> Plan:
+    """Return what can be done about an Interlink that cannot be read: say so, let it go, and run its timers."""
+    metadata = unreadable.metadata
+    ending = link_end.unreadable(s, metadata) if metadata.deleting else []
+    actions = tuple(a for a in [*ending, *link_end.timers(s, now)] if not _held_back(a, s, now))
+    statuses = () if actions or metadata.deleting else (show_unreadable(unreadable, now),)
+    return Plan(actions, statuses, _next_look(s, now))
 
 
 def _must_close_first(s: LinkSnapshot, link: Interlink, actions: tuple[Action, ...], now: datetime) -> bool:

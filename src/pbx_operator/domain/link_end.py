@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from pbx_operator.api.meta import TEARDOWN_FINALIZER
+from pbx_operator.api.meta import TEARDOWN_FINALIZER, ObjectMeta
 from pbx_operator.api.v1alpha1.interlink import Interlink
 from pbx_operator.api.v1alpha1.linkrecord import InterlinkIdentity, LinkRecord
 from pbx_operator.domain.keys import link_id
@@ -34,6 +34,7 @@ from pbx_operator.domain.plan import (
     Target,
 )
 from pbx_operator.domain.record import (
+    ORPHAN_PERIOD,
     Abandon,
     Fence,
     Leave,
@@ -88,7 +89,7 @@ def delete(s: LinkSnapshot, link: Interlink) -> list[Action]:
     """Record the end on our side, then let the object go; the peer is told by the record."""
     if _must_read_key_first(s, link):
         return [read_key(link)]
-    account_deleted = s.account is not None and s.account.metadata.deleting
+    account_deleted = _own_account_deleting(s)
     window = timedelta(seconds=link.spec.undo_window_seconds)
     leave = Leave(side_of(link), link.metadata.uid, window, account_deleted)
     leaving: list[Action] = [
@@ -131,6 +132,27 @@ def _may_fence(s: LinkSnapshot, link: Interlink, record: LinkRecord) -> bool:
     return admits(allowed, record.spec.issuer.instance, s.cluster.instance, account_name(link))
 
 
+def unreadable(s: LinkSnapshot, metadata: ObjectMeta) -> list[Action]:
+    """Let an object go that cannot be read.
+
+    Nobody knows its undo window, so its link closes now and ends after the time that a vanished object has.
+    """
+    leaving: list[Action] = [
+        ChangeRecord(r.metadata.name, Leave(side, metadata.uid, ORPHAN_PERIOD))
+        for r in s.records
+        for side in sides_of(r.spec, s.key)
+        if live(r) and _names(r, side, metadata.uid) and closing_of(r.spec, side) is None
+    ]
+    if leaving or TEARDOWN_FINALIZER not in metadata.finalizers:
+        return leaving
+    return [RemoveFinalizer(Target(Interlink.resource, s.key, metadata.uid))]
+
+
+def _names(record: LinkRecord, side: Side, uid: str) -> bool:
+    named = interlink_of(record.spec, side)
+    return named is not None and named.uid == uid
+
+
 # --- the object is there, but -----------------------------------------------------------------------------------
 
 
@@ -138,13 +160,17 @@ def account_gone(s: LinkSnapshot, link: Interlink) -> list[Action]:
     """End the links of a deleted account at once; let those of a missing one wait for its return."""
     side = side_of(link)
     ours = [r for r in (*mine(s, link), *adoptable(s, link)) if live(r)]
-    if s.account is None:
+    if s.account_metadata is None:
         waiting = [r for r in ours if r.spec.state == "Established" and closing_of(r.spec, side) is None]
         return [ChangeRecord(r.metadata.name, Abandon(side)) for r in waiting]
-    if not s.account.metadata.deleting:
+    if not _own_account_deleting(s):
         return []
     leave = Leave(side, link.metadata.uid, account_deleted=True)
     return [ChangeRecord(r.metadata.name, leave) for r in ours]
+
+
+def _own_account_deleting(s: LinkSnapshot) -> bool:
+    return s.account_metadata is not None and s.account_metadata.deleting
 
 
 def follow_peer(s: LinkSnapshot, link: Interlink) -> list[Action]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Literal
 
-from pbx_operator.api.meta import ObjectKey
+from pbx_operator.api.meta import ObjectKey, ObjectMeta
 from pbx_operator.api.v1alpha1.interlink import Interlink, SecretKeyReference
 from pbx_operator.api.v1alpha1.linkrecord import LinkRecord, NamespacedName
 from pbx_operator.api.v1alpha1.pbxaccount import PBXAccount
@@ -87,6 +87,8 @@ class LinkSnapshot:
     cluster: ClusterFacts
     interlink: Interlink | None = None
     account: PBXAccount | None = None
+    unreadable_account: ObjectMeta | None = None
+    """The metadata of the account if it exists and cannot be read; `account` is None then."""
     records: tuple[LinkRecord, ...] = ()
     """Records that name this place on either side, in any state."""
     rivals: tuple[LinkRecord, ...] = ()
@@ -102,6 +104,11 @@ class LinkSnapshot:
     attempts: Attempts = Attempts()
     since: tuple[str, datetime] | None = None
     """Which Ready reason this process saw last, and since when."""
+
+    @property
+    def account_metadata(self) -> ObjectMeta | None:
+        """The metadata of the account, readable or not; None if there is no account."""
+        return self.account.metadata if self.account is not None else self.unreadable_account
 
 
 def account_ready(account: PBXAccount | None) -> bool:

@@ -70,9 +70,9 @@ def _ready(v: _View, now: datetime) -> Verdict:
     over = _over(v)
     if over is not None:
         return over
-    if s.account is None:
+    if s.account_metadata is None:
         return _not_ready(reasons.REF_NOT_FOUND, name=account)
-    if s.account.metadata.deleting:
+    if s.account_metadata.deleting:
         return _not_ready(reasons.ACCOUNT_DELETED, name=account)
     if v.current is not None and v.current.spec.state == "Established":
         return verdict("Ready", "True", reasons.ESTABLISHED)
@@ -184,7 +184,10 @@ def _over(v: _View) -> Verdict | None:
         return None
     ended = _ended_field(v.ended, side_of(v.link)) if v.ended is not None else v.link.status.ended
     key_id = v.ended.spec.key_id if v.ended is not None else v.link.status.key_id
-    return _not_ready(_end_reason(ended), **_end_facts(v, key_id)) if ended is not None else None
+    if ended is None:
+        return None
+    reason = _end_reason(ended)
+    return _not_ready(reason, **_end_facts(v, reason, key_id))
 
 
 def _is_over(v: _View) -> bool:
@@ -194,12 +197,15 @@ def _is_over(v: _View) -> bool:
     return v.link.status.ended is not None and _same_key_shown(v)
 
 
-def _end_facts(v: _View, key_id: str | None) -> dict[str, object]:
+def _end_facts(v: _View, reason: Reason, key_id: str | None) -> dict[str, object]:
+    issue, next_step = v.link.spec.issue_key, _next_key(v.link)
+    if reason is reasons.KEY_EXPIRED and issue is not None and issue.expiration_time is not None:
+        next_step = f"set a later spec.issueKey.expirationTime, and {next_step}"
     return {
         "key_id": key_id,
         "secret": key_secret_name(v.link),
         "name": v.link.spec.account_ref.name,
-        "next_step": _next_key(v.link),
+        "next_step": next_step,
     }
 
 
@@ -285,9 +291,7 @@ def _established(v: _View, ready: Verdict) -> Verdict:
         return verdict("Established", "True", reasons.ESTABLISHED)
     if v.current is not None:
         return verdict("Established", "False", reasons.AWAITING_PEER, secret=key_secret_name(v.link))
-    if ready.status == "False":
-        return Verdict("Established", "False", ready.reason, ready.message)
-    return verdict("Established", "False", reasons.NOT_LINKED)
+    return Verdict("Established", "False", ready.reason, ready.message)
 
 
 def _calls_allowed(v: _View) -> Verdict:

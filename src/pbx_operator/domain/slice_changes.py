@@ -61,12 +61,12 @@ def diff_slices(account: PBXAccount, wanted: Sequence[Draft], existing: Sequence
     return SliceChanges((*map(_delete, stale), *(step.action for step in steps)), tuple(blocked), urgent)
 
 
-def delete_all(account: PBXAccount, existing: Sequence[DialPlanSlice]) -> tuple[DeleteSlice, ...]:
+def delete_all(account: str, existing: Sequence[DialPlanSlice]) -> tuple[DeleteSlice, ...]:
     """Return how to get rid of all slices that the operator made for accounts of this name."""
     return tuple(_delete(s) for s in existing if not s.metadata.deleting and _made_for(s, account))
 
 
-def any_left(account: PBXAccount, existing: Sequence[DialPlanSlice]) -> bool:
+def any_left(account: str, existing: Sequence[DialPlanSlice]) -> bool:
     """Whether slices that the operator made for accounts of this name still exist."""
     return any(_made_for(s, account) for s in existing)
 
@@ -78,11 +78,11 @@ def is_ours(existing: DialPlanSlice, account: PBXAccount) -> bool:
 
 def is_predecessors(existing: DialPlanSlice, account: PBXAccount) -> bool:
     """Whether a slice belongs to an account of this name that is gone."""
-    return _made_for(existing, account) and not is_ours(existing, account)
+    return _made_for(existing, account.metadata.name) and not is_ours(existing, account)
 
 
-def _made_for(existing: DialPlanSlice, account: PBXAccount) -> bool:
-    return any(o.name == account.metadata.name for o in _owners(existing))
+def _made_for(existing: DialPlanSlice, account: str) -> bool:
+    return any(o.name == account for o in _owners(existing))
 
 
 def _owners(existing: DialPlanSlice) -> Iterator[OwnerReference]:

@@ -45,7 +45,7 @@ class EventRecorder:
         conditions = update.status.conditions
         for condition in conditions:
             if condition.type in _TOLD and self._is_news(update.target, condition):
-                self._log(update.target, condition)
+                _log.info(condition.message, extra={"object": update.target, "reason": condition.reason})
                 if condition.type == "KeyIssued":
                     self._post(update.target, condition.reason, condition.message, warning=False)
                 elif condition.status == "True" or is_true(conditions, "Stalled"):
@@ -67,9 +67,6 @@ class EventRecorder:
         known = self._told.get((target, condition.type))
         self._told[target, condition.type] = condition.reason
         return known != condition.reason and (condition.type == "Ready" or condition.reason == REVISION_WAITS.name)
-
-    def _log(self, target: Target, condition: Condition) -> None:
-        _log.info(condition.message, extra={"object": target, "reason": condition.reason})
 
     def _post(self, target: Target, reason: str, note: str, warning: bool) -> None:
         try:

@@ -7,7 +7,7 @@ from datetime import datetime
 from pbx_operator.api.meta import ObjectKey
 from pbx_operator.domain.account import plan_account
 from pbx_operator.domain.impact import WorkKey
-from pbx_operator.domain.interlink import plan_link
+from pbx_operator.domain.interlink import plan_link, plan_unreadable
 from pbx_operator.domain.plan import Plan, StatusUpdate
 from pbx_operator.domain.unreadable import show_unreadable
 from pbx_operator.engine.snapshots import Snapshots
@@ -26,7 +26,7 @@ class Planner:
         if work.kind == "Link":
             unreadable = self._store.interlinks.unreadable(work.key)
             if unreadable is not None:
-                return Plan(statuses=(show_unreadable(unreadable, now),))
+                return plan_unreadable(self._snapshots.link(work.key), unreadable, now)
             return plan_link(self._snapshots.link(work.key), now)
         plan = plan_account(self._snapshots.account(work.key), now)
         return Plan(plan.actions, (*plan.statuses, *self._unreadables(work.key, now)), plan.requeue)

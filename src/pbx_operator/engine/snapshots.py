@@ -61,10 +61,12 @@ class Snapshots:
         if link is None:
             return snapshot
         account = ObjectKey(key.namespace, link.spec.account_ref.name)
+        unreadable = store.accounts.unreadable(account)
         snapshot = replace(
             snapshot,
             interlink=link,
             account=store.accounts.get(account),
+            unreadable_account=unreadable.metadata if unreadable is not None else None,
             attempts=self._memory.attempts(link.metadata.uid),
             since=self._memory.since(Target(Interlink.resource, key, link.metadata.uid)),
             older_prefix_holder=self._older_prefix_holder(link, account),
@@ -124,7 +126,7 @@ class Snapshots:
             key=key,
             domain_suffix=self._domain_suffix,
             account=account,
-            problem=unreadable.problem if unreadable is not None else None,
+            unreadable=unreadable.metadata if unreadable is not None else None,
             numbers=numbers,
             links=links,
             interlinks=_count(interlinks, links),

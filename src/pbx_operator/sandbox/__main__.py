@@ -98,18 +98,26 @@ def _describe(state: SandboxState) -> str:
 
 def _run_command(command: tuple[str, ...], environ: dict[str, str]) -> int:
     """Run a command, pass signals on to it, and return its code as a shell would."""
-    try:
-        process = subprocess.Popen(command, env=environ, preexec_fn=signal_with_parent(signal.SIGTERM))
-    except OSError as error:
-        raise SandboxError(f"cannot run {command[0]!r}: {error.strerror}") from error
+    process: subprocess.Popen[bytes] | None = None
+    early: list[int] = []
 
     def pass_on(number: int, _frame: FrameType | None) -> None:
         # A terminal sends Ctrl-C to the command as well; twice would cut its clean-up short.
-        if number != signal.SIGINT or not sys.stdin.isatty():
+        if number == signal.SIGINT and sys.stdin.isatty():
+            return
+        if process is None:
+            early.append(number)
+        else:
             process.send_signal(number)
 
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, pass_on)
+    try:
+        process = subprocess.Popen(command, env=environ, preexec_fn=signal_with_parent(signal.SIGTERM))
+    except OSError as error:
+        raise SandboxError(f"cannot run {command[0]!r}: {error.strerror}") from error
+    for signalled in early:
+        process.send_signal(signalled)
     code = process.wait()
     return code if code >= 0 else 128 - code
 

@@ -1,0 +1,91 @@
+"""Objects that cannot be read: not absent, not in the way of others, and not held for ever once deleted."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from builders import NOW, account, number, planned, settled, shown, snapshot
+from link_builders import ISSUER, LINK, REDEEMER, around, closing, going, ready_account
+from pbx_operator.api.meta import TEARDOWN_FINALIZER, ObjectMeta
+from pbx_operator.api.v1alpha1 import Interlink, PBXAccount
+from pbx_operator.domain.account import AccountSnapshot
+from pbx_operator.domain.interlink import plan_link, plan_unreadable
+from pbx_operator.domain.link_facts import LinkSnapshot
+from pbx_operator.domain.link_status import link_status
+from pbx_operator.domain.plan import ChangeRecord, Plan, RemoveFinalizer, Target
+from pbx_operator.domain.record import ORPHAN_PERIOD, Leave, RunTimers, Side
+from pbx_operator.domain.unreadable import Unreadable
+
+SIDES: list[tuple[Interlink, Side]] = [(ISSUER, "issuer"), (REDEEMER, "redeemer")]
+
+
+def plan_of(link: Interlink, s: LinkSnapshot) -> Plan:
+    """Plan the Interlink as if nothing but its metadata could be read."""
+    unreadable = Unreadable(Interlink.resource, link.metadata, "spec.priority: no")
+    return plan_unreadable(replace(s, interlink=None, account=None), unreadable, NOW)
+
+
+class TestInterlink:
+    @pytest.mark.parametrize(("link", "side"), SIDES)
+    def test_its_link_goes_on(self, link: Interlink, side: Side) -> None:
+        plan = plan_of(link, around(link, LINK))
+        assert plan.actions == ()
+        assert [shown(u.status) for u in plan.statuses] == [("False", "Unreadable")]
+
+    @pytest.mark.parametrize(("link", "side"), SIDES)
+    def test_deleted_it_closes_its_link_for_an_hour_since_nobody_knows_its_window(
+        self, link: Interlink, side: Side
+    ) -> None:
+        leave = ChangeRecord(LINK.metadata.name, Leave(side, link.metadata.uid, ORPHAN_PERIOD))
+        assert plan_of(going(link), around(link, LINK)) == Plan((leave,))
+
+    def test_then_it_goes(self) -> None:
+        closed = LINK.model_copy(update={"spec": LINK.spec.model_copy(update={"closing": closing("u2")})})
+        release = RemoveFinalizer(Target(Interlink.resource, ISSUER.key, ISSUER.metadata.uid))
+        assert plan_of(going(ISSUER), around(ISSUER, closed)).actions == (release,)
+        assert plan_of(going(ISSUER, finalizers=()), around(ISSUER, closed)).actions == ()
+
+    def test_a_record_of_its_predecessor_is_no_business_of_it(self) -> None:
+        successor = ISSUER.model_copy(update={"metadata": ISSUER.metadata.model_copy(update={"uid": "u3"})})
+        actions = plan_of(going(successor), around(ISSUER, LINK)).actions
+        assert [type(a) for a in actions] == [RemoveFinalizer]
+
+    def test_what_is_due_is_done(self) -> None:
+        over = closing("v2", ends=NOW, side="redeemer")
+        due = LINK.model_copy(update={"spec": LINK.spec.model_copy(update={"closing": over})})
+        assert plan_of(ISSUER, around(ISSUER, due)).actions == (ChangeRecord(LINK.metadata.name, RunTimers()),)
+
+
+class TestAccount:
+    def gone_bad(self, *, deleting: bool = False, **facts: Any) -> AccountSnapshot:
+        now = settled(snapshot(account(), number("200")))
+        return replace(now, account=None, unreadable=account(deleting=deleting).metadata, **facts)
+
+    def test_deleted_it_goes_once_its_links_and_slices_have(self) -> None:
+        going_on = planned(self.gone_bad(deleting=True, live_records=True)).actions
+        assert len(going_on) == 1
+        assert "DeleteSlice" in str(going_on)
+        release = RemoveFinalizer(Target(PBXAccount.resource, account().key, account().metadata.uid))
+        assert planned(self.gone_bad(deleting=True, slices=())).actions == (release,)
+
+    @pytest.mark.parametrize(("link", "side"), SIDES)
+    def test_its_links_are_not_abandoned(self, link: Interlink, side: Side) -> None:
+        s = replace(around(link, LINK), account=None, unreadable_account=ready_account().metadata)
+        assert all(not isinstance(a, ChangeRecord) for a in plan_link(s, NOW).actions)
+
+    @pytest.mark.parametrize(("link", "side"), SIDES)
+    def test_deleted_it_ends_them(self, link: Interlink, side: Side) -> None:
+        s = replace(around(link, LINK), account=None, unreadable_account=self.leaving())
+        leave = Leave(side, link.metadata.uid, account_deleted=True)
+        assert plan_link(s, NOW).actions == (ChangeRecord(LINK.metadata.name, leave),)
+
+    def test_who_waits_for_it_is_told_that_it_is_not_ready(self) -> None:
+        s = replace(around(ISSUER), account=None, unreadable_account=ready_account().metadata)
+        status, _ = link_status(s, ISSUER, NOW)
+        assert shown(status) == ("False", "AccountNotReady")
+
+    def leaving(self) -> ObjectMeta:
+        return account(deleting=True, finalizers=(TEARDOWN_FINALIZER,)).metadata
