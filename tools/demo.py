@@ -28,7 +28,7 @@ SIGNALLED = 128
 @click.option("--keep", is_flag=True, help="Leave the control plane and the operator running.")
 def main(keep: bool) -> None:
     """Show three offices link their phone systems; exit with 0 only if every step is as it should be."""
-    for number in (signal.SIGTERM, signal.SIGHUP):
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # also Ctrl-C, which asyncio.run can lose
         signal.signal(number, lambda number, _: sys.exit(SIGNALLED + number))
     if keep and any(state.name == KEPT for state in running()):
         raise click.ClickException(f"the demo is running already; to end it: {end_command()}")
@@ -37,8 +37,6 @@ def main(keep: bool) -> None:
     except NotAsExpectedError as problem:
         notes = getattr(problem, "__notes__", [])
         raise click.ClickException("\n".join([str(problem), *notes])) from problem
-    except KeyboardInterrupt:
-        sys.exit(SIGNALLED + signal.SIGINT)
 
 
 def show(keep: bool) -> None:

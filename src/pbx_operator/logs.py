@@ -1,20 +1,30 @@
-"""Log lines as JSON objects, one each, with the fields that name an object where there is one."""
+"""Log lines as JSON objects, one each, with the fields that name an object where there is one.
+
+Nothing of the process is written in another form: warnings and the traceback of a crash are log lines as well.
+"""
 
 from __future__ import annotations
 
 import json
 import logging
 import sys
+import threading
 from datetime import UTC, datetime
+from types import TracebackType
 
 from pbx_operator.domain.plan import Target
 
-FIELDS = ("kind", "reason", "work")
+FIELDS = ("kind", "reason")
 """Extra fields of a record that go into the line as they are."""
+
+_log = logging.getLogger(__name__)
 
 
 class JsonFormatter(logging.Formatter):
-    """Formats a record as one line of JSON."""
+    """Formats a record as one line of JSON.
+
+    The extra field `object`, a Target, becomes kind, namespace and name.
+    """
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the line."""
@@ -39,5 +49,17 @@ def configure(level: str) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter())
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
-    for noisy in ("kopf.objects", "kopf.activities", "aiohttp.access"):
+    logging.captureWarnings(True)
+    sys.excepthook = _log_crash
+    threading.excepthook = _log_crash_of_thread
+    for noisy in ("kopf.objects", "kopf.activities", "kopf._core.engines.activities"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
+
+
+def _log_crash(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    _log.critical("the process ends: %s: %s", kind.__name__, error, exc_info=(kind, error, trace))
+
+
+def _log_crash_of_thread(crash: threading.ExceptHookArgs) -> None:
+    error = crash.exc_value if crash.exc_value is not None else crash.exc_type()
+    _log.critical("a thread ends: %s: %s", crash.exc_type.__name__, error, exc_info=error)

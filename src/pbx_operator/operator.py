@@ -1,35 +1,33 @@
-"""The operator process: logging, endpoints, kopf for watching and process life, and the engine.
-
-The only module that knows kopf.  kopf brings watch events and ends the process in order; it has no handler that
-could make it write anything.
-"""
+"""The operator process: command line, endpoints, signals and the order in which everything starts and ends."""
 
 from __future__ import annotations
 
 import asyncio
 import gc
 import logging
-import os
-import random
+import signal
 import sys
 import time
-from collections.abc import Awaitable, Callable, Iterable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, TypeVar
+from functools import partial
+from typing import TypeVar
 
 import click
-import kopf
+from aiohttp import web
 from prometheus_client import REGISTRY, start_http_server
+from pydantic import TypeAdapter, ValidationError
 
 from pbx_operator import logs
-from pbx_operator.api.meta import GROUP, VERSION, Resource
-from pbx_operator.api.v1alpha1 import KINDS
+from pbx_operator.api.v1alpha1.shared import HostName
 from pbx_operator.cluster import ApiError, Cluster, CredentialsError
 from pbx_operator.engine.engine import Engine, EngineSettings
 from pbx_operator.engine.identity import Identity, load_identity
 from pbx_operator.engine.sync import missing_crds
 from pbx_operator.engine.worker import Clocks
+from pbx_operator.watching import Watches
 
 T = TypeVar("T")
 
@@ -50,6 +48,16 @@ class Options:
     engine: EngineSettings
 
 
+def _host_name(context: click.Context, parameter: click.Parameter, value: str) -> str:
+    try:
+        return TypeAdapter[str](HostName).validate_python(value)
+    except ValidationError:
+        raise click.BadParameter(
+            f"{value!r} is not a host name (RFC 1123: lower-case letters, digits, '-' and '.'); "
+            "give the domain of your SIP servers, for example pbx.example.com"
+        ) from None
+
+
 @click.command()
 @click.option(
     "--namespace",
@@ -58,11 +66,16 @@ class Options:
     show_default=True,
     help="Namespace of the operator's own identity Secret.",
 )
-@click.option("--kubeconfig", envvar="KUBECONFIG", help="Default: the Pod's service account.")
+@click.option(
+    "--kubeconfig",
+    envvar="KUBECONFIG",
+    help="Default: the service account in a Pod, ~/.kube/config elsewhere.",
+)
 @click.option(
     "--domain-suffix",
     default="pbx.local",
     show_default=True,
+    callback=_host_name,
     help="Domain below which accounts without spec.sipDomain get theirs.",
 )
 @click.option("--workers", default=16, show_default=True, type=click.IntRange(1, 256))
@@ -85,25 +98,46 @@ def main(
     """Run the pbx-operator."""
     logs.configure(log_level)
     gc.set_threshold(*GARBAGE_THRESHOLDS)
-    if kubeconfig:
-        os.environ["KUBECONFIG"] = kubeconfig  # where kopf's login looks
     settings = EngineSettings(namespace, domain_suffix, workers, after_restore)
     try:
         start_http_server(metrics_port)
-        sys.exit(asyncio.run(_serve(Options(kubeconfig, health_port, settings))))
+        asyncio.run(_serve(Options(kubeconfig, health_port, settings)))
+    except asyncio.CancelledError:
+        return  # a signal asked for the end
     except CredentialsError as error:
-        sys.exit(f"cannot log in to the cluster: {error}")
+        _log.critical("cannot log in to the cluster: %s", error)
     except OSError as error:
-        sys.exit(f"cannot listen: {error}; choose other ports with --health-port and --metrics-port")
+        _log.critical("cannot listen: %s; choose other ports with --health-port and --metrics-port", error)
+    except ExceptionGroup as error:
+        _log.critical("the engine broke", exc_info=error)
+    sys.exit(1)
 
 
-async def _serve(options: Options) -> int:
+async def _serve(options: Options) -> None:
+    """Run until a signal. Raises what breaks the engine, CredentialsError, and OSError if a port is taken."""
+    take_signals = partial(_cancel_by_signal, asyncio.current_task())
+    take_signals()
     clocks = Clocks(lambda: datetime.now(UTC), time.monotonic)
-    async with Cluster.connect(options.kubeconfig) as cluster:
+    health = _Health()
+    async with health.endpoint(options.health_port), Cluster.connect(options.kubeconfig) as cluster:
         identity = await _wait_for_cluster(cluster, options)
         engine = Engine(cluster, identity, options.engine, clocks, REGISTRY)
         await _until_answered(engine.load, "listing the objects")
-        return await _watch_and_work(engine, options)
+        watches = Watches(engine, options.kubeconfig, take_signals)
+        health.behind = lambda: watches.down or engine.lagging
+        await _work(engine, watches)
+
+
+def _cancel_by_signal(task: asyncio.Task[None] | None) -> None:
+    """Let a signal that asks for the end cancel a task."""
+
+    def ask(name: str) -> None:
+        _log.info("%s: the operator ends", name)
+        if task is not None:
+            task.cancel()
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, ask, number.name)
 
 
 async def _wait_for_cluster(cluster: Cluster, options: Options) -> Identity:
@@ -128,95 +162,47 @@ async def _until_answered(call: Callable[[], Awaitable[T]], doing: str) -> T:
             await asyncio.sleep(RETRY_SECONDS)
 
 
-async def _watch_and_work(engine: Engine, options: Options) -> int:
-    """Run until a signal (0) or until the engine breaks (1), so that a supervisor starts it anew."""
-    stop = asyncio.Event()
+async def _work(engine: Engine, watches: Watches) -> None:
+    """Run until cancelled; then no new work comes in, and what is in work may end. Raises what breaks the engine."""
     working = asyncio.create_task(engine.run())
-    working.add_done_callback(lambda _: stop.set())
-    await engine.started.wait()  # kopf would cancel tasks that are younger than itself before they are drained
+    watching = asyncio.create_task(watches.run())
     try:
-        await kopf.operator(
-            registry=_registry(engine, options.kubeconfig, stop),
-            settings=_settings(),
-            clusterwide=True,
-            standalone=True,
-            liveness_endpoint=f"http://0.0.0.0:{options.health_port}/healthz",
-            stop_flag=stop,
-        )
+        await asyncio.wait((working, watching), return_when=asyncio.FIRST_COMPLETED)
     finally:
-        working.cancel()
-        (result,) = await asyncio.gather(working, return_exceptions=True)
-    if isinstance(result, Exception):
-        _log.error("the engine broke", exc_info=result)
-        return 1
-    return 0
-
-
-class _Backoffs:
-    """Pauses between tries of kopf's requests; kopf iterates over it once per request."""
-
-    def __iter__(self) -> Iterator[float]:
-        for pause in (0.1, 0.5, 1, 2, 5, 10, 10, 10, 10, 10):
-            yield pause * random.uniform(0.8, 1.2)
-
-
-class _NothingToCompare(kopf.DiffBaseStorage):
-    """Spares kopf a copy of every object for handlers of changes, of which there are none."""
-
-    def build(self, *, body: kopf.Body, extra_fields: Iterable[Any] | None = None) -> kopf.BodyEssence:
-        return kopf.BodyEssence()
-
-    def fetch(self, *, body: kopf.Body) -> kopf.BodyEssence | None:
-        return None
-
-    def store(self, *, body: kopf.Body, patch: kopf.Patch, essence: kopf.BodyEssence) -> None:
-        """Keep nothing."""
-
-
-def _settings() -> kopf.OperatorSettings:
-    """Make kopf watch, and nothing else; why each setting: `docs/architecture.md`."""
-    s = kopf.OperatorSettings()
-    s.peering.standalone = True
-    s.posting.enabled = False
-    s.persistence.finalizer = f"{GROUP}/kopf"
-    s.persistence.progress_storage = kopf.AnnotationsProgressStorage(prefix=GROUP, v1=False)
-    s.persistence.diffbase_storage = _NothingToCompare()
-    s.scanning.disabled = True
-    s.networking.connect_timeout = 10
-    s.networking.request_timeout = 30
-    s.networking.error_backoffs = _Backoffs()
-    s.watching.connect_timeout = 10
-    s.watching.chunk_size = 500
-    s.queueing.idle_timeout = 0.5
-    s.process.ultimate_exiting_timeout = 25
-    return s
-
-
-def _registry(engine: Engine, kubeconfig: str | None, stop: asyncio.Event) -> kopf.OperatorRegistry:
-    registry = kopf.OperatorRegistry()
-    for model in KINDS:
-        _watch(registry, engine, model)
-
-    @kopf.on.login(registry=registry)
-    def login(**kwargs: Any) -> kopf.ConnectionInfo | None:
-        found = kopf.login_with_kubeconfig(**kwargs) if kubeconfig else None
-        return found or kopf.login_with_service_account(**kwargs)
-
-    @kopf.on.probe(registry=registry, id="watches", errors=kopf.ErrorsMode.PERMANENT)  # a retry would hang the probe
-    def watches(**_: Any) -> str:
-        if engine.lagging:
-            raise RuntimeError("the watches are behind")
-        return "current"
-
-    @kopf.on.cleanup(registry=registry)
-    async def drain(**_: Any) -> None:
+        await _end(watching)
         await engine.drain(DRAIN_SECONDS)
-        stop.set()  # kopf waits 5 s for its own waiter of this flag
-
-    return registry
+        await _end(working)
 
 
-def _watch(registry: kopf.OperatorRegistry, engine: Engine, model: type[Resource]) -> None:
-    @kopf.on.event(GROUP, VERSION, model.resource.plural, registry=registry, id=model.resource.plural)
-    async def feed(event: kopf.RawEvent, **_: Any) -> None:
-        engine.feed(model.resource, event["type"], dict(event["object"]))
+async def _end(task: asyncio.Task[None]) -> None:
+    """Cancel a task and wait for its end. Raises the error that had ended it before."""
+    task.cancel()
+    await asyncio.wait((task,))
+    if not task.cancelled():
+        task.result()
+
+
+class _Health:
+    """Answers the liveness probe, from the first moment on."""
+
+    def __init__(self) -> None:
+        self.behind: Callable[[], bool] = lambda: False
+        """Whether the watches are known to be behind."""
+
+    @asynccontextmanager
+    async def endpoint(self, port: int) -> AsyncIterator[None]:
+        """Serve /healthz. Raises OSError if the port is taken."""
+        application = web.Application()
+        application.router.add_get("/healthz", self._answer)
+        runner = web.AppRunner(application, access_log=None, shutdown_timeout=1.0)
+        await runner.setup()
+        try:
+            await web.TCPSite(runner, "0.0.0.0", port).start()
+            yield
+        finally:
+            await runner.cleanup()
+
+    async def _answer(self, _: web.Request) -> web.Response:
+        if self.behind():
+            return web.Response(status=500, text="the watches are behind\n")
+        return web.Response(text="ok\n")

@@ -53,6 +53,9 @@ BROUGHT: JSON = changed(
 )
 
 
+IN_THE_YEARS = "must be in the years 2000 to 8999: choose another time, such as 2099-12-31T00:00:00Z"
+
+
 def _interlink(**spec: object) -> JSON:
     return changed(ISSUING, {"spec": spec})
 
@@ -230,6 +233,33 @@ ROWS = (
             invalid(
                 "spec.issueKey.expirationTime",
                 '"2027-01-31": spec.issueKey.expirationTime in body must be of type date-time: "2027-01-31"',
+            ),
+        ),
+    ),
+    Row("the earliest end of a key", _issuing(expirationTime="2000-01-01T00:00:00Z")),
+    Row("the latest end of a key", _issuing(expirationTime="8999-12-31T23:59:59Z")),
+    *(
+        Row(
+            f"an end of a key in the {age}",
+            _issuing(expirationTime=time),
+            (invalid("spec.issueKey.expirationTime", f"`expirationTime` {time} {IN_THE_YEARS}"),),
+        )
+        for age, time in (
+            ("past millennium", "1999-12-31T23:59:59Z"),
+            ("far future", "9000-01-01T00:00:00Z"),
+            ("last hour that there is", "9999-12-31T23:00:00-05:00"),
+            ("year 0", "0000-01-01T00:00:00Z"),
+        )
+    ),
+    Row(
+        "an end of a key in a zone that is none",
+        _issuing(expirationTime="2027-01-31T12:00:00+99:00"),
+        (
+            invalid(
+                "spec.issueKey",
+                '"object": Invalid date-time formatted string 2027-01-31T12:00:00+99:00: parsing time'
+                ' "2027-01-31T12:00:00+99:00": extra text: "+99:00" evaluating rule: `expirationTime` must be in the'
+                " years 2000 to 8999",
             ),
         ),
     ),

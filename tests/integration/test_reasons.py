@@ -140,7 +140,7 @@ async def test_key_revoked(world: World) -> None:
     await world.delete(issuer(world))
     await world.gone(issuer(world))
     await world.apply(redeemer(world))
-    await expect(world, redeemer(world), reasons.KEY_REVOKED, "new one", "Secret key")
+    await expect(world, redeemer(world), reasons.KEY_REVOKED, "new key", "Secret key")
 
 
 async def test_key_expired(world: World) -> None:

@@ -178,14 +178,14 @@ class Process:
     def __init__(self, api: Api, identity: Identity, facts: ClusterFacts, now: Callable[[], datetime]) -> None:
         clocks = Clocks(now, lambda: (now() - NOW).total_seconds())
         self.wire = wire = Wire(api)
-        self.store, self.memory, self.queue = Store(), Memory(), Queue(clocks.monotonic)
+        self.store, self.memory, self.queue = Store("pbx.example"), Memory(), Queue(clocks.monotonic)
         self.intake = Intake(self.store, self.queue, self.memory, ignore)
-        self.snapshots = Snapshots(self.store, self.memory, facts, "pbx.example", now)
+        self.snapshots = Snapshots(self.store, self.memory, facts, now)
         authority = Authority(wire, self.snapshots, now, self.intake)
         keys = KeyWork(wire, authority, identity, self.intake, self.memory, now)
         executor = Executor(wire, self.store, self.intake, authority, keys, self.snapshots.link)
         self.planner = Planner(self.store, self.snapshots)
-        metrics = Metrics(CollectorRegistry(), WORKERS, self.queue.__len__)
+        metrics = Metrics(CollectorRegistry(), WORKERS)
         worker = Worker(self.queue, self.planner.plan, executor, self.memory, Silence(), clocks, metrics)
         self._api, self._seen = api, {kind.resource.plural: len(api.events[kind.resource.plural]) for kind in KINDS}
         self._load(Task(load(wire, self.intake)))

@@ -168,7 +168,8 @@ class World:
 
     def start(self) -> None:
         """Start a process; a second one beside the first is what a handover of the lease looks like."""
-        self.processes.append(Process(self.api, self.identity, self.facts, lambda: self.now))
+        facts = replace(self.facts, started=self.now)
+        self.processes.append(Process(self.api, self.identity, facts, lambda: self.now))
 
     def crash(self) -> None:
         """Let the oldest process die; what it had sent may still arrive."""

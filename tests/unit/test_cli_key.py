@@ -134,6 +134,11 @@ def test_the_text_stays_on_one_line() -> None:
             " add Z for UTC, or an offset such as +01:00",
         ),
         (
+            ("--bundle", "--expiration-time", "9999-12-31T23:00:00-05:00"),
+            "Error: Invalid value for '--expiration-time': '9999-12-31T23:00:00-05:00' is too far away:"
+            " choose a year up to 8999",
+        ),
+        (
             ("--bundle", "--expiration-time", "2001-01-31T12:00:00Z"),
             "Error: Invalid value for '--expiration-time': '2001-01-31T12:00:00Z' has passed: choose a later time",
         ),

@@ -127,6 +127,8 @@ class TestGates:
         answer = dial("300", links=(link,))
         assert (answer.outcome, reasons(answer)) == ("NoMatch", [("x", Why.CLOSED)])
         assert answer.passed_over[0].detail == "the gate of Interlink x is closed: the peer closed its gate"
+        assert answer.explanation == f"no own number, and {answer.passed_over[0].detail}"
+        assert "no linked account offers it" in dial("301", links=(link,)).explanation
 
     def test_the_next_open_gate_gets_the_call(self) -> None:
         links = (linked("shut", "300", priority=1, gate="Closed"), linked("open", "300", priority=2))

@@ -18,10 +18,10 @@ from pbx_operator.domain.emergency import (
     Relation,
     Severity,
     emergency_numbers,
-    is_emergency,
     judge,
     judge_dial_prefix,
     known_country,
+    never_routed,
 )
 
 ISO_3166 = """
@@ -205,7 +205,16 @@ def test_lenient_account_is_warned_and_still_never_routes_an_emergency_number(
     finding = judge(number, FR, protection=protection, dialing="DigitByDigit", serving=serving)
     assert finding is not None
     assert finding.severity == "Warned"
-    assert is_emergency(number, FR) == (number in {"112", "15"})
+    assert never_routed(number, FR, digit_by_digit=False) == (number in {"112", "15"})
+
+
+@pytest.mark.parametrize(
+    ("digits", "en_bloc", "digit_by_digit"),
+    [("112", True, True), ("1123", False, True), ("15", True, True), ("150", False, True), ("11", False, False)],
+)
+def test_digits_that_never_lead_anywhere_else(digits: str, en_bloc: bool, digit_by_digit: bool) -> None:
+    assert never_routed(digits, FR, digit_by_digit=False) == en_bloc
+    assert never_routed(digits, FR, digit_by_digit=True) == digit_by_digit
 
 
 @given(digit_strings, emergency_sets, protections, dialings, st.booleans())
@@ -276,6 +285,9 @@ def test_message_about_a_dial_prefix_names_the_number_that_completes_it() -> Non
         'dialPrefix "9" followed by 11 is the emergency number 911, so it never reaches a peer\'s number 11: '
         "choose another dialPrefix if you can"
     )
+    by_digit = judge_dial_prefix("9", emergency_numbers("US"), protection="Enforce", dialing="DigitByDigit")
+    assert by_digit is not None
+    assert "so it never reaches a peer's number 11, nor any that starts with it: choose" in by_digit.message
 
 
 @given(dial_prefixes, emergency_sets, protections, dialings, st.booleans())
@@ -296,7 +308,7 @@ def test_silent_dial_prefix_neither_spells_nor_starts_an_emergency_number(
 ) -> None:
     assume(judge_dial_prefix(prefix, emergency, protection="Enforce", dialing=dialing) is None)
     dialed = prefix + number
-    assert not is_emergency(dialed, emergency)
+    assert not never_routed(dialed, emergency, digit_by_digit=False)
     finding = judge(dialed, emergency, protection="Enforce", dialing=dialing)
     assert finding is None or finding.relation == "Begins"
 
@@ -375,7 +387,7 @@ def test_agreement_with_libphonenumber() -> None:
     """
     for (_, exact), country in countries_by_pattern().items():
         own = emergency_numbers(country)
-        equal = {number for number in NUMBERS if is_emergency(number, own)}
+        equal = {number for number in NUMBERS if never_routed(number, own, digit_by_digit=False)}
         starting = {number for number in NUMBERS if number.startswith(tuple(own))}
         connects = {n for n in NUMBERS if phonenumbers.connects_to_emergency_number(n, country)}
         is_one = {n for n in connects if phonenumbers.is_emergency_number(n, country)}

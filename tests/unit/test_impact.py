@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Set
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,12 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from builders import NOW, interlink, number, record
+from builders import NOW, SUFFIX, interlink, number, record
 from link_builders import NOTHING_TRIED, SIDES, closing, end, gather, looked, ready_account, showing, with_spec
 from pbx_operator.api.meta import ObjectKey, Resource
 from pbx_operator.api.v1alpha1 import DialPlanSlice, Interlink, InternalNumber, LinkRecord, PBXAccount
 from pbx_operator.api.v1alpha1.interlink import AllowedRedeemer, IssueKey
 from pbx_operator.api.v1alpha1.linkrecord import Policy
+from pbx_operator.domain.account import wanted_domain
 from pbx_operator.domain.impact import WorkKey, affected
 from pbx_operator.domain.interlink import plan_link
 from pbx_operator.domain.plan import Plan
@@ -30,6 +31,7 @@ class Index:
     interlinks: Sequence[Interlink] = ()
     records: Sequence[LinkRecord] = ()
     accounts: Sequence[PBXAccount] = ()
+    offers: Sequence[DialPlanSlice] = ()
 
     def links_of_account(self, account: ObjectKey) -> Iterable[Interlink]:
         return [i for i in self.interlinks if ObjectKey(i.key.namespace, i.spec.account_ref.name) == account]
@@ -47,7 +49,16 @@ class Index:
         return [r for r in self.records if r.spec.state == "Established" and pair_of(r.spec) == pair]
 
     def accounts_of_domain(self, domain: str) -> Iterable[PBXAccount]:
-        return [a for a in self.accounts if domain in (a.spec.sip_domain, a.status.sip_domain)]
+        return [a for a in self.accounts if domain in self.domains_of_account(a)]
+
+    def domains_of_account(self, account: PBXAccount) -> set[str]:
+        return {d for d in (wanted_domain(account, SUFFIX), account.status.sip_domain) if d}
+
+    def interlink(self, key: ObjectKey) -> Interlink | None:
+        return next((i for i in self.interlinks if i.key == key), None)
+
+    def offers_any(self, account: ObjectKey, numbers: Set[str]) -> bool:
+        return any(row.number in numbers for offer in self.offers for row in offer.spec.rows)
 
 
 I = interlink("i", "a", uid="u1")  # noqa: E741 - the issuer of every story
@@ -168,9 +179,12 @@ class TestRecord:
         assert woken(record(I, R, end=end("Deleted")), None) == {"i", "r"}
 
 
-def part(source: str, *numbers: str, offered: str = "All", link: str | None = None) -> DialPlanSlice:
+def part(
+    source: str, *numbers: str, offered: str = "All", link: str | None = None, name: str | None = None
+) -> DialPlanSlice:
     """Return a slice of account a with these numbers."""
-    rows = [{"number": n, "offered": offered} if source == "Own" else {"number": n} for n in numbers]
+    own = {"offered": offered, "displayName": name} if source == "Own" else {}
+    rows = [{"number": n, **own} for n in numbers]
     head = {"accountRef": {"name": "a"}, "source": {"type": source, "interlink": link}, "rank": "0", "rev": "r" * 26}
     metadata = {"name": source.lower(), "namespace": "default"}
     return DialPlanSlice.model_validate({"metadata": metadata, "spec": {**head, "rows": rows}})
@@ -190,12 +204,20 @@ class TestSlice:
         private = part("Own", "300", offered="None")
         assert woken(None, private) == {"Account a"}
 
+    def test_unless_an_offer_lists_it_whose_rows_have_no_names(self) -> None:
+        old, new = (part("Own", "300", offered="None", name=name) for name in ("Old", "New"))
+        for numbers, reached in ((["300"], {"Account a", "Account b"}), (["301"], {"Account a"})):
+            index = Index([I, R], [LINK], [A, B], [part("Offer", *numbers, link="i")])
+            assert woken(old, new, index) == reached
+            assert woken(new, new, index) == {"Account a"}
+
     def test_a_narrower_offer_does_and_what_peers_offer_does_not(self) -> None:
-        assert woken(None, part("Offer", link="i")) == {"Account a", "Account b"}
+        assert woken(None, part("Offer", link="i")) == {"Account a", "Account b", "i"}
         assert woken(None, part("Peer", "400", link="i")) == {"Account a"}
 
     def test_a_new_domain_reaches_the_linked_accounts(self) -> None:
-        assert {"Account a", "Account b"} <= woken(A, ready_account("a", sip_domain="new.example"))
+        moved = A.model_copy(update={"status": A.status.model_copy(update={"sip_domain": "new.example"})})
+        assert {"Account a", "Account b"} <= woken(A, moved)
 
 
 class TestOthers:
@@ -204,18 +226,16 @@ class TestOthers:
         assert woken(number("200", "a"), number("201", "a")) == {"Account a"}
 
     def test_an_unreadable_number_reaches_its_account(self) -> None:
-        broken = Unreadable(
-            InternalNumber.resource, number("200").metadata, "spec: no", ObjectKey("default", "a"), OpaqueStatus()
-        )
+        broken = Unreadable(InternalNumber.resource, number("200").metadata, "spec: no", "a", OpaqueStatus())
         assert woken(number("200", "a"), broken) == {"Account a"}
 
     def test_an_unreadable_interlink_is_absent_for_its_peer(self) -> None:
-        broken = Unreadable(Interlink.resource, I.metadata, "spec: no", None, OpaqueStatus())
+        broken = Unreadable(Interlink.resource, I.metadata, "spec: no")
         assert woken(I, broken) == {"i", "r", "Account a"}
 
     def test_an_unreadable_account_reaches_its_links(self) -> None:
         """They must not count it as absent, and must end if it is being deleted."""
-        broken = Unreadable(PBXAccount.resource, A.metadata, "spec: no", None, OpaqueStatus())
+        broken = Unreadable(PBXAccount.resource, A.metadata, "spec: no")
         assert {"i", "Account a"} <= woken(A, broken)
         assert {"i", "Account a"} <= woken(broken, broken)
 

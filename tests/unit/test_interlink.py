@@ -31,7 +31,7 @@ from link_builders import (
 )
 from pbx_operator.api.meta import ObjectKey
 from pbx_operator.api.v1alpha1.interlink import AllowedRedeemer
-from pbx_operator.api.v1alpha1.linkrecord import EndReason, LinkRecord
+from pbx_operator.api.v1alpha1.linkrecord import EndReason, LinkRecord, Policy
 from pbx_operator.domain.link_end import read_key, target_of
 from pbx_operator.domain.plan import Action, AddFinalizer, DeleteSpentSecret, IssueOwnKey, MintKey
 from pbx_operator.domain.record import Revoke, SetPolicy
@@ -66,6 +66,14 @@ class TestMinting:
 
     def test_nor_is_what_an_earlier_object_of_the_name_had(self) -> None:
         assert todo(around(ISSUER, record(FORMER_ISSUER, end=end("Deleted")))) == self.MINT
+
+    @pytest.mark.parametrize("revision", [1, 2])
+    def test_none_that_would_be_born_expired_is_made(self, revision: int) -> None:
+        late = wants(ISSUER, expiration_time=NOW, revision=revision)
+        over = record(ISSUER, policy=Policy(expiration_time=NOW), end=end("KeyExpired"))
+        assert todo(around(late, *([over] if revision > 1 else []))) == []
+        in_time = wants(late, expiration_time=at(1))
+        assert todo(around(in_time, *([over] if revision > 1 else []))) == self.MINT
 
     def test_a_failed_attempt_is_repeated_when_it_is_due(self) -> None:
         s = around(ISSUER, attempts=mint_failed("WaitingForCleanup"))
@@ -140,6 +148,9 @@ class TestBringYourOwn:
 
     def test_then_its_key_is_issued(self) -> None:
         assert todo(around(BROUGHT, attempts=looked(self.KEY))) == self.ISSUE
+
+    def test_not_if_it_would_be_issued_expired(self) -> None:
+        assert todo(around(wants(BROUGHT, expiration_time=NOW), attempts=looked(self.KEY))) == []
 
     @pytest.mark.parametrize("attempts", [looked(None, again=3), looked(None, again=3, problem="it is empty")])
     def test_without_a_key_the_secret_is_read_again_when_it_is_due(self, attempts: Any) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -11,6 +11,7 @@ import pytest
 from builders import DAY, HOUR, INSTANCE, MINUTE, NOW, at, digest, identity, interlink, record
 from link_builders import (
     BROUGHT,
+    CLUSTER,
     FORMER_ISSUER,
     FORMER_REDEEMER,
     ISSUER,
@@ -34,7 +35,7 @@ from link_builders import (
 from pbx_operator.api.v1alpha1.interlink import Interlink
 from pbx_operator.api.v1alpha1.linkrecord import EndParty, EndReason, LinkRecord, Policy
 from pbx_operator.domain.keys import link_id
-from pbx_operator.domain.link_end import read_key, target_of
+from pbx_operator.domain.link_end import RETURN_PERIOD, read_key, target_of
 from pbx_operator.domain.link_facts import LinkSnapshot, account_name
 from pbx_operator.domain.plan import Action, DeleteInterlink, MintKey, PurgeRecord, RemoveFinalizer
 from pbx_operator.domain.record import Abandon, Adopt, Fence, Leave, RunTimers
@@ -265,6 +266,32 @@ class TestTime:
         both = record(ISSUER, REDEEMER, closing=closing("u2", ends=at(60)))
         assert todo(without(ISSUER, both), at(60)) == [change(both, RunTimers())]
 
+    def test_what_came_due_while_nobody_ran_waits_for_a_redeemer_that_is_back(self) -> None:
+        """It takes the link up as soon as it has been looked at."""
+        started = replace(CLUSTER, started=at(HOUR.total_seconds()))
+        lost = record(ISSUER, FORMER_REDEEMER, closing=closing("v1", ends=at(60), side="redeemer"))
+        s = around(ISSUER, lost, peers=[REDEEMER], cluster=started)
+        assert todo(s, NOW + HOUR) == []
+        assert plan(s, NOW + HOUR).requeue == NOW + HOUR + RETURN_PERIOD
+        assert todo(s, NOW + HOUR + RETURN_PERIOD) == [change(lost, RunTimers())]
+
+    @pytest.mark.parametrize(
+        "peers",
+        [
+            [],
+            [FORMER_REDEEMER],
+            [going(REDEEMER)],
+            [interlink("r", "z", redeem="s", uid="v2")],
+            [interlink("r", "b", uid="v2")],
+        ],
+        ids=["nobody", "itself", "going", "another account", "another role"],
+    )
+    def test_and_for_nobody_else(self, peers: list[Interlink]) -> None:
+        started = replace(CLUSTER, started=at(HOUR.total_seconds()))
+        lost = record(ISSUER, FORMER_REDEEMER, closing=closing("v1", ends=at(60), side="redeemer"))
+        s = around(ISSUER, lost, peers=peers, cluster=started)
+        assert todo(s, NOW + HOUR) == [change(lost, RunTimers())]
+
     def test_a_key_expires(self) -> None:
         made = record(ISSUER, policy=Policy(expiration_time=at(60)))
         assert todo(around(ISSUER, made), at(60)) == [change(made, RunTimers())]
@@ -302,6 +329,11 @@ class TestRetention:
         policy = Policy(expiration_time=NOW + 40 * DAY)
         over = record(ISSUER, REDEEMER, origin="BringYourOwn", policy=policy, end=end("Deleted", time=NOW))
         assert self.purged(without(ISSUER, over)) == NOW + 41 * DAY
+
+    def test_one_that_expires_when_time_ends_can_be_deleted_like_any_other(self) -> None:
+        policy = Policy(expiration_time=datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC))
+        over = record(ISSUER, REDEEMER, origin="BringYourOwn", policy=policy, end=end("Deleted", time=NOW))
+        assert [type(a) for a in todo(around(going(ISSUER), over))] == [RemoveFinalizer]
 
     def test_the_issuers_side_does_it(self) -> None:
         assert plan(without(REDEEMER, self.OVER)).requeue is None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
@@ -14,6 +15,7 @@ from link_builders import (
     LINK,
     REDEEMER,
     around,
+    change,
     end,
     going,
     key_of,
@@ -40,7 +42,8 @@ NEW_KEY = looked(digest("new", 16))
 HELD_BACK: list[tuple[str, LinkSnapshot, type, str]] = [
     # The last column says where it is held back: in a Restore, in an Unconfirmed cluster, with its identity Lost.
     ("adoption", around(ISSUER, record(FORMER_ISSUER, REDEEMER)), Adopt, "---"),
-    ("deletion by a user", around(going(ISSUER), LINK), Leave, "R--"),
+    ("deletion of an unused key", around(going(ISSUER), record(ISSUER)), Leave, "R--"),
+    ("deletion by a user", around(going(ISSUER), LINK), Leave, "---"),
     ("fencing", FENCING, Fence, "R--"),
     ("revocation", around(wants(ISSUER, revision=2), record(ISSUER)), Revoke, "R--"),
     ("orphan rule", without(ISSUER, LINK), Abandon, "RU-"),
@@ -68,7 +71,14 @@ class TestWaiting:
         return any(isinstance(a, kind) for a in made)
 
     def test_an_object_whose_end_waits_is_not_let_go(self) -> None:
-        assert todo(replace(around(going(ISSUER), LINK), cluster=RESTORING)) == []
+        assert todo(replace(around(going(ISSUER), record(ISSUER)), cluster=RESTORING)) == []
+
+    @pytest.mark.parametrize(("wished", "granted"), [(0, 600), (300, 600), (900, 900)])
+    def test_a_link_that_is_deleted_during_a_restore_closes_now_and_ends_after_it(
+        self, wished: int, granted: int
+    ) -> None:
+        s = replace(around(going(ISSUER, wished), LINK), cluster=RESTORING)
+        assert todo(s) == [change(LINK, Leave("issuer", ISSUER.metadata.uid, timedelta(seconds=granted)))]
 
     def test_a_restore_is_over_after_its_time(self) -> None:
         s = replace(around(ISSUER), cluster=RESTORING)

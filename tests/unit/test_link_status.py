@@ -28,9 +28,11 @@ from link_builders import (
     wants,
     with_spec,
 )
+from pbx_operator.api.meta import ObjectKey
 from pbx_operator.api.v1alpha1.interlink import Ended, Interlink, Peer
-from pbx_operator.api.v1alpha1.linkrecord import LinkRecord
+from pbx_operator.api.v1alpha1.linkrecord import LinkRecord, Policy
 from pbx_operator.domain.conditions import find
+from pbx_operator.domain.emergency import Protection
 from pbx_operator.domain.link_end import target_of
 from pbx_operator.domain.link_facts import ClusterFacts, LinkSnapshot
 from pbx_operator.domain.plan import DeleteInterlink
@@ -75,6 +77,11 @@ OF_THE_ISSUER = {
     "the peer vanished": (around(ISSUER, ends("Orphaned", "Redeemer")), "!EndedByPeer (Stalled)"),
     "DuplicateLink": (around(ISSUER, ends("DuplicateLink", "Operator")), "!DuplicateLink (Reconciling)"),
     "KeyExpired": (around(ISSUER, ends("KeyExpired", "Operator", redeemed=False)), "!KeyExpired (Stalled)"),
+    "KeyExpired before it was made": (around(wants(ISSUER, expiration_time=NOW)), "!KeyExpired (Stalled)"),
+    "KeyExpired before it was issued": (
+        around(wants(BROUGHT, expiration_time=NOW), attempts=looked(KEY)),
+        "!KeyExpired (Stalled)",
+    ),
     "KeyRevoked": (around(ISSUER, ends("Revoked", "Issuer", redeemed=False)), "!KeyRevoked (Stalled)"),
     "fenced too often": (around(ISSUER, ends("FencesFull", "Operator", redeemed=False)), "!KeyRevoked (Stalled)"),
     "RecordLost": (around(showing(ISSUER, key_id=KEY, key_revision=1)), "!RecordLost (Stalled)"),
@@ -200,6 +207,12 @@ class TestReady:
         status = status_of(swept(around(issuer, ends(why, "Issuer", redeemed=False), attempts=looked(KEY))))
         assert status.conditions[0].message.endswith(f"; {advice}")
 
+    def test_who_asks_for_an_expired_key_is_told_what_to_change(self) -> None:
+        late = wants(ISSUER, expiration_time=BEFORE, revision=2)
+        over = record(ISSUER, policy=Policy(expiration_time=BEFORE), end=end("KeyExpired"))
+        message = status_of(swept(around(late, over))).conditions[0].message
+        assert message.endswith("; set a later spec.issueKey.expirationTime")
+
     def test_no_message_names_the_peers_namespace(self) -> None:
         there = interlink("i", "a", "hidden", uid="u")
         for facts in ({}, {"end": end("Deleted")}, {"closing": closing("u")}):
@@ -243,6 +256,16 @@ class TestGate:
         assert status_of(s).gate == ("Open" if why == "GateOpen" else "Closed")
         if made.spec.state == "Established":
             assert reason(s) == "Established", "Ready does not depend on the gate"
+
+    def test_it_waits_for_the_dial_plan_to_say_what_the_peer_may_dial(self) -> None:
+        s = swept(around(ISSUER, LINK, peers=[REDEEMER], offer_published=False))
+        assert (reason(s, "CallsAllowed"), status_of(s).gate) == ("!NotPublished", "Closed")
+
+    @pytest.mark.parametrize("place", [REDEEMER.key, ObjectKey("default", "b")], ids=["Interlink", "account"])
+    def test_what_cannot_be_read_on_the_other_side_is_not_missing(self, place: ObjectKey) -> None:
+        s = swept(around(ISSUER, LINK, accounts=[ready_account("a")]))
+        s = replace(s, unreadable=frozenset({place}))
+        assert (reason(s, "CallsAllowed"), status_of(s).gate) == ("!Unreadable", "Closed")
 
     def test_an_unconfirmed_cluster_lets_no_call_pass(self) -> None:
         s = swept(around(ISSUER, LINK, peers=[REDEEMER], cluster=UNCONFIRMED))
@@ -365,3 +388,36 @@ class TestDetails:
         accounts = [ready_account("a", **options), ready_account("b")]
         s = swept(around(mine, LINK, peers=[REDEEMER], accounts=accounts, **facts))
         assert (reason(s, "Accepted"), reason(s), status_of(s).gate) == (expected, "Established", "Open")
+
+    @pytest.mark.parametrize(
+        ("prefix", "protection", "what"),
+        [
+            (
+                "112",
+                "Enforce",
+                'dialPrefix "112" starts with the emergency number 112, so dialing it may call the emergency service:'
+                " choose another dialPrefix; it is not used, and the peer's numbers are dialled as they are",
+            ),
+            (
+                "112",
+                "Warn",
+                'dialPrefix "112" starts with the emergency number 112, so dialing it may call the emergency service:'
+                " choose another dialPrefix",
+            ),
+            (
+                "11",
+                "Enforce",
+                'dialPrefix "11" followed by 2 is the emergency number 112, so it never reaches a peer\'s number 2:'
+                " choose another dialPrefix if you can",
+            ),
+        ],
+        ids=["refused", "warned about", "warned about some numbers"],
+    )
+    def test_what_is_wrong_with_a_dial_prefix(self, prefix: str, protection: Protection, what: str) -> None:
+        mine = interlink("i", "a", uid="u", dial_prefix=prefix)
+        accounts = [ready_account("a", emergency={"protection": protection}), ready_account("b")]
+        accepted = find(
+            status_of(swept(around(mine, LINK, peers=[REDEEMER], accounts=accounts))).conditions, "Accepted"
+        )
+        assert accepted is not None
+        assert accepted.message == what

@@ -153,6 +153,32 @@ class TestStories:
         assert {i.status.gate for i in world.interlinks()} == {"Open"}
         assert record_of(world).spec.redeemer == before
 
+    @pytest.mark.parametrize("side", ["i", "r"])
+    def test_also_if_no_operator_ran_when_the_window_was_over(self, world: World, side: str) -> None:
+        link(world, **WINDOW)
+        world.delete(side)
+        world.settle()
+        world.crash()
+        world.wait(5 * MINUTE)
+        if side == "i":
+            world.interlink("i", "a", **ISSUE, **WINDOW)
+        else:
+            world.interlink("r", "b", **REDEEM, **WINDOW)
+        world.wait(HOUR)
+        world.start()
+        world.settle_for(HOUR)
+        assert states(world) == {"i": "Established", "r": "Established"}
+        assert {i.status.gate for i in world.interlinks()} == {"Open"}
+
+    def test_a_key_in_another_secret_is_found_at_once(self, world: World) -> None:
+        world.interlink("i", "a", **ISSUE)
+        world.interlink("r", "b", redeemKey={"secretRef": {"name": "wrong"}})
+        world.settle_for(HOUR)
+        world.carry("i", "s")
+        world.edit("r", redeemKey={"secretRef": {"name": "s"}})
+        world.settle()
+        assert states(world) == {"i": "Established", "r": "Established"}
+
     def test_afterwards_it_cannot(self, world: World) -> None:
         link(world, **WINDOW, onPeerDeletion="Retain")
         world.delete("i")

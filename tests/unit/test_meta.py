@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-import pytest
+from datetime import UTC, datetime, timedelta, timezone
 
-from pbx_operator.api.meta import RECONCILE_ANNOTATION, TOKEN_LENGTH, ObjectMeta, camel_case
+import pytest
+from pydantic import ValidationError
+
+from pbx_operator.api.meta import RECONCILE_ANNOTATION, TOKEN_LENGTH, ObjectMeta, camel_case, format_time
 from pbx_operator.api.v1alpha1 import PBXAccount
 from pbx_operator.api.v1alpha1.pbxaccount import PBXAccountStatus
 
@@ -15,6 +18,31 @@ from pbx_operator.api.v1alpha1.pbxaccount import PBXAccountStatus
 )
 def test_field_names(name: str, json_name: str) -> None:
     assert camel_case(name) == json_name
+
+
+class TestTime:
+    CET = timezone(timedelta(hours=1))
+
+    @pytest.mark.parametrize(
+        ("time", "text"),
+        [
+            (datetime(2027, 1, 31, 13, 0, 0, 999_999, CET), "2027-01-31T12:00:00Z"),
+            (datetime(1, 1, 1, 2, 0, tzinfo=CET), "0001-01-01T01:00:00Z"),
+            (datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC), "9999-12-31T23:59:59Z"),
+        ],
+    )
+    def test_is_shown_in_utc_with_four_digits_for_the_year(self, time: datetime, text: str) -> None:
+        assert format_time(time) == text
+
+    def test_is_read_into_utc(self) -> None:
+        read = ObjectMeta.model_validate({"name": "a", "creationTimestamp": "2027-01-31T13:00:00+01:00"})
+        assert read.creation_timestamp == datetime(2027, 1, 31, 12, 0, tzinfo=UTC)
+        assert read.creation_timestamp.tzinfo is UTC
+
+    @pytest.mark.parametrize("text", ["9999-12-31T23:00:00-05:00", "0001-01-01T00:00:00+01:00", "0000-01-01T00:00:00Z"])
+    def test_that_utc_cannot_tell_is_not_read(self, text: str) -> None:
+        with pytest.raises(ValidationError):
+            ObjectMeta.model_validate({"name": "a", "creationTimestamp": text})
 
 
 def test_only_the_annotation_that_the_operator_reads_is_kept() -> None:

@@ -26,6 +26,7 @@ from pbx_operator.api.meta import ObjectKey
 from pbx_operator.api.v1alpha1 import InternalNumber, PBXAccount
 from pbx_operator.api.v1alpha1.pbxaccount import Emergency, Numbering
 from pbx_operator.domain.claims import Award, Claim, settle
+from pbx_operator.domain.emergency import Dialing
 from pbx_operator.domain.numbers import Judgement, resolve
 
 OLD, YOUNG = at(-200), at(-100)
@@ -125,6 +126,11 @@ class TestValidity:
     def test_reserved_prefixes(self, digits: str, refused: bool) -> None:
         owner = account(numbering=Numbering(reserved_prefixes=("0", "*7")))
         assert refusal(digits, owner) == ("ReservedPrefix" if refused else None)
+
+    @pytest.mark.parametrize(("dialing", "refused"), [("EnBloc", False), ("DigitByDigit", True)])
+    def test_a_number_that_cuts_off_a_reserved_prefix(self, dialing: Dialing, refused: bool) -> None:
+        owner = account(numbering=Numbering(reserved_prefixes=("90",), dialing=dialing))
+        assert refusal("9", owner) == ("ReservedPrefix" if refused else None)
 
     @pytest.mark.parametrize(
         "tightened",

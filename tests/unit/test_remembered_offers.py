@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from builders import NAMESPACE, account, interlink, number, sharing
+from builders import NAMESPACE, SUFFIX, account, interlink, number, sharing
 from pbx_operator.api.meta import ObjectKey, Resource
 from pbx_operator.api.v1alpha1.shared import Sharing
 from pbx_operator.domain.numbers import resolve
@@ -26,7 +26,7 @@ class World:
     """A Store whose objects change, and the offers remembered beside it."""
 
     def __init__(self) -> None:
-        self.store = Store()
+        self.store = Store(SUFFIX)
         self.offers = Offers(self.store)
         self._versions = iter(range(1, 10_000))
 

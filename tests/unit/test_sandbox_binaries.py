@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import os
+import sys
 import threading
 from dataclasses import astuple
+from io import StringIO
 from pathlib import Path
 
 import pytest
@@ -150,7 +152,9 @@ def test_one_missing_program_is_enough_to_build(machine: Machine) -> None:
     assert machine.builds() == 1
 
 
-def test_two_builders_at_once_build_once(machine: Machine, capfd: pytest.CaptureFixture[str]) -> None:
+def test_two_builders_at_once_build_once(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    said = StringIO()  # not capfd, which loses what a thread writes while it is being read
+    monkeypatch.setattr(sys, "stderr", said)
     release = machine.folder / "release"
     os.mkfifo(release)
     machine.install_go(then=f'read line < "{release}"')
@@ -158,7 +162,7 @@ def test_two_builders_at_once_build_once(machine: Machine, capfd: pytest.Capture
     builders = [threading.Thread(target=lambda: found.append(machine.find()), daemon=True) for _ in range(2)]
     for builder in builders:
         builder.start()
-    until(lambda: "another process is building" in capfd.readouterr().err, "the second builder waits")
+    until(lambda: "another process is building" in said.getvalue(), "the second builder waits")
     release.write_text("go on\n")
     for builder in builders:
         builder.join()

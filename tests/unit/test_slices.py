@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
@@ -30,6 +31,7 @@ from pbx_operator.api.v1alpha1 import DialPlanSlice
 from pbx_operator.api.v1alpha1.pbxaccount import Emergency, Numbering
 from pbx_operator.api.v1alpha1.shared import Sharing
 from pbx_operator.domain.account import AccountSnapshot
+from pbx_operator.domain.emergency import Dialing, Protection
 from pbx_operator.domain.slices import OwnLine, split
 
 
@@ -121,6 +123,24 @@ class TestPeer:
         assert [r.number for r in parts["x.plain"].spec.rows] == ["200", "999"]
         assert [r.dialed for r in parts["x.prefixed"].spec.rows] == ["1112", "1200"]
 
+    @pytest.mark.parametrize(
+        ("dialing", "protection", "plain", "prefixed"),
+        [
+            ("EnBloc", "Enforce", ["1125", "25", "3"], ["1125", "111125", "113"]),
+            ("DigitByDigit", "Enforce", ["25", "3"], ["111125", "113"]),
+            ("DigitByDigit", "Warn", ["1125", "25", "3"], ["1125", "111125", "113"]),
+        ],
+    )
+    def test_nor_are_digits_that_call_one_before_they_are_complete(
+        self, dialing: Dialing, protection: Protection, plain: list[str], prefixed: list[str]
+    ) -> None:
+        """As own numbers they are refused or warned about in the same way."""
+        numbering, emergency = Numbering(dialing=dialing), Emergency(protection=protection)
+        owner = account(numbering=numbering, emergency=emergency)
+        parts = published(snapshot(owner, links=(linked("x", "25", "3", "1125", dial_prefix="11"),)))
+        assert sorted(r.number for r in parts["x.plain"].spec.rows) == plain
+        assert {r.dialed for r in parts["x.prefixed"].spec.rows} == set(prefixed)
+
     def test_rows_are_published_whatever_the_gate(self) -> None:
         assert "x.plain" in published(snapshot(account(), links=(linked("x", "300", gate="Closed"),)))
 
@@ -175,6 +195,13 @@ class TestOffer:
             "wide.offer": [{"number": "200"}, {"number": "300"}],
         }
         assert offers["wide.offer"].spec.source.interlink == "wide"
+
+    def test_it_outlives_the_link_until_the_gate_is_shown_as_closed(self) -> None:
+        """Without it the default applies, which may be more."""
+        before = settled(snapshot(account(), number("200"), links=(linked("x", "1", sharing=sharing("300-399")),)))
+        over = replace(before, links=(), open_gates=frozenset({"x"}))
+        assert "-x.offer" not in slice_steps(planned(over))
+        assert "-x.offer" in slice_steps(planned(replace(over, open_gates=frozenset())))
 
 
 def lines(digits: Iterable[str]) -> list[OwnLine]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Annotated, Any, ClassVar, Literal, NamedTuple
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer
 
 from pbx_operator.api.schema import Definition
 
@@ -37,14 +37,22 @@ def camel_case(name: str) -> str:
     return first + "".join(_INITIALISMS.get(word, word.capitalize()) for word in rest)
 
 
+def in_utc(time: datetime) -> datetime:
+    """Return the same moment in UTC. Raises ValueError if UTC has no year for it, as at the end of the year 9999."""
+    try:
+        return time.astimezone(UTC)
+    except OverflowError as error:
+        raise ValueError("the time is not in the years 1 to 9999 of UTC") from error
+
+
 def format_time(time: datetime) -> str:
-    """Render a time as metav1.Time does: RFC 3339, UTC, whole seconds."""
-    return time.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    """Render a time as metav1.Time does: RFC 3339, UTC, whole seconds, four digits for the year."""
+    return in_utc(time).replace(tzinfo=None).isoformat(timespec="seconds") + "Z"
 
 
 _NOT_RECORDED: set[str] = set()
 
-Time = Annotated[datetime, PlainSerializer(format_time, return_type=str)]
+Time = Annotated[datetime, AfterValidator(in_utc), PlainSerializer(format_time, return_type=str)]
 """A metav1.Time: UTC with a resolution of one second."""
 
 

@@ -49,9 +49,8 @@ FACTS: Mapping[str, str] = {
     "country": "the value of `spec.country`",
     "detail": "what keeps that side from it",
     "domain": "the SIP domain that the account would have",
-    "emergency": "the emergency number",
     "entry": "the entry of the Secret's data",
-    "finding": "the whole message of `EmergencyNumber`: both numbers and the next step",
+    "finding": "the whole message: the digits, the emergency number and the next step",
     "holder": "metadata.name of the object that has it",
     "key_id": "the public name of the key, as in `status.keyID`",
     "kind": "`account` or `number`",
@@ -172,8 +171,8 @@ DOMAIN_CONFLICT = Reason(
 )
 DUPLICATE_LINK = Reason(
     "DuplicateLink",
-    "the two accounts are linked already",
-    "delete this Interlink, or the other one first",
+    "another link joins, or joined, the two accounts",
+    "{next_step}",
     Patience.GRACE,
     shown=_NO_LINK,
 )
@@ -242,7 +241,9 @@ KEY_REVOKED = Reason(
     Patience.PERSON,
     shown=_NO_LINK,
 )
-KEY_EXPIRED = Reason("KeyExpired", "the key {key_id} expired unused", "{next_step}", Patience.PERSON, shown=_NO_LINK)
+KEY_EXPIRED = Reason(
+    "KeyExpired", "the time to enter the key has passed", "{next_step}", Patience.PERSON, shown=_NO_LINK
+)
 SELF_LINK = Reason(
     "SelfLink",
     "the key was issued by the same account",
@@ -315,9 +316,10 @@ DIAL_PREFIX_CONFLICT = Reason(
 )
 DIAL_PREFIX_EMERGENCY = Reason(
     "DialPrefixEmergency",
-    "dialPrefix {prefix} with a number of the peer would spell an emergency number ({emergency})",
-    "choose another prefix; those numbers are not routed",
+    "the dialPrefix starts with an emergency number, or a number of the peer would complete it to one",
+    "choose another prefix",
     shown=(_REFUSED,),
+    text="{finding}",
 )
 NO_KEY_YET = Reason("NoKey", "no key has been issued yet", shown=(_NOT_ISSUED,))
 ENDED = Reason("Ended", "the link has ended", shown=(_NOT_ISSUED,))
@@ -329,6 +331,18 @@ ORPHANED = Reason(
     "Orphaned",
     "an object of the link is missing",
     "re-create it within the hour to keep the link",
+    shown=(_CLOSED,),
+)
+NOT_PUBLISHED = Reason(
+    "NotPublished",
+    "the dial plan does not say yet what the peer may dial",
+    "it is being written; see the account's conditions if this lasts",
+    shown=(_CLOSED,),
+)
+CALLS_UNREADABLE = Reason(
+    "Unreadable",
+    "an object of the link cannot be read",
+    "correct the one whose Ready condition says Unreadable",
     shown=(_CLOSED,),
 )
 CALLS_NOT_ADMITTED = Reason(

@@ -17,6 +17,7 @@ import click
 from pydantic import TypeAdapter, ValidationError
 from ruamel.yaml import YAML
 
+from pbx_operator.api.v1alpha1.interlink import LAST_YEAR
 from pbx_operator.api.v1alpha1.shared import DnsLabel, InstanceID, NamespaceName, ObjectName
 from pbx_operator.domain.keys import SECRET_ENTRY, SECRET_TYPE, SEED_BYTES, Bundle, SigningKey, key_id, key_text
 
@@ -47,6 +48,8 @@ def _future_time(_context: click.Context, _parameter: click.Parameter, value: st
         raise click.BadParameter(f"'{value}' is not a time: write it like 2027-01-31T12:00:00Z") from error
     if time.tzinfo is None:
         raise click.BadParameter(f"'{value}' lacks its time zone: add Z for UTC, or an offset such as +01:00")
+    if time.year > LAST_YEAR:
+        raise click.BadParameter(f"'{value}' is too far away: choose a year up to {LAST_YEAR}")
     if time <= datetime.now(UTC):
         raise click.BadParameter(f"'{value}' has passed: choose a later time")
     return time

@@ -30,12 +30,13 @@ from pbx_operator.domain.account_status import (
     shadow_verdicts,
     status_with,
 )
-from pbx_operator.domain.claims import Award, Claim, settle
-from pbx_operator.domain.numbers import Resolution, created, protected_numbers, resolve
+from pbx_operator.domain.claims import Award, Claim, created, settle
+from pbx_operator.domain.numbers import Resolution, protected_numbers, resolve
 from pbx_operator.domain.offers import Linked
 from pbx_operator.domain.plan import Action, AddFinalizer, Plan, RemoveFinalizer, StatusUpdate, Target
 from pbx_operator.domain.slice_changes import SliceChanges, any_left, delete_all, diff_slices, is_ours
 from pbx_operator.domain.slices import draft_slices
+from pbx_operator.domain.unreadable import Unreadable
 
 PUBLICATION_PERIOD = timedelta(milliseconds=100)
 """How long slices wait for further changes, unless something is taken away."""
@@ -58,14 +59,20 @@ class AccountSnapshot:
     """The metadata of an account that could not be read; `account` is None then."""
     numbers: tuple[InternalNumber, ...] = ()
     """All InternalNumbers of the namespace that name this account."""
+    claimed: tuple[Claim, ...] = ()
+    """The claims of those that cannot be read."""
     links: tuple[Linked, ...] = ()
     """The established links whose Interlink of this account exists."""
+    open_gates: frozenset[str] = frozenset()
+    """Names of the account's Interlinks whose status shows an open gate, also if nothing links them any more."""
     interlinks: InterlinkCounts = field(default_factory=InterlinkCounts)
     live_records: bool = False
     """Whether a record that is not Ended names this account."""
     slices: tuple[DialPlanSlice, ...] = ()
     """All slices of the namespace that name this account."""
-    rivals: tuple[PBXAccount, ...] = ()
+    taken: frozenset[str] = frozenset()
+    """Names that slices of this account may need, of slices that name another account or cannot be read."""
+    rivals: tuple[PBXAccount | Unreadable, ...] = ()
     """The other accounts of the cluster that want, or still show, this account's `wanted_domain`."""
     since: Mapping[Target, Since] = field(default_factory=dict)
     published: datetime | None = None
@@ -98,9 +105,10 @@ def wanted_domain(account: PBXAccount, suffix: str) -> str:
 
 
 def _serve(s: AccountSnapshot, account: PBXAccount, now: datetime) -> Plan:
-    resolution = resolve(account, s.numbers)
+    resolution = resolve(account, s.numbers, s.claimed)
     protected = protected_numbers(account) | _kept_numbers(account, s.slices)
-    changes = diff_slices(account, draft_slices(account, resolution.held, s.links, protected), s.slices)
+    wanted = draft_slices(account, resolution.held, s.links, protected)
+    changes = diff_slices(account, wanted, _free_to_change(s), s.taken)
     domain = wanted_domain(account, s.domain_suffix)
     award = _settle_domain(s, account, domain)
     ready = _ready(account, domain, award, changes)
@@ -127,6 +135,15 @@ def _serve(s: AccountSnapshot, account: PBXAccount, now: datetime) -> Plan:
     return _plan((*finalizer, *changes.actions), [*numbers, own], again)
 
 
+def _free_to_change(s: AccountSnapshot) -> list[DialPlanSlice]:
+    """Return the slices without the Offers of links that are over while their gate is still shown as open.
+
+    Without its Offer slices the default applies to a link, which may be wider than what was offered.
+    """
+    open_ends = s.open_gates - {link.interlink.metadata.name for link in s.links}
+    return [p for p in s.slices if p.spec.source.type != "Offer" or p.spec.source.interlink not in open_ends]
+
+
 def _coalesce(s: AccountSnapshot, changes: SliceChanges, now: datetime) -> datetime | None:
     """Return until when the slices should wait for more changes, if at all."""
     if changes.urgent or not changes.actions or s.published is None:
@@ -147,7 +164,9 @@ def _settle_domain(s: AccountSnapshot, account: PBXAccount, domain: str) -> Awar
     return settle([own, *(_rival_claim(r, s.domain_suffix) for r in s.rivals)])[s.key]
 
 
-def _rival_claim(rival: PBXAccount, suffix: str) -> Claim:
+def _rival_claim(rival: PBXAccount | Unreadable, suffix: str) -> Claim:
+    if isinstance(rival, Unreadable):
+        return rival.claim("sipDomain")
     wants = None if rival.metadata.deleting else wanted_domain(rival, suffix)
     return Claim(rival.key, created(rival.metadata), wants, rival.status.sip_domain)
 

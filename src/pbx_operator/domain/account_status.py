@@ -14,7 +14,8 @@ from pbx_operator.api.v1alpha1.internalnumber import InternalNumberStatus
 from pbx_operator.api.v1alpha1.pbxaccount import NumberCounts, PBXAccount, PBXAccountStatus, ShadowedNumbers
 from pbx_operator.api.v1alpha1.shared import Status
 from pbx_operator.domain.conditions import merge, stalled, summarize
-from pbx_operator.domain.numbers import Outcome, Resolution
+from pbx_operator.domain.emergency import never_routed
+from pbx_operator.domain.numbers import Outcome, Resolution, sends_digit_by_digit
 from pbx_operator.domain.offers import Linked
 from pbx_operator.domain.prefixes import usable_prefixes
 
@@ -117,16 +118,16 @@ def find_shadows(
 ) -> Shadows:
     """Return which numbers of peers the account's own numbers hide."""
     own = {n.spec.number for n in resolution.held}
-    prefixes = usable_prefixes(account, links)
+    prefixes, digit_by_digit = usable_prefixes(account, links), sends_digit_by_digit(account)
     hidden: set[str] = set()
     unreachable: set[str] = set()
     for link in links:
-        prefix = prefixes.get(link.interlink.metadata.name)
-        for number, _ in link.offer.numbers:
-            if number in own:
-                hidden.add(number)
-                if prefix is None or prefix + number in protected:
-                    unreachable.add(number)
+        prefix = prefixes.get(link.interlink.metadata.name, "")
+        for number in (n.number for n in link.offer.numbers if n.number in own):
+            hidden.add(number)
+            dialed = prefix + number
+            if dialed in own or never_routed(dialed, protected, digit_by_digit=digit_by_digit):
+                unreachable.add(number)
     return Shadows(tuple(sorted(hidden)), tuple(sorted(unreachable)))
 
 

@@ -12,9 +12,11 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 
-from pbx_operator.api.meta import ObjectKey
+from pbx_operator.api.meta import ObjectKey, ObjectMeta
+
+_BEGINNING = datetime.min.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +28,11 @@ class Claim:
     wants: str | None
     shows: str | None
     """What the object's status, as the Store knows it, says that it holds."""
+
+
+def created(metadata: ObjectMeta) -> datetime:
+    """Return the age that counts in claims."""
+    return metadata.creation_timestamp or _BEGINNING
 
 
 @dataclass(frozen=True, slots=True)

@@ -78,6 +78,8 @@ class Answer:
                 name = f" ({self.display_name})" if self.display_name else ""
                 return f"{self.number}{name} of the peer behind Interlink {self.interlink}"
             case "NoMatch":
+                if self.passed_over:
+                    return f"no own number, and {self.passed_over[0].detail}"
                 return "no own number, and no linked account offers it: links are not transitive"
 
 

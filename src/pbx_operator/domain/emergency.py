@@ -3,7 +3,7 @@
 A short internal number can hide, cut off or accidentally dial an emergency number.  This module knows the
 emergency numbers of a country and judges numbers and dial prefixes against them.  It is a guard only: it
 neither routes nor locates an emergency call.  The account and number rules turn a finding into conditions
-and events; the dial plan asks `is_emergency` before it routes anything.
+and events; the dial plan asks `never_routed` before it routes anything.
 
 The data is the `emergency` pattern of libphonenumber's short number metadata, as shipped for each country
 in the package `phonenumbers`.  That package is pinned to an exact version, because a new one may add or drop
@@ -80,13 +80,13 @@ def emergency_numbers(country: str, additional: Iterable[str] = ()) -> frozenset
     return _numbers_in_data(country).union(EVERYWHERE, additional)
 
 
-def is_emergency(digits: str, emergency: frozenset[str]) -> bool:
-    """Return whether these dialed digits are exactly an emergency number.
+def never_routed(digits: str, emergency: frozenset[str], *, digit_by_digit: bool) -> bool:
+    """Return whether these dialed digits may lead to no own or peer's number, with or without a dial prefix.
 
-    Such digits are never routed to an own or a peer's number, nor to a dial prefix followed by a peer's
-    number, whatever `protection` says and however long the number has been serving.
+    Exactly an emergency number never does, whatever `protection` says and however long the number has been
+    serving.  If phones send `digit_by_digit`, neither does what starts with one, which is called first.
     """
-    return digits in emergency
+    return digits in emergency or (digit_by_digit and not emergency.isdisjoint(_proper_beginnings(digits)))
 
 
 def judge(
@@ -103,7 +103,7 @@ def judge(
     more digits, and with DigitByDigit dialing one that starts with any.  Warned about are the other numbers
     that start with an emergency number, and proper beginnings of one.  If `protection` is Warn, or if the
     number is already `serving` (so it was fine until the country, the data or the settings changed), what
-    would be refused is only warned about; `is_emergency` holds all the same.
+    would be refused is only warned about; `never_routed` holds all the same.
     """
     collision = (
         _equal(number, emergency)
@@ -127,11 +127,11 @@ def judge_dial_prefix(
 
     The strings at stake are the prefix followed by any number of one to four digits.  If all of them start
     with an emergency number, `judge`'s rule for starting applies.  If only some number would complete one
-    (relation Begins), the prefix is warned about, and `is_emergency(prefix + number, ...)` keeps exactly that
-    number off the prefix: what a peer shares must not decide whether a local prefix is accepted.
+    (relation Begins), the prefix is warned about, and `never_routed(prefix + number, ...)` keeps that number off
+    the prefix: what a peer shares must not decide whether a local prefix is accepted.
     """
     beginnings = [*_proper_beginnings(prefix), prefix]
-    collision = _starting(beginnings, emergency, dialing) or _completed_by_number(prefix, emergency)
+    collision = _starting(beginnings, emergency, dialing) or _completed_by_number(prefix, emergency, dialing)
     if collision is None:
         return None
     return collision.found_in("dialPrefix", prefix, lenient=serving or protection == "Warn")
@@ -194,7 +194,7 @@ def _completed_by_caller(number: str, emergency: frozenset[str]) -> _Collision |
     return _Collision("Begins", first, False, problem, " if you can")
 
 
-def _completed_by_number(prefix: str, emergency: frozenset[str]) -> _Collision | None:
+def _completed_by_number(prefix: str, emergency: frozenset[str], dialing: Dialing) -> _Collision | None:
     longest = len(prefix) + _LONGEST_NUMBER
     completions = [digits for digits in emergency if digits.startswith(prefix) and len(digits) <= longest]
     if not completions:
@@ -202,6 +202,8 @@ def _completed_by_number(prefix: str, emergency: frozenset[str]) -> _Collision |
     first = min(completions)
     rest = first.removeprefix(prefix)
     problem = f"followed by {rest} is the emergency number {first}, so it never reaches a peer's number {rest}"
+    if dialing == "DigitByDigit":
+        problem += ", nor any that starts with it"
     return _Collision("Begins", first, False, problem, " if you can")
 
 

@@ -23,8 +23,12 @@ def closed_because(s: LinkSnapshot, link: Interlink, record: LinkRecord | None) 
     if link.spec.gate == "Closed":
         return reasons.CLOSED_HERE
     side = side_of(link)
+    if s.unreadable_account is not None and not s.unreadable_account.deleting:
+        return reasons.CALLS_UNREADABLE
     if s.account is None or s.account.metadata.deleting or closing_of(record.spec, side) is not None:
         return reasons.ORPHANED
+    if not s.offer_published:
+        return reasons.NOT_PUBLISHED
     return _closed_by_peer(s, record, side) or (None if _admitted(s, record) else reasons.CALLS_NOT_ADMITTED)
 
 
@@ -38,6 +42,8 @@ def _closed_by_peer(s: LinkSnapshot, record: LinkRecord, side: Side) -> Reason |
         return reasons.ORPHANED
     if any_closing(record.spec) or (link and link.metadata.deleting) or (account and account.metadata.deleting):
         return reasons.PEER_DELETING
+    if (named and named.key in s.unreadable) or (owner and owner.key in s.unreadable):
+        return reasons.CALLS_UNREADABLE
     if link is None or account is None or named is None or link.metadata.uid != named.uid:
         return reasons.ORPHANED
     return reasons.CLOSED_BY_PEER if link.spec.gate == "Closed" else None

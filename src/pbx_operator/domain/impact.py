@@ -6,13 +6,14 @@ changed for people alone moves nothing, and a number reaches the peers only thro
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Set
 from typing import Literal, NamedTuple, Protocol, TypeVar
 
 from pbx_operator.api.meta import ObjectKey, Resource
 from pbx_operator.api.v1alpha1 import DialPlanSlice, Interlink, InternalNumber, LinkRecord, PBXAccount
 from pbx_operator.domain.link_facts import account_ready
 from pbx_operator.domain.record import Side, account_of, interlink_of, pair_of
+from pbx_operator.domain.slices import owner_of
 from pbx_operator.domain.unreadable import Unreadable
 
 
@@ -51,6 +52,15 @@ class Index(Protocol):
     def accounts_of_domain(self, domain: str) -> Iterable[PBXAccount]:
         """Return the accounts that want or show a SIP domain."""
 
+    def domains_of_account(self, account: PBXAccount) -> set[str]:
+        """Return the SIP domains that an account wants or shows."""
+
+    def interlink(self, key: ObjectKey) -> Interlink | None:
+        """Return the Interlink at a place, if it can be read."""
+
+    def offers_any(self, account: ObjectKey, numbers: Set[str]) -> bool:
+        """Whether an Offer slice of an account lists one of these numbers."""
+
 
 R = TypeVar("R", bound=Resource)
 
@@ -62,8 +72,6 @@ def affected(old: Observed, new: Observed, index: Index) -> set[WorkKey]:
     either = new if new is not None else old
     if either is None:
         return set()
-    if isinstance(either, Unreadable) and either.account is not None and either.resource is InternalNumber.resource:
-        return {WorkKey("Account", either.account)}
     kind = either.resource.kind
     before = old if isinstance(old, Resource) else None
     after = new if isinstance(new, Resource) else None
@@ -71,13 +79,15 @@ def affected(old: Observed, new: Observed, index: Index) -> set[WorkKey]:
         return _of_interlink(either.key, _as(Interlink, before), _as(Interlink, after), index)
     if kind == "PBXAccount":
         work = _of_account(either.key, _as(PBXAccount, before), _as(PBXAccount, after), index)
+        work |= _of_domains(old, new, index)
         readable = not isinstance(old, Unreadable) and not isinstance(new, Unreadable)
         return work if readable else work | _links_of_account(either.key, index)
     if kind == "InternalNumber":
-        return {_account(o) for o in (_as(InternalNumber, before), _as(InternalNumber, after)) if o is not None}
+        return {_account(o) for o in (old, new) if isinstance(o, InternalNumber | Unreadable)}
     if kind == "LinkRecord":
         return _of_record(_as(LinkRecord, before), _as(LinkRecord, after), index)
-    return _of_slice(_as(DialPlanSlice, before), _as(DialPlanSlice, after), index)
+    work = _of_slice(_as(DialPlanSlice, before), _as(DialPlanSlice, after), index)
+    return work | _in_need_of_name(either.key, index)
 
 
 def _as(model: type[R], value: Resource | None) -> R | None:
@@ -88,8 +98,9 @@ def _link(key: ObjectKey) -> WorkKey:
     return WorkKey("Link", key)
 
 
-def _account(o: Interlink | InternalNumber | DialPlanSlice) -> WorkKey:
-    return WorkKey("Account", ObjectKey(o.key.namespace, o.spec.account_ref.name))
+def _account(o: Interlink | InternalNumber | DialPlanSlice | Unreadable) -> WorkKey:
+    named = o.account if isinstance(o, Unreadable) else ObjectKey(o.key.namespace, o.spec.account_ref.name)
+    return WorkKey("Account", named)
 
 
 # --- Interlink --------------------------------------------------------------------------------------------------
@@ -124,7 +135,8 @@ def _seen_by_account(link: Interlink | None) -> object:
         return None
     spec = link.spec
     ended = link.status.state == "Ended"
-    return (link.metadata.uid, link.metadata.deleting, spec.sharing, spec.dial_prefix, spec.priority, ended)
+    guarded = spec.sharing is not None and link.status.gate == "Open"
+    return (link.metadata.uid, link.metadata.deleting, spec.sharing, spec.dial_prefix, spec.priority, ended, guarded)
 
 
 def _prefix(link: Interlink | None) -> object:
@@ -167,11 +179,15 @@ def _of_account(key: ObjectKey, old: PBXAccount | None, new: PBXAccount | None, 
     if _seen_by_linked(old) != _seen_by_linked(new):
         for record in index.records_of_account(key):
             work |= {_link(place) for place in _places(record)}
-    domains = _domains(old) ^ _domains(new)
-    work |= {WorkKey("Account", rival.key) for domain in domains for rival in index.accounts_of_domain(domain)}
-    if _domains(old) != _domains(new):
+    if _shown_domain(old) != _shown_domain(new):
         work |= _accounts_linked_to(key, index)
     return work
+
+
+def _of_domains(old: Observed, new: Observed, index: Index) -> set[WorkKey]:
+    """Return the accounts with an interest in the SIP domains that an account lets go or asks for."""
+    domains = _domains(old, index) ^ _domains(new, index)
+    return {WorkKey("Account", rival.key) for domain in domains for rival in index.accounts_of_domain(domain)}
 
 
 def _links_of_account(account: ObjectKey, index: Index) -> set[WorkKey]:
@@ -201,8 +217,15 @@ def _seen_by_linked(account: PBXAccount | None) -> object:
     return (account.metadata.uid, account.spec.display_name, account.status.sip_domain)
 
 
-def _domains(account: PBXAccount | None) -> set[str]:
-    return {d for d in (account.spec.sip_domain, account.status.sip_domain) if d} if account is not None else set()
+def _domains(account: Observed, index: Index) -> set[str]:
+    if isinstance(account, Unreadable):
+        held = account.claim("sipDomain").shows
+        return {held} if held is not None else set()
+    return index.domains_of_account(account) if isinstance(account, PBXAccount) else set()
+
+
+def _shown_domain(account: PBXAccount | None) -> str | None:
+    return account.status.sip_domain if account is not None else None
 
 
 def _accounts_linked_to(account: ObjectKey, index: Index) -> set[WorkKey]:
@@ -267,12 +290,28 @@ def _bystanders(accounts: set[ObjectKey], index: Index) -> set[WorkKey]:
 
 def _of_slice(old: DialPlanSlice | None, new: DialPlanSlice | None, index: Index) -> set[WorkKey]:
     work = {_account(o) for o in (old, new) if o is not None}
-    if _offered(old) == _offered(new):
-        return work
-    for o in (old, new):
-        if o is not None:
-            work |= _accounts_linked_to(ObjectKey(o.key.namespace, o.spec.account_ref.name), index)
+    if old is None or new is None:
+        work |= {_link(place) for o in (old, new) if o is not None for place in _offering_link(o)}
+    for account in {_account(o).key for o in (old, new) if o is not None}:
+        if _offered(old) != _offered(new) or index.offers_any(account, _changed_names(old, new)):
+            work |= _accounts_linked_to(account, index)
     return work
+
+
+def _in_need_of_name(slice_: ObjectKey, index: Index) -> set[WorkKey]:
+    """Return the account that needs the name of a slice for its own, whoever made that slice."""
+    owner = owner_of(slice_.name)
+    place = ObjectKey(slice_.namespace, owner.name)
+    if owner.kind == "PBXAccount":
+        return {WorkKey("Account", place)}
+    link = index.interlink(place)
+    return {_account(link)} if link is not None else set()
+
+
+def _offering_link(slice_: DialPlanSlice) -> Iterable[ObjectKey]:
+    """Return the Interlink whose gate waits for the slice."""
+    source = slice_.spec.source
+    return (ObjectKey(slice_.key.namespace, source.interlink),) if source.type == "Offer" and source.interlink else ()
 
 
 def _offered(slice_: DialPlanSlice | None) -> object:
@@ -282,3 +321,13 @@ def _offered(slice_: DialPlanSlice | None) -> object:
     source = slice_.spec.source
     rows = tuple((r.number, r.display_name) for r in slice_.spec.rows if source.type == "Offer" or r.offered == "All")
     return (source.type, source.interlink, rows) if rows or source.type == "Offer" else ()
+
+
+def _changed_names(old: DialPlanSlice | None, new: DialPlanSlice | None) -> set[str]:
+    """Return the own numbers with another name among those that are not offered to all: Offer rows hold no names."""
+    return {number for number, _ in _kept_back(old) ^ _kept_back(new)}
+
+
+def _kept_back(slice_: DialPlanSlice | None) -> set[tuple[str, str | None]]:
+    rows = slice_.spec.rows if slice_ is not None else ()
+    return {(r.number, r.display_name) for r in rows if r.offered == "None"}

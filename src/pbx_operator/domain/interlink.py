@@ -20,6 +20,7 @@ from pbx_operator.domain.link_facts import (
     adoptable,
     established_of,
     issued_of,
+    issued_too_late,
     key_reference,
     key_secret_name,
     last_ended_of,
@@ -46,6 +47,7 @@ from pbx_operator.domain.record import (
     Abandon,
     Adopt,
     EndDuplicate,
+    Leave,
     Revoke,
     RunTimers,
     SetPolicy,
@@ -106,7 +108,7 @@ def _actions(s: LinkSnapshot, now: datetime) -> list[Action]:
     if link is None:
         return [*link_end.forsaken(s), *clock]
     if link.metadata.deleting:
-        return [*link_end.delete(s, link), *clock]
+        return [*link_end.delete(s, link, now), *clock]
     if TEARDOWN_FINALIZER not in link.metadata.finalizers:
         return [AddFinalizer(target_of(link))]
     first = link_end.account_gone(s, link) or _adopt(s, link)
@@ -119,12 +121,15 @@ def _actions(s: LinkSnapshot, now: datetime) -> list[Action]:
 def _held_back(action: Action, s: LinkSnapshot, now: datetime) -> bool:
     """Whether the state of the installation forbids the action for now.
 
-    During a restore no record is created or ended, or a half-restored cluster would look like deletions.  In a
+    During a restore no record is created or ended, or a half-restored cluster would look like deletions; what
+    users delete closes at once and ends when the restore is over.  In a
     cluster that the identity does not belong to, nothing happens by itself: only what users ask for.
     """
     restoring, confirmed = s.cluster.restoring(now), s.cluster.confirmed
     match action:
         case ChangeRecord(_, Adopt() | SetPolicy()):
+            return False
+        case ChangeRecord(_, Leave(window=window, account_deleted=False)) if window:
             return False
         case ChangeRecord(_, Abandon() | RunTimers()) | PurgeRecord() | DeleteInterlink():
             return restoring or not confirmed
@@ -244,7 +249,7 @@ def _wants_key(s: LinkSnapshot, link: Interlink) -> bool:
 def _mint(s: LinkSnapshot, link: Interlink, now: datetime) -> list[Action]:
     if not account_ready(s.account):
         return []
-    due = s.attempts.mint is None or now >= s.attempts.mint.next_try
+    due = (s.attempts.mint is None or now >= s.attempts.mint.next_try) and not issued_too_late(link, now)
     if key_reference(link) is None:
         return [MintKey(s.key)] if due else []
     if _look_due(s, now):

@@ -6,7 +6,7 @@ to actions; whether an action still applies is decided again, on the record itse
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from pbx_operator.api.meta import TEARDOWN_FINALIZER, ObjectMeta
 from pbx_operator.api.v1alpha1.interlink import Interlink
@@ -48,8 +48,11 @@ from pbx_operator.domain.record import (
     sides_of,
 )
 
+RETURN_PERIOD = timedelta(minutes=5)
+"""How long after its start an operator leaves overdue ends alone, for all adoptions to come first."""
 ACKNOWLEDGED_RETENTION = timedelta(days=1)
 UNACKNOWLEDGED_RETENTION = timedelta(days=30)
+_END_OF_TIME = datetime.max.replace(tzinfo=UTC)
 
 
 # --- the object is gone -----------------------------------------------------------------------------------------
@@ -85,15 +88,15 @@ def _account_deleting(s: LinkSnapshot, record: LinkRecord, side: Side) -> bool:
 # --- the object is going ----------------------------------------------------------------------------------------
 
 
-def delete(s: LinkSnapshot, link: Interlink) -> list[Action]:
+def delete(s: LinkSnapshot, link: Interlink, now: datetime) -> list[Action]:
     """Record the end on our side, then let the object go; the peer is told by the record."""
     if _must_read_key_first(s, link):
         return [read_key(link)]
     account_deleted = _own_account_deleting(s)
-    window = timedelta(seconds=link.spec.undo_window_seconds)
-    leave = Leave(side_of(link), link.metadata.uid, window, account_deleted)
     leaving: list[Action] = [
-        ChangeRecord(r.metadata.name, leave)
+        ChangeRecord(
+            r.metadata.name, Leave(side_of(link), link.metadata.uid, _window(s, link, r, now), account_deleted)
+        )
         for r in (*mine(s, link), *adoptable(s, link))
         if live(r) and not _has_left(r, link, account_deleted)
     ]
@@ -101,6 +104,15 @@ def delete(s: LinkSnapshot, link: Interlink) -> list[Action]:
     if todo or TEARDOWN_FINALIZER not in link.metadata.finalizers:
         return todo
     return [RemoveFinalizer(target_of(link))]
+
+
+def _window(s: LinkSnapshot, link: Interlink, record: LinkRecord, now: datetime) -> timedelta:
+    """Return for how long the link may be taken up again: during a restore at least until that is over."""
+    if record.spec.state == "Issued":
+        return timedelta(0)
+    wished = timedelta(seconds=link.spec.undo_window_seconds)
+    until = s.cluster.restoring_until
+    return max(wished, until - now) if until is not None and s.cluster.restoring(now) else wished
 
 
 def _has_left(record: LinkRecord, link: Interlink, account_deleted: bool) -> bool:
@@ -191,8 +203,30 @@ def timers(s: LinkSnapshot, now: datetime) -> list[Action]:
     return [
         ChangeRecord(r.metadata.name, RunTimers())
         for r in _kept_here(s)
-        if (due := next_timer(r.spec)) is not None and due <= now
+        if (due := _timer(s, r)) is not None and due <= now
     ]
+
+
+def _timer(s: LinkSnapshot, record: LinkRecord) -> datetime | None:
+    """Return when RunTimers is due.
+
+    What came due while no operator ran waits for a redeemer that was re-created in time: it takes its link up as
+    soon as this process has looked at it.
+    """
+    due, started = next_timer(record.spec), s.cluster.started
+    if due is None or started is None or not _redeemer_returned(s, record, due):
+        return due
+    return max(due, started + RETURN_PERIOD)
+
+
+def _redeemer_returned(s: LinkSnapshot, record: LinkRecord, due: datetime) -> bool:
+    redeemer = record.spec.redeemer
+    link = s.others.get(redeemer.interlink.key) if redeemer is not None else None
+    if redeemer is None or link is None or link.metadata.deleting or link.role != "Redeemer":
+        return False
+    created = link.metadata.creation_timestamp
+    in_time = created is None or created <= due
+    return in_time and link.metadata.uid != redeemer.interlink.uid and account_name(link) == redeemer.account
 
 
 def purge(s: LinkSnapshot, now: datetime) -> list[Action]:
@@ -206,7 +240,7 @@ def purge(s: LinkSnapshot, now: datetime) -> list[Action]:
 
 def due_times(s: LinkSnapshot) -> list[datetime]:
     """Return when `timers` and `purge` will have something to do."""
-    times = [time for r in _kept_here(s) for time in (next_timer(r.spec), _purge_time(s, r))]
+    times = [time for r in _kept_here(s) for time in (_timer(s, r), _purge_time(s, r))]
     return [time for time in times if time is not None]
 
 
@@ -223,7 +257,7 @@ def _purge_time(s: LinkSnapshot, record: LinkRecord) -> datetime | None:
     keep = end.time + (ACKNOWLEDGED_RETENTION if acknowledged else UNACKNOWLEDGED_RETENTION)
     expiry = record.spec.policy.expiration_time
     if record.spec.origin == "BringYourOwn" and expiry is not None:
-        return max(keep, expiry + ACKNOWLEDGED_RETENTION)
+        return max(keep, expiry + min(ACKNOWLEDGED_RETENTION, _END_OF_TIME - expiry))
     return keep
 
 

@@ -29,6 +29,8 @@ class ClusterFacts:
     """The identity belongs to this cluster, or an administrator said that it may be used here."""
     identity_lost: bool = False
     """There are records, but the Secret with the installation's private key is gone."""
+    started: datetime | None = None
+    """When this process began to work."""
     restoring_until: datetime | None = None
     """Until then a restore may be under way: no record is created or ended."""
 
@@ -99,6 +101,10 @@ class LinkSnapshot:
     """The Interlinks on the other sides of `records`."""
     accounts: Mapping[ObjectKey, PBXAccount] = field(default_factory=dict)
     """The accounts that `records` name."""
+    unreadable: frozenset[ObjectKey] = frozenset()
+    """Places of Interlinks and accounts among those that `records` name, where the object cannot be read."""
+    offer_published: bool = True
+    """Whether the dial plan says what this link's own sharing admits, if it has one."""
     older_prefix_holder: str | None = None
     """Name of the older Interlink of the account that the wanted dialPrefix belongs to."""
     attempts: Attempts = Attempts()
@@ -119,6 +125,12 @@ def account_ready(account: PBXAccount | None) -> bool:
 def side_of(interlink: Interlink) -> Side:
     """Return the side of a record that an Interlink takes."""
     return "issuer" if interlink.role == "Issuer" else "redeemer"
+
+
+def issued_too_late(link: Interlink, now: datetime) -> bool:
+    """Whether a key that is issued now would have expired already."""
+    issue = link.spec.issue_key
+    return issue is not None and issue.expiration_time is not None and issue.expiration_time <= now
 
 
 def key_reference(interlink: Interlink) -> SecretKeyReference | None:

@@ -17,6 +17,7 @@ from pbx_operator.domain.link_facts import (
     account_ready,
     established_of,
     issued_of,
+    issued_too_late,
     key_reference,
     key_secret_name,
     last_ended_of,
@@ -26,6 +27,8 @@ from pbx_operator.domain.link_facts import (
 from pbx_operator.domain.prefixes import prefix_verdict
 from pbx_operator.domain.record import Side, account_of
 from pbx_operator.domain.redemption import Busy, Gone, Linked, Refused, Unknown, Used
+
+_LATER_END = "set a later spec.issueKey.expirationTime"
 
 
 class _View(NamedTuple):
@@ -84,7 +87,7 @@ def _ready(v: _View, now: datetime) -> Verdict:
         return _not_ready(reasons.ACCOUNT_NOT_READY, name=account)
     if s.cluster.identity_lost:
         return _not_ready(reasons.IDENTITY_LOST)
-    return _starting(v) if link.role == "Issuer" else _redeeming(v)
+    return _starting(v, now) if link.role == "Issuer" else _redeeming(v)
 
 
 def _not_ready(reason: Reason, **facts: object) -> Verdict:
@@ -99,7 +102,7 @@ def _waiting_for_peer(v: _View) -> Verdict:
     return verdict("Ready", "True", reasons.KEY_ISSUED, secret=secret)
 
 
-def _starting(v: _View) -> Verdict:
+def _starting(v: _View, now: datetime) -> Verdict:
     """An issuer without a record."""
     s, attempts = v.snapshot, v.snapshot.attempts
     if not s.cluster.confirmed:
@@ -111,6 +114,8 @@ def _starting(v: _View) -> Verdict:
         shown = attempts.look.key_id if attempts.look is not None else None
         if shown is not None and (s.shown_record is not None or shown == v.link.status.key_id):
             return _not_ready(reasons.KEY_ALREADY_USED, key_id=shown, secret=key_secret_name(v.link))
+    if issued_too_late(v.link, now):
+        return _not_ready(reasons.KEY_EXPIRED, next_step=_LATER_END)
     if attempts.mint is not None and attempts.mint.problem == "SecretNameTaken":
         return _not_ready(reasons.SECRET_NAME_TAKEN, secret=key_secret_name(v.link))
     if attempts.mint is not None and attempts.mint.problem == "WaitingForCleanup":
@@ -144,7 +149,7 @@ def _redeeming(v: _View) -> Verdict:
         case Refused():
             return _not_ready(reasons.SELF_LINK)
         case Busy("DuplicateLink"):
-            return _not_ready(reasons.DUPLICATE_LINK)
+            return _not_ready(reasons.DUPLICATE_LINK, next_step="delete this Interlink, or the other one first")
         case Busy("RedeemerNotAllowed"):
             return _not_ready(reasons.REDEEMER_NOT_ALLOWED)
         case Busy(reason):
@@ -200,7 +205,9 @@ def _is_over(v: _View) -> bool:
 def _end_facts(v: _View, reason: Reason, key_id: str | None) -> dict[str, object]:
     issue, next_step = v.link.spec.issue_key, _next_key(v.link)
     if reason is reasons.KEY_EXPIRED and issue is not None and issue.expiration_time is not None:
-        next_step = f"set a later spec.issueKey.expirationTime, and {next_step}"
+        next_step = f"{_LATER_END}, and {next_step}"
+    if reason is reasons.DUPLICATE_LINK:
+        next_step = f"delete this Interlink; or end the other link, and {next_step}"
     return {
         "key_id": key_id,
         "secret": key_secret_name(v.link),

@@ -12,16 +12,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
-from pbx_operator.api.meta import ObjectMeta
 from pbx_operator.api.reasons import EMERGENCY_NUMBER, NUMBER_OUT_OF_RANGE, RESERVED_PREFIX, Verdict, verdict
 from pbx_operator.api.v1alpha1.internalnumber import InternalNumber
 from pbx_operator.api.v1alpha1.pbxaccount import PBXAccount
 from pbx_operator.domain import emergency
-from pbx_operator.domain.claims import Award, Claim, settle
-
-_BEGINNING = datetime.min.replace(tzinfo=UTC)
+from pbx_operator.domain.claims import Award, Claim, created, settle
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,13 +53,16 @@ class Resolution:
     """The winner of each number, lowest number first: exactly these are in the dial plan."""
 
 
-def resolve(account: PBXAccount | None, numbers: Sequence[InternalNumber]) -> Resolution:
-    """Decide all InternalNumbers that name an account; without an account, or with one on its way out, none holds."""
+def resolve(account: PBXAccount | None, numbers: Sequence[InternalNumber], claimed: Sequence[Claim] = ()) -> Resolution:
+    """Decide all InternalNumbers that name an account; without an account, or with one on its way out, none holds.
+
+    `claimed` are the claims of those that cannot be read: they keep others away, and are in no dial plan.
+    """
     if account is None or account.metadata.deleting:
         return Resolution(tuple(Outcome(n) for n in numbers))
     rules = Rules.of(account)
     judged = {n.key: rules.judge(n.spec.number, serving=serving(n)) for n in numbers if not n.metadata.deleting}
-    awards = settle([_claim(n, judged.get(n.key)) for n in numbers])
+    awards = settle([*(_claim(n, judged.get(n.key)) for n in numbers), *claimed])
     outcomes = tuple(Outcome(n, judged.get(n.key), awards.get(n.key)) for n in numbers)
     held = [o.number for o in outcomes if o.award is not None and o.award.won]
     return Resolution(outcomes, tuple(sorted(held, key=lambda n: n.spec.number)))
@@ -74,17 +73,17 @@ def serving(number: InternalNumber) -> bool:
     return number.status.number == number.spec.number
 
 
-def created(metadata: ObjectMeta) -> datetime:
-    """Return the age that counts in claims."""
-    return metadata.creation_timestamp or _BEGINNING
-
-
 def protected_numbers(account: PBXAccount) -> frozenset[str]:
     """Return the account's emergency numbers; with an unknown country, those that count everywhere."""
     additional = account.spec.emergency.additional_numbers
     if not emergency.known_country(account.spec.country):
         return emergency.EVERYWHERE.union(additional)
     return emergency.emergency_numbers(account.spec.country, additional)
+
+
+def sends_digit_by_digit(account: PBXAccount) -> bool:
+    """Whether dialling stops at the first emergency number, and the account protects against that."""
+    return account.spec.numbering.dialing == "DigitByDigit" and account.spec.emergency.protection == "Enforce"
 
 
 def _claim(number: InternalNumber, judgement: Judgement | None) -> Claim:
@@ -134,7 +133,11 @@ class Rules:
         return self.account.spec.numbering.out_of_range == "Reject"
 
     def _reserved(self, number: str) -> Verdict | None:
-        prefix = next((p for p in self.account.spec.numbering.reserved_prefixes if number.startswith(p)), None)
+        """Refuse what a reserved prefix would swallow, or what would cut it off where each digit counts at once."""
+        numbering = self.account.spec.numbering
+        cuts_off = numbering.dialing == "DigitByDigit"
+        prefixes = numbering.reserved_prefixes
+        prefix = next((p for p in prefixes if number.startswith(p) or (cuts_off and p.startswith(number))), None)
         if prefix is None:
             return None
         value, account = f"number {number}", self.account.metadata.name

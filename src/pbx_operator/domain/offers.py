@@ -73,6 +73,16 @@ def permits(sharing: Sharing, number: InternalNumber) -> bool:
     return sharing.mode == "All" or any(number.spec.number in r for r in sharing.numbers)
 
 
+def has_own_offer(account: PBXAccount | None, interlink: Interlink) -> bool:
+    """Whether what the peer of this link may dial is another choice than the account's default.
+
+    Compared are the rules, not the numbers that they admit today: a number that is added later must not be
+    within reach of the link for the moment between two writes.
+    """
+    sharing = interlink.spec.sharing
+    return account is not None and sharing is not None and sharing != account.spec.sharing
+
+
 def offer(account: PBXAccount | None, interlink: Interlink | None, held: Iterable[InternalNumber]) -> Offer:
     """Return what an account offers over one of its links.
 

@@ -14,6 +14,8 @@ from pbx_operator.domain.emergency import Finding, judge_dial_prefix
 from pbx_operator.domain.numbers import protected_numbers
 from pbx_operator.domain.offers import Linked
 
+_NOT_USED = "; it is not used, and the peer's numbers are dialled as they are"
+
 
 def prefix_holders(links: Iterable[Linked]) -> dict[str, str]:
     """Return the Interlink that each dialPrefix belongs to: the oldest established link that wants it."""
@@ -36,7 +38,8 @@ def prefix_verdict(account: PBXAccount, prefix: str) -> Verdict | None:
         return verdict("Accepted", "False", RESERVED_PREFIX, value=value, prefix=reserved, account=name)
     finding = _finding(account, prefix)
     if finding is not None:
-        return verdict("Accepted", "False", DIAL_PREFIX_EMERGENCY, prefix=prefix, emergency=finding.emergency)
+        effect = "" if finding.severity == "Warned" else _NOT_USED
+        return verdict("Accepted", "False", DIAL_PREFIX_EMERGENCY, finding=finding.message + effect)
     return None
 
 

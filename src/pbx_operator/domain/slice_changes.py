@@ -41,29 +41,37 @@ class _Step(NamedTuple):
     action: WriteSlice | DeleteSlice
 
 
-def diff_slices(account: PBXAccount, wanted: Sequence[Draft], existing: Sequence[DialPlanSlice]) -> SliceChanges:
+def diff_slices(
+    account: PBXAccount,
+    wanted: Sequence[Draft],
+    existing: Sequence[DialPlanSlice],
+    taken: frozenset[str] = frozenset(),
+) -> SliceChanges:
     """Return how to get from the existing slices, which name this account, to the wanted ones.
 
     Slices of an earlier account of this name are deleted; those of nobody, or of somebody else, are left alone.
-    A name becomes free only when its object is gone, so what is still being deleted is waited for.
+    A name becomes free only when its object is gone, so what is still being deleted is waited for.  The names in
+    `taken` have objects that are no business of this account.
     """
     ours = {s.metadata.name: s for s in existing if is_ours(s, account)}
     others = {s.metadata.name: s for s in existing if s.metadata.name not in ours}
     going = {name for name, s in (ours | others).items() if s.metadata.deleting or is_predecessors(s, account)}
-    changed = [(d, ours.get(d.name)) for d in wanted if d.name not in others and d.name not in going]
+    foreign = others.keys() | taken
+    changed = [(d, ours.get(d.name)) for d in wanted if d.name not in foreign and d.name not in going]
     changed = [(d, old) for d, old in changed if old is None or old.spec.rev != d.rev]
     names = {d.name for d in wanted}
     surplus = [s for name, s in ours.items() if name not in names and not s.metadata.deleting]
     stale = [s for name, s in others.items() if name in going and not s.metadata.deleting]
     steps = _in_safe_order(account, wanted, changed, surplus)
-    blocked = sorted(name for name in others if name in names and name not in going)
+    blocked = sorted(foreign & names - going)
     urgent = bool(stale) or any(step.phase <= _WITHDRAW for step in steps)
     return SliceChanges((*map(_delete, stale), *(step.action for step in steps)), tuple(blocked), urgent)
 
 
 def delete_all(account: str, existing: Sequence[DialPlanSlice]) -> tuple[DeleteSlice, ...]:
-    """Return how to get rid of all slices that the operator made for accounts of this name."""
-    return tuple(_delete(s) for s in existing if not s.metadata.deleting and _made_for(s, account))
+    """Return how to get rid of all slices that the operator made for accounts of this name; Offers narrow, so last."""
+    ours = [s for s in existing if not s.metadata.deleting and _made_for(s, account)]
+    return tuple(_delete(s) for s in sorted(ours, key=_is_offer))
 
 
 def any_left(account: str, existing: Sequence[DialPlanSlice]) -> bool:

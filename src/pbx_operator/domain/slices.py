@@ -24,8 +24,10 @@ from pbx_operator.api.v1alpha1.dialplanslice import DialPlanSlice, DialPlanSlice
 from pbx_operator.api.v1alpha1.internalnumber import Destination, InternalNumber
 from pbx_operator.api.v1alpha1.pbxaccount import PBXAccount
 from pbx_operator.api.v1alpha1.shared import AccountReference
+from pbx_operator.domain.emergency import never_routed
 from pbx_operator.domain.keys import base32
-from pbx_operator.domain.offers import Linked, Offer, OfferedNumber, permits
+from pbx_operator.domain.numbers import sends_digit_by_digit
+from pbx_operator.domain.offers import Linked, Offer, OfferedNumber, has_own_offer, permits
 from pbx_operator.domain.prefixes import usable_prefixes
 
 MAX_ROWS = 100
@@ -39,6 +41,19 @@ _REV_LENGTH = 26
 _REV_BYTES = 17
 """As many as 26 characters of base32 can show."""
 _JSON = json.JSONEncoder(check_circular=False, default=Destination.to_json)
+
+
+class NameOwner(NamedTuple):
+    """Whose slices have such a name."""
+
+    kind: Literal["PBXAccount", "Interlink"]
+    name: str
+
+
+def owner_of(name: str) -> NameOwner:
+    """Return whom the name of a slice belongs to, whoever made the slice."""
+    owner, _, rest = name.partition(".")
+    return NameOwner("PBXAccount" if rest.partition(".")[0] == "own" else "Interlink", owner)
 
 
 class OwnLine(NamedTuple):
@@ -106,15 +121,15 @@ def draft_slices(
     `held` and `protected` are its numbers and emergency numbers, `links` its established links.
     """
     drafts = list(_own(account, held, protected))
-    prefixes = usable_prefixes(account, links)
+    prefixes, digit_by_digit = usable_prefixes(account, links), sends_digit_by_digit(account)
     for link in links:
         name, priority = link.interlink.metadata.name, link.interlink.spec.priority
         plain_rank = f"2-{priority:04}-{_age_rank(link)}"
-        drafts += _peer(account.metadata.name, name, plain_rank, "", link.offer, protected)
+        drafts += _peer(account.metadata.name, name, plain_rank, "", link.offer, protected, digit_by_digit)
         if name in prefixes:
             prefix = prefixes[name]
             rank = f"1-{9 - len(prefix)}-{_age_rank(link)}"
-            drafts += _peer(account.metadata.name, name, rank, prefix, link.offer, protected)
+            drafts += _peer(account.metadata.name, name, rank, prefix, link.offer, protected, digit_by_digit)
         drafts += _offer(account, link, held)
     return drafts
 
@@ -139,10 +154,18 @@ def _own(account: PBXAccount, held: Sequence[InternalNumber], protected: frozens
 
 @lru_cache(maxsize=CACHED_LINKS)
 def _peer(
-    account: str, interlink: str, rank: str, prefix: str, offered: Offer, protected: frozenset[str]
+    account: str,
+    interlink: str,
+    rank: str,
+    prefix: str,
+    offered: Offer,
+    protected: frozenset[str],
+    digit_by_digit: bool,
 ) -> tuple[Draft, ...]:
-    """Draft the numbers of one peer, without those that would spell an emergency number."""
-    numbers = tuple(n for n in offered.numbers if prefix + n.number not in protected)
+    """Draft the numbers of one peer, without those that would spell or call an emergency number."""
+    numbers = tuple(
+        n for n in offered.numbers if not never_routed(prefix + n.number, protected, digit_by_digit=digit_by_digit)
+    )
     kind: Literal["Plain", "Prefixed"] = "Prefixed" if prefix else "Plain"
     source = Source(type="Peer", interlink=interlink, peer_class=kind)
     head = Head(account, f"{interlink}.{kind.lower()}", source, rank, prefix, offered.sip_domain)
@@ -152,12 +175,10 @@ def _peer(
 def _offer(account: PBXAccount, link: Linked, held: Sequence[InternalNumber]) -> Iterator[Draft]:
     """Draft what this link may reach where it has a sharing of its own.
 
-    Compared are the rules, not the numbers that they admit today: a number that is added later must not be
-    within reach of the link for the moment between two writes.  The first slice exists always, as its
-    absence means the default.
+    The first slice exists always, as its absence means the default.
     """
     sharing = link.interlink.spec.sharing
-    if sharing is None or sharing == account.spec.sharing:
+    if sharing is None or not has_own_offer(account, link.interlink):
         return
     name = link.interlink.metadata.name
     lines = [OwnLine(n.spec.number) for n in held if permits(sharing, n)]

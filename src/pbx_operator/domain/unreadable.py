@@ -15,6 +15,7 @@ from pbx_operator.api import reasons
 from pbx_operator.api.meta import ObjectKey, ObjectMeta, ResourceType
 from pbx_operator.api.reasons import verdict
 from pbx_operator.api.v1alpha1.shared import Status
+from pbx_operator.domain.claims import Claim, created
 from pbx_operator.domain.conditions import merge, summarize
 from pbx_operator.domain.plan import StatusUpdate, Target
 
@@ -33,8 +34,8 @@ class Unreadable:
     metadata: ObjectMeta
     problem: str
     """The fields that do not fit, without their values."""
-    account: ObjectKey | None = None
-    """The account that it names, as far as that can be told."""
+    account_name: str = ""
+    """The account that it names; empty if that cannot be told."""
     status: OpaqueStatus = field(default_factory=OpaqueStatus)
 
     @property
@@ -42,12 +43,29 @@ class Unreadable:
         """Where the object is."""
         return ObjectKey(self.metadata.namespace, self.metadata.name)
 
+    @property
+    def account(self) -> ObjectKey:
+        """The place of the account that it names; one without a name has none."""
+        return ObjectKey(self.metadata.namespace, self.account_name)
+
+    def claim(self, field: str) -> Claim:
+        """Return its claim on what a field of its status shows, which nobody else may have until it is deleted."""
+        shown = (self.status.model_extra or {}).get(field)
+        held = shown if isinstance(shown, str) else None
+        return Claim(self.key, created(self.metadata), None if self.metadata.deleting else held, held)
+
+    @property
+    def shown_gate(self) -> object:
+        """What an Interlink's status says of its gate."""
+        return (self.status.model_extra or {}).get("gate")
+
 
 def show_unreadable(unreadable: Unreadable, now: datetime) -> StatusUpdate:
-    """Return the status that says what is wrong."""
+    """Return the status that says what is wrong; nothing passes over an Interlink whose wishes nobody knows."""
     ready = verdict("Ready", "False", reasons.UNREADABLE, problem=unreadable.problem)
     accepted = verdict("Accepted", "False", reasons.UNREADABLE, problem=unreadable.problem)
     status, generation = unreadable.status, unreadable.metadata.generation
     conditions = merge(status.conditions, [*summarize(ready, is_stalled=True), accepted], generation, now)
-    shown = status.model_copy(update={"observed_generation": generation, "conditions": conditions})
+    gate = {"gate": "Closed"} if unreadable.shown_gate is not None else {}
+    shown = status.model_copy(update={"observed_generation": generation, "conditions": conditions, **gate})
     return StatusUpdate(Target(unreadable.resource, unreadable.key, unreadable.metadata.uid), shown)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -15,7 +17,7 @@ from pbx_operator.domain.impact import WorkKey
 from pbx_operator.domain.link_facts import ClusterFacts
 from pbx_operator.engine.events import EventRecorder
 from pbx_operator.engine.executor import Executor
-from pbx_operator.engine.identity import Identity, load_identity
+from pbx_operator.engine.identity import Identity, Recovery
 from pbx_operator.engine.intake import Intake
 from pbx_operator.engine.issuing import KeyWork
 from pbx_operator.engine.memory import Memory
@@ -28,9 +30,14 @@ from pbx_operator.engine.sync import PRUNE_SECONDS, Pruner, load
 from pbx_operator.engine.worker import Clocks, Worker
 from pbx_operator.links.authority import Authority
 
-CONFIRMATION_SECONDS = 10.0
+IDENTITY_SECONDS = 10.0
+"""Between two looks at the Secret of an identity that cannot be used."""
+COMPARE_AGAIN_SECONDS = 30.0
+"""After a comparison with the API server's lists that failed."""
 RESTORE_PERIOD = timedelta(minutes=10)
 """How long records are left alone after a restore was announced."""
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,15 +67,16 @@ class Engine:
         self._cluster = cluster
         self._identity = identity
         self._settings = settings
-        self.started = asyncio.Event()
-        self._store = Store()
-        self._queue: WorkQueue[WorkKey] = WorkQueue(clocks.monotonic)
+        self._store = Store(settings.domain_suffix)
+        metrics = Metrics(registry, settings.workers)
+        self._queue: WorkQueue[WorkKey] = WorkQueue(clocks.monotonic, metrics.waiting)
         memory = Memory()
         self._events = EventRecorder(cluster, identity.instance, clocks.now)
         self._intake = Intake(self._store, self._queue, memory, self._events.observed)
         self._pruner = Pruner(cluster, self._store, self._intake)
+        self._compare = asyncio.Event()
         facts = _facts(identity, settings, clocks.now())
-        snapshots = Snapshots(self._store, memory, facts, settings.domain_suffix, clocks.now)
+        snapshots = Snapshots(self._store, memory, facts, clocks.now)
         self._snapshots = snapshots
         authority = Authority(cluster, snapshots, clocks.now, self._intake)
         keys = KeyWork(cluster, authority, identity, self._intake, memory, clocks.now)
@@ -80,7 +88,7 @@ class Engine:
             memory,
             self._events,
             clocks,
-            Metrics(registry, settings.workers, lambda: len(self._queue)),
+            metrics,
         )
 
     async def load(self) -> None:
@@ -103,8 +111,7 @@ class Engine:
                 tasks.create_task(self._worker.run())
             tasks.create_task(self._events.run())
             tasks.create_task(self._prune())
-            tasks.create_task(self._await_confirmation())
-            self.started.set()
+            tasks.create_task(self._await_identity())
 
     async def drain(self, seconds: float) -> None:
         """Hand out no more work, and wait for what is in work to end, at most so long."""
@@ -115,31 +122,37 @@ class Engine:
         except TimeoutError:
             return
 
+    def compare(self) -> None:
+        """Find soon what the watches did not bring: call it when they began anew."""
+        self._compare.set()
+
     @property
     def lagging(self) -> bool:
         """Whether the watches have been found behind twice in a row."""
         return self._pruner.lagging >= 2
 
-    async def _await_confirmation(self) -> None:
-        """In another cluster than the identity's, wait until an administrator says that it may be used here."""
-        identity = self._identity
-        while not identity.confirmed:
-            await asyncio.sleep(CONFIRMATION_SECONDS)
-            try:
-                identity = await load_identity(self._cluster, self._settings.namespace)
-            except (ApiError, ValueError):
-                continue
-        if identity is not self._identity:
-            self._snapshots.confirm()
-            self._intake.open()
+    async def _await_identity(self) -> None:
+        """Wait until the identity is there, and an administrator says that it may be used if the cluster is another."""
+        recovery = Recovery(self._cluster, self._settings.namespace, self._identity)
+        while not self._identity.usable:
+            await asyncio.sleep(IDENTITY_SECONDS)
+            if await recovery.look():
+                self._snapshots.know_identity(confirmed=self._identity.confirmed)
+                self._intake.open()
 
     async def _prune(self) -> None:
+        pause = PRUNE_SECONDS
         while True:
-            await asyncio.sleep(PRUNE_SECONDS)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(pause):
+                    await self._compare.wait()
+            self._compare.clear()
             try:
                 await self._pruner.round()
-            except ApiError:
-                continue
+                pause = PRUNE_SECONDS
+            except ApiError as error:
+                pause = min(COMPARE_AGAIN_SECONDS, PRUNE_SECONDS)
+                _log.warning("what the watches missed cannot be found: %s; next try in %.0f s", error, pause)
 
 
 def _facts(identity: Identity, settings: EngineSettings, now: datetime) -> ClusterFacts:
@@ -147,5 +160,6 @@ def _facts(identity: Identity, settings: EngineSettings, now: datetime) -> Clust
         identity.instance,
         confirmed=identity.confirmed,
         identity_lost=identity.key is None,
+        started=now,
         restoring_until=now + RESTORE_PERIOD if settings.after_restore else None,
     )

@@ -14,7 +14,7 @@ from typing import Any
 
 from pbx_operator.api.meta import GROUP, NAMESPACES, SECRETS, ObjectKey
 from pbx_operator.api.v1alpha1 import LinkRecord
-from pbx_operator.cluster import AlreadyExists, Cluster, Gone
+from pbx_operator.cluster import AlreadyExists, ApiError, Cluster, Gone
 from pbx_operator.domain.keys import SEED_BYTES, SigningKey, base64url, instance_id
 
 IDENTITY_SECRET = "pbx-operator-identity"
@@ -25,14 +25,21 @@ CONFIRM_ANNOTATION = f"{GROUP}/confirmed-cluster"
 _log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Identity:
-    """Who this installation is; `key` is None if there are records but their identity is lost."""
+    """Who this installation is; all parts share one object, so that what `Recovery` finds holds for all of them."""
 
     instance: str
     public_key: str
     key: SigningKey | None
+    """None if there are records, but the Secret with their key is lost."""
     confirmed: bool
+    """Whether the identity may be used in this cluster."""
+
+    @property
+    def usable(self) -> bool:
+        """Whether keys may be made and redeemed with it."""
+        return self.key is not None and self.confirmed
 
 
 async def load_identity(cluster: Cluster, namespace: str) -> Identity:
@@ -40,14 +47,71 @@ async def load_identity(cluster: Cluster, namespace: str) -> Identity:
 
     Raises ApiError if the API server refuses, ValueError if the Secret does not hold an identity.
     """
-    home = (await cluster.get(NAMESPACES, ObjectKey("", "kube-system")))["metadata"]["uid"]
-    try:
-        secret = await cluster.get(SECRETS, ObjectKey(namespace, IDENTITY_SECRET))
-    except Gone:
+    home = await _home(cluster)
+    identity = await _read(cluster, namespace, home)
+    if identity is None:
         records = (await cluster.list(LinkRecord.resource)).items
         if records:
             return _lost(records[0])
-        secret = await _create(cluster, namespace, home)
+        identity = _parse(await _create(cluster, namespace, home), namespace, home)
+    if not identity.confirmed:
+        _log.error(
+            "The identity in Secret %s/%s was made in another cluster. If that one is gone for good, confirm: "
+            "kubectl annotate secret -n %s %s %s=%s",
+            *(namespace, IDENTITY_SECRET, namespace, IDENTITY_SECRET, CONFIRM_ANNOTATION, home),
+        )
+    return identity
+
+
+class Recovery:
+    """Looks after an identity that cannot be used: whether its Secret is back, and whether it is confirmed by now."""
+
+    def __init__(self, cluster: Cluster, namespace: str, identity: Identity) -> None:
+        self._cluster = cluster
+        self._namespace = namespace
+        self._identity = identity
+        self._told = ""
+
+    async def look(self) -> bool:
+        """Look at the Secret; return whether that changed the identity."""
+        identity = self._identity
+        try:
+            found = await _read(self._cluster, self._namespace, await _home(self._cluster))
+        except ApiError:
+            return False
+        except ValueError as error:
+            self._tell(str(error))
+            return False
+        if found is None or (found.key, found.confirmed) == (identity.key, identity.confirmed):
+            return False
+        if found.instance != identity.instance:
+            self._tell(
+                f"Secret {self._namespace}/{IDENTITY_SECRET} holds the identity {found.instance}, "
+                f"but this installation is {identity.instance}: restore its own from a backup"
+            )
+            return False
+        identity.key, identity.confirmed = found.key, found.confirmed
+        _log.info("the identity %s is back; confirmed for this cluster: %s", found.instance, found.confirmed)
+        return True
+
+    def _tell(self, problem: str) -> None:
+        """Log a problem once, not at every look."""
+        if problem != self._told:
+            _log.error(problem)
+            self._told = problem
+
+
+async def _home(cluster: Cluster) -> str:
+    """Return by which UID this cluster is told from others."""
+    uid: str = (await cluster.get(NAMESPACES, ObjectKey("", "kube-system")))["metadata"]["uid"]
+    return uid
+
+
+async def _read(cluster: Cluster, namespace: str, home: str) -> Identity | None:
+    try:
+        secret = await cluster.get(SECRETS, ObjectKey(namespace, IDENTITY_SECRET))
+    except Gone:
+        return None
     return _parse(secret, namespace, home)
 
 
@@ -84,10 +148,4 @@ def _parse(secret: dict[str, Any], namespace: str, home: str) -> Identity:
         message = f"Secret {namespace}/{IDENTITY_SECRET} must have the entries seed and clusterUID: restore it"
         raise ValueError(message) from error
     confirmed = home in (origin, secret["metadata"].get("annotations", {}).get(CONFIRM_ANNOTATION))
-    if not confirmed:
-        _log.error(
-            "The identity in Secret %s/%s was made in another cluster. If that one is gone for good, confirm: "
-            "kubectl annotate secret -n %s %s %s=%s",
-            *(namespace, IDENTITY_SECRET, namespace, IDENTITY_SECRET, CONFIRM_ANNOTATION, home),
-        )
     return Identity(instance_id(key.public), key.public, key, confirmed)

@@ -6,16 +6,20 @@ the last one did.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import logging
+from collections.abc import Callable, Iterable, Set
 from typing import Any
 
-from pbx_operator.api.meta import ObjectKey, ResourceType
-from pbx_operator.api.v1alpha1 import Interlink, LinkRecord, PBXAccount
+from pbx_operator.api.meta import ObjectKey, ObjectMeta, ResourceType
+from pbx_operator.api.v1alpha1 import DialPlanSlice, Interlink, LinkRecord, PBXAccount
 from pbx_operator.domain.impact import WorkKey, affected
 from pbx_operator.domain.plan import Target
+from pbx_operator.domain.unreadable import Unreadable
 from pbx_operator.engine.memory import Memory
 from pbx_operator.engine.queue import WorkQueue
 from pbx_operator.engine.store import Observation, Store
+
+_log = logging.getLogger(__name__)
 
 
 class StoreIndex:
@@ -47,6 +51,24 @@ class StoreIndex:
     def accounts_of_domain(self, domain: str) -> list[PBXAccount]:
         """Return the accounts that want or show a SIP domain."""
         return self._store.accounts.select("domain", domain)
+
+    def domains_of_account(self, account: PBXAccount) -> set[str]:
+        """Return the SIP domains that an account wants or shows."""
+        return self._store.domains_of(account)
+
+    def interlink(self, key: ObjectKey) -> Interlink | None:
+        """Return the Interlink at a place, if it can be read."""
+        return self._store.interlinks.get(key)
+
+    def offers_any(self, account: ObjectKey, numbers: Set[str]) -> bool:
+        """Whether an Offer slice of an account lists one of these numbers."""
+        if not numbers:
+            return False
+        offers = (part for link in self.links_of_account(account) for part in self._offers(link.key))
+        return any(row.number in numbers for part in offers for row in part.spec.rows)
+
+    def _offers(self, interlink: ObjectKey) -> list[DialPlanSlice]:
+        return self._store.slices.select("offer", interlink)
 
 
 class Intake:
@@ -80,6 +102,7 @@ class Intake:
         """Take an object as the API server just showed it."""
         observation = self._store.tables[resource.plural].put(raw)
         if observation is not None:
+            _log_unreadable(observation)
             self._follow(observation)
 
     def deleted(self, resource: ResourceType, key: ObjectKey, uid: str) -> None:
@@ -112,12 +135,10 @@ class Intake:
             self._queue.add(work)
 
     def _notice_request(self, observation: Observation) -> None:
-        """A new reconcile-requested token makes everything due that waits for its time."""
+        """Another spec or a new reconcile-requested token makes everything due that waits for its time."""
         old, new = observation.old, observation.new
-        if isinstance(new, Interlink) and old is not None:
-            asked = new.metadata.reconcile_requested_at
-            if asked != old.metadata.reconcile_requested_at:
-                self._memory.hurry(new.metadata.uid)
+        if isinstance(new, Interlink) and old is not None and _wish(new.metadata) != _wish(old.metadata):
+            self._memory.hurry(new.metadata.uid)
 
     def _enqueue_all(self, resource: ResourceType, key: ObjectKey) -> None:
         for work in self._initial_work(resource, key):
@@ -128,5 +149,16 @@ class Intake:
             return [WorkKey("Link", key)]
         if resource is PBXAccount.resource:
             return [WorkKey("Account", key)]
-        observed = self._store.tables[resource.plural].get(key)
+        observed = self._store.tables[resource.plural].find(key)
         return affected(None, observed, self._index)
+
+
+def _log_unreadable(observation: Observation) -> None:
+    """Tell of an object once: some have no status that could, and nobody may look at those that have one."""
+    new = observation.new
+    if isinstance(new, Unreadable) and not isinstance(observation.old, Unreadable):
+        _log.warning("%s %s cannot be read: %s", new.resource.kind, new.key, new.problem)
+
+
+def _wish(metadata: ObjectMeta) -> object:
+    return metadata.generation, metadata.reconcile_requested_at

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pbx_operator.api.meta import ObjectKey
 from pbx_operator.api.v1alpha1 import InternalNumber, PBXAccount
 from pbx_operator.api.v1alpha1.shared import Sharing
+from pbx_operator.domain.claims import Claim
 from pbx_operator.domain.numbers import resolve
 from pbx_operator.domain.offers import NO_OFFER, Offer, offer
 from pbx_operator.engine.store import Store
@@ -23,13 +24,14 @@ class _Known:
 
     account: PBXAccount
     numbers: list[InternalNumber]
+    claimed: list[Claim]
     held: tuple[InternalNumber, ...]
     offers: dict[Sharing | None, Offer] = field(default_factory=dict)
     """By the sharing of the account's Interlink: most links of an account have the same."""
 
-    def follows_from(self, account: PBXAccount, numbers: list[InternalNumber]) -> bool:
+    def follows_from(self, account: PBXAccount, numbers: list[InternalNumber], claimed: list[Claim]) -> bool:
         """Whether it was worked out from these objects."""
-        same = account is self.account and len(numbers) == len(self.numbers)
+        same = account is self.account and len(numbers) == len(self.numbers) and claimed == self.claimed
         return same and all(map(operator.is_, numbers, self.numbers))
 
 
@@ -57,7 +59,9 @@ class Offers:
 
     def _look_up(self, owner: ObjectKey, account: PBXAccount) -> _Known:
         numbers = self._store.numbers.select("account", owner)
+        claimed = [u.claim("number") for u in self._store.numbers.unreadables(owner)]
         known = self._known.get(owner)
-        if known is None or not known.follows_from(account, numbers):
-            known = self._known[owner] = _Known(account, numbers, resolve(account, numbers).held)
+        if known is None or not known.follows_from(account, numbers, claimed):
+            held = resolve(account, numbers, claimed).held
+            known = self._known[owner] = _Known(account, numbers, claimed, held)
         return known

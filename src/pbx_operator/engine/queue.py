@@ -17,11 +17,15 @@ class WorkQueue(Generic[K]):
     """A set of dirty keys with an order, and a schedule of keys that become dirty later.
 
     A key that is added while it is in work runs again afterwards, so no event is lost; several events before it
-    runs are one run.  Times are seconds of `clock`, which must be monotonic.
+    runs are one run.  Times are seconds of `clock`, which must be monotonic.  `waiting` is told how the number of
+    waiting keys changes: +1 for a key that begins to wait, -1 for one that does not wait any more.
     """
 
-    def __init__(self, clock: Callable[[], float]) -> None:
+    def __init__(
+        self, clock: Callable[[], float], waiting: Callable[[K, int], None] = lambda key, change: None
+    ) -> None:
         self._clock = clock
+        self._waiting = waiting
         self._ready: OrderedDict[K, float] = OrderedDict()
         self._working: set[K] = set()
         self._again: set[K] = set()
@@ -40,11 +44,13 @@ class WorkQueue(Generic[K]):
 
     def add(self, key: K) -> None:
         """Run the key as soon as possible."""
+        if key in self._again or key in self._ready:
+            return
+        self._waiting(key, 1)
         if key in self._working:
             self._again.add(key)
-        elif key not in self._ready:
-            self._ready[key] = self._clock()
-            self._wake.set()
+        else:
+            self._make_ready(key)
 
     def add_at(self, key: K, when: float) -> None:
         """Run the key at `when` at the latest; an earlier appointment stays."""
@@ -63,18 +69,21 @@ class WorkQueue(Generic[K]):
                         await self._wake.wait()
             key, since = self._ready.popitem(last=False)
             self._working.add(key)
+            self._waiting(key, -1)
             return key, self._clock() - since
 
     def looked(self, key: K) -> None:
         """Take note that the key in work starts from all that is known now: what was added before is covered."""
-        self._again.discard(key)
+        if key in self._again:
+            self._again.discard(key)
+            self._waiting(key, -1)
 
     def done(self, key: K) -> None:
         """Give back a key taken by `get`."""
         self._working.discard(key)
         if key in self._again:
             self._again.discard(key)
-            self.add(key)
+            self._make_ready(key)
         if self._closed and not self._working:
             self._finished.set()
 
@@ -87,6 +96,10 @@ class WorkQueue(Generic[K]):
     async def finished(self) -> None:
         """Wait until the queue is closed and no key is in work."""
         await self._finished.wait()
+
+    def _make_ready(self, key: K) -> None:
+        self._ready[key] = self._clock()
+        self._wake.set()
 
     def _collect_due(self) -> bool:
         """Make ready what is due; return whether anything is ready."""

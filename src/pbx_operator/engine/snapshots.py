@@ -12,11 +12,12 @@ from pbx_operator.api.v1alpha1.linkrecord import LinkRecordSpec, record_name
 from pbx_operator.api.v1alpha1.pbxaccount import InterlinkCounts
 from pbx_operator.domain.account import AccountSnapshot, wanted_domain
 from pbx_operator.domain.link_facts import ClusterFacts, LinkSnapshot, established_of, live, mine, side_of
-from pbx_operator.domain.offers import NO_OFFER, Linked, Offer
+from pbx_operator.domain.offers import NO_OFFER, Linked, Offer, has_own_offer
 from pbx_operator.domain.plan import Target
 from pbx_operator.domain.prefixes import prefix_holders
 from pbx_operator.domain.record import Side, account_of, interlink_of, pair_of
 from pbx_operator.domain.redemption import Redemption
+from pbx_operator.domain.unreadable import Unreadable
 from pbx_operator.engine.memory import Memory, Since
 from pbx_operator.engine.offers import Offers
 from pbx_operator.engine.store import Store
@@ -30,19 +31,17 @@ class Snapshots:
         store: Store,
         memory: Memory,
         cluster: ClusterFacts,
-        domain_suffix: str,
         clock: Callable[[], datetime],
     ) -> None:
         self._store = store
         self._memory = memory
         self._cluster = cluster
-        self._domain_suffix = domain_suffix
         self._clock = clock
         self._offers = Offers(store)
 
-    def confirm(self) -> None:
-        """Take note that the identity may be used in this cluster."""
-        self._cluster = replace(self._cluster, confirmed=True)
+    def know_identity(self, *, confirmed: bool) -> None:
+        """Take note that the identity is there, and whether it may be used in this cluster."""
+        self._cluster = replace(self._cluster, identity_lost=False, confirmed=confirmed)
 
     # --- links --------------------------------------------------------------------------------------------------
 
@@ -57,6 +56,7 @@ class Snapshots:
             records=records,
             others=self._others(key, records),
             accounts=self._accounts(records),
+            unreadable=self._unreadable(records),
         )
         if link is None:
             return snapshot
@@ -71,6 +71,7 @@ class Snapshots:
             since=self._memory.since(Target(Interlink.resource, key, link.metadata.uid)),
             older_prefix_holder=self._older_prefix_holder(link, account),
         )
+        snapshot = replace(snapshot, offer_published=self._offer_published(snapshot, link))
         shown = self._shown_record(snapshot, link)
         return replace(snapshot, shown_record=shown, rivals=self._rivals(records, shown, account))
 
@@ -87,6 +88,20 @@ class Snapshots:
         named = [account_of(record.spec, side) for record in records for side in _SIDES]
         found = {name.key: self._store.accounts.get(name.key) for name in named if name is not None}
         return {key: account for key, account in found.items() if account is not None}
+
+    def _unreadable(self, records: Iterable[LinkRecord]) -> frozenset[ObjectKey]:
+        store, found = self._store, set()
+        for record in records:
+            for side in _SIDES:
+                link, account = interlink_of(record.spec, side), account_of(record.spec, side)
+                if link is not None and store.interlinks.unreadable(link.key) is not None:
+                    found.add(link.key)
+                if account is not None and store.accounts.unreadable(account.key) is not None:
+                    found.add(account.key)
+        return frozenset(found)
+
+    def _offer_published(self, s: LinkSnapshot, link: Interlink) -> bool:
+        return not has_own_offer(s.account, link) or bool(self._store.slices.select("offer", link.key))
 
     def _shown_record(self, s: LinkSnapshot, link: Interlink) -> LinkRecord | None:
         look = s.attempts.look
@@ -124,14 +139,17 @@ class Snapshots:
         own = Target(PBXAccount.resource, key, account.metadata.uid) if account is not None else None
         return AccountSnapshot(
             key=key,
-            domain_suffix=self._domain_suffix,
+            domain_suffix=store.domain_suffix,
             account=account,
             unreadable=unreadable.metadata if unreadable is not None else None,
             numbers=numbers,
+            claimed=tuple(u.claim("number") for u in store.numbers.unreadables(key)),
             links=links,
+            open_gates=frozenset(self._open_gates(key, interlinks)),
             interlinks=_count(interlinks, links),
             live_records=any(live(r) for r in store.records.select("account", key)),
             slices=tuple(store.slices.select("account", key)),
+            taken=frozenset(self._taken(key, interlinks)),
             rivals=self._domain_rivals(account) if account is not None else (),
             since=self._since(own, numbers),
             published=self._memory.published(key),
@@ -145,6 +163,11 @@ class Snapshots:
             if linked is not None:
                 yield linked
 
+    def _open_gates(self, account: ObjectKey, interlinks: Iterable[Interlink]) -> Iterable[str]:
+        yield from (i.metadata.name for i in interlinks if i.status.gate == "Open")
+        unreadable = self._store.interlinks.unreadables(account)
+        yield from (u.metadata.name for u in unreadable if u.shown_gate == "Open")
+
     def _established(self, link: Interlink) -> LinkRecord | None:
         records = tuple(self._store.records.select("interlink", link.key))
         return established_of(mine(LinkSnapshot(link.key, self._cluster, records=records), link))
@@ -155,9 +178,17 @@ class Snapshots:
         owner, named = account_of(record.spec, other), interlink_of(record.spec, other)
         return self._offers.over(named.key, owner.key) if owner is not None and named is not None else NO_OFFER
 
-    def _domain_rivals(self, account: PBXAccount) -> tuple[PBXAccount, ...]:
-        domain = wanted_domain(account, self._domain_suffix)
-        return tuple(a for a in self._store.accounts.select("domain", domain) if a.key != account.key)
+    def _taken(self, account: ObjectKey, interlinks: Iterable[Interlink]) -> Iterable[str]:
+        slices = self._store.slices
+        for owner in (account, *(link.key for link in interlinks)):
+            found = slices.select("owner", owner)
+            yield from (s.metadata.name for s in found if s.spec.account_ref.name != account.name)
+        yield from (u.metadata.name for u in slices.unreadables() if u.metadata.namespace == account.namespace)
+
+    def _domain_rivals(self, account: PBXAccount) -> tuple[PBXAccount | Unreadable, ...]:
+        accounts, domain = self._store.accounts, wanted_domain(account, self._store.domain_suffix)
+        unreadable = [u for u in accounts.unreadables() if u.claim("sipDomain").shows == domain]
+        return (*(a for a in accounts.select("domain", domain) if a.key != account.key), *unreadable)
 
     def _since(self, own: Target | None, numbers: Iterable[InternalNumber]) -> dict[Target, Since]:
         targets = [Target(InternalNumber.resource, n.key, n.metadata.uid) for n in numbers]

@@ -17,8 +17,10 @@ from pydantic import ValidationError
 from pbx_operator.api.meta import ObjectKey, ObjectMeta, Resource, ResourceType
 from pbx_operator.api.v1alpha1 import DialPlanSlice, Interlink, InternalNumber, LinkRecord, PBXAccount
 from pbx_operator.api.v1alpha1.shared import AccountReference, Status
+from pbx_operator.domain.account import wanted_domain
 from pbx_operator.domain.link_facts import key_reference
 from pbx_operator.domain.record import pair_of
+from pbx_operator.domain.slices import owner_of
 from pbx_operator.domain.unreadable import OpaqueStatus, Unreadable
 
 R = TypeVar("R", bound=Resource)
@@ -52,6 +54,10 @@ class Table(Generic[R]):
     def __len__(self) -> int:
         return len(self._objects) + len(self._unreadable)
 
+    def find(self, key: ObjectKey) -> R | Unreadable | None:
+        """Return the object at a place, readable or not."""
+        return self._objects.get(key) or self._unreadable.get(key)
+
     def get(self, key: ObjectKey) -> R | None:
         """Return the object at a place, if there is one that could be read."""
         return self._objects.get(key)
@@ -60,13 +66,13 @@ class Table(Generic[R]):
         """Return the object at a place that could not be read."""
         return self._unreadable.get(key)
 
-    def unreadables(self, account: ObjectKey) -> list[Unreadable]:
-        """Return the objects of an account that could not be read; there are few, if any."""
-        return [u for u in self._unreadable.values() if u.account == account]
+    def unreadables(self, account: ObjectKey | None = None) -> list[Unreadable]:
+        """Return the objects that could not be read, of one account or all; there are few, if any."""
+        return [u for u in self._unreadable.values() if account is None or u.account == account]
 
     def status_of(self, key: ObjectKey) -> Status | None:
         """Return the status that the object at a place shows."""
-        found = self._find(key)
+        found = self.find(key)
         return getattr(found, "status", None)
 
     def select(self, index: str, value: Hashable) -> list[R]:
@@ -80,7 +86,7 @@ class Table(Generic[R]):
 
     def metadata_of(self, key: ObjectKey) -> ObjectMeta | None:
         """Return the metadata of the object at a place, readable or not."""
-        found = self._find(key)
+        found = self.find(key)
         return found.metadata if found is not None else None
 
     def put(self, raw: dict[str, Any]) -> Observation | None:
@@ -92,7 +98,7 @@ class Table(Generic[R]):
         key, uid = ObjectKey(metadata.get("namespace", ""), metadata["name"]), metadata["uid"]
         version = int(metadata["resourceVersion"])
         self.resource_version = max(self.resource_version, version)
-        old = self._find(key)
+        old = self.find(key)
         if uid in self._gone or (old is not None and version <= int(old.metadata.resource_version)):
             return None
         if old is not None and old.metadata.uid != uid:
@@ -108,7 +114,7 @@ class Table(Generic[R]):
 
     def forget(self, key: ObjectKey, uid: str) -> Observation | None:
         """Forget an object that could not be found; a later event may still show it."""
-        old = self._find(key)
+        old = self.find(key)
         if old is None or old.metadata.uid != uid:
             return None
         self._replace(key, old, None)
@@ -119,9 +125,6 @@ class Table(Generic[R]):
             return self.model.model_validate(raw)
         except ValidationError as error:
             return _unreadable(self.model.resource, raw, error)
-
-    def _find(self, key: ObjectKey) -> R | Unreadable | None:
-        return self._objects.get(key) or self._unreadable.get(key)
 
     def _replace(self, key: ObjectKey, old: R | Unreadable | None, new: R | Unreadable | None) -> None:
         if isinstance(old, Resource):
@@ -166,8 +169,7 @@ def _unreadable(resource: ResourceType, raw: dict[str, Any], error: ValidationEr
     except ValidationError:
         status = OpaqueStatus()
     problem = f"{', '.join(fields)}: not as this version of the operator expects"
-    place = ObjectKey(metadata.namespace, account) if account else None
-    return Unreadable(resource, metadata, problem, place, status)
+    return Unreadable(resource, metadata, problem, account, status)
 
 
 def _account_of_reference(o: Interlink | InternalNumber | DialPlanSlice) -> Iterable[ObjectKey]:
@@ -206,15 +208,22 @@ def _prefix_of_link(link: Interlink) -> Iterable[tuple[ObjectKey, str]]:
     return ((ObjectKey(link.key.namespace, link.spec.account_ref.name), prefix),) if prefix else ()
 
 
-def _domains_of_account(account: PBXAccount) -> Iterable[str]:
-    return {d for d in (account.spec.sip_domain, account.status.sip_domain) if d}
+def _interlink_of_offer(part: DialPlanSlice) -> Iterable[ObjectKey]:
+    source = part.spec.source
+    return (ObjectKey(part.key.namespace, source.interlink),) if source.type == "Offer" and source.interlink else ()
+
+
+def _owner_by_name(part: DialPlanSlice) -> Iterable[ObjectKey]:
+    return (ObjectKey(part.key.namespace, owner_of(part.metadata.name).name),)
 
 
 class Store:
     """The tables of our kinds."""
 
-    def __init__(self) -> None:
-        self.accounts = Table(PBXAccount, domain=_domains_of_account)
+    def __init__(self, domain_suffix: str) -> None:
+        self.domain_suffix = domain_suffix
+        """The domain below which accounts without an own SIP domain get theirs."""
+        self.accounts = Table(PBXAccount, domain=self.domains_of)
         self.interlinks = Table(
             Interlink, account=_account_of_reference, key=_key_of_status, secret=_secret_of_user, prefix=_prefix_of_link
         )
@@ -226,8 +235,15 @@ class Store:
             namespace=_namespace_of_record,
             pair=_pair_of_record,
         )
-        self.slices = Table(DialPlanSlice, account=_account_of_reference)
+        self.slices = Table(
+            DialPlanSlice, account=_account_of_reference, offer=_interlink_of_offer, owner=_owner_by_name
+        )
         self.tables: dict[str, Table[Any]] = {
             table.model.resource.plural: table
             for table in (self.accounts, self.interlinks, self.numbers, self.records, self.slices)
         }
+
+    def domains_of(self, account: PBXAccount) -> set[str]:
+        """Return the SIP domains that an account wants or shows."""
+        shown = account.status.sip_domain
+        return {wanted_domain(account, self.domain_suffix), *([shown] if shown is not None else [])}

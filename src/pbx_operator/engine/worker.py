@@ -6,7 +6,6 @@ are met here and nowhere else: they delay the key that met them and no other.
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import random
 from collections.abc import Callable
@@ -14,12 +13,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
 
+from pbx_operator.api.v1alpha1 import Interlink, PBXAccount
 from pbx_operator.cluster import ApiError, Conflict, Forbidden, Unavailable
 from pbx_operator.domain.impact import WorkKey
-from pbx_operator.domain.plan import Plan, StatusUpdate, WriteSlice
+from pbx_operator.domain.plan import Plan, StatusUpdate, Target, WriteSlice
 from pbx_operator.engine.executor import Executor
 from pbx_operator.engine.memory import Memory
-from pbx_operator.engine.metrics import Metrics
+from pbx_operator.engine.metrics import Metrics, Result
 from pbx_operator.engine.queue import WorkQueue
 
 MAX_ROUNDS = 20
@@ -69,7 +69,8 @@ class Worker:
         self._recorder = recorder
         self._clocks = clocks
         self._metrics = metrics
-        self._failures: dict[WorkKey, int] = {}
+        self._pauses: dict[WorkKey, float] = {}
+        """Seconds until the next try, by key that failed last time."""
 
     async def run(self) -> None:
         """Work until cancelled."""
@@ -81,27 +82,24 @@ class Worker:
             finally:
                 self._queue.done(key)
 
-    async def _handle(self, key: WorkKey) -> str:
+    async def _handle(self, key: WorkKey) -> Result:
         """Bring one key up to date; return the result by controller-runtime's names."""
         try:
             requeue = await self._reconcile(key)
-        except asyncio.CancelledError:
-            raise
+            if requeue is not None:
+                self._queue.add_at(key, self._clocks.at(requeue))
         except Conflict:
             self._queue.add(key)
             return "requeue"
         except ApiError as error:
             self._back_off(key, error)
             return "error"
-        except Exception:
-            _log.exception("planning failed", extra={"work": str(key)})
+        except Exception as error:
+            _log.exception("planning failed", extra=_about(key, type(error).__name__))
             self._back_off(key, None)
             return "error"
-        self._failures.pop(key, None)
-        if requeue is None:
-            return "success"
-        self._queue.add_at(key, self._clocks.at(requeue))
-        return "requeue_after"
+        self._pauses.pop(key, None)
+        return "success" if requeue is None else "requeue_after"
 
     async def _reconcile(self, key: WorkKey) -> datetime | None:
         for _ in range(MAX_ROUNDS):
@@ -116,7 +114,7 @@ class Worker:
                 await self._executor.execute(action)
             if any(isinstance(action, WriteSlice) for action in plan.actions):
                 self._memory.note_published(key.key, now)
-        _log.warning("still not settled after %d rounds, going on later", MAX_ROUNDS, extra={"work": str(key)})
+        _log.warning("still not settled after %d rounds, going on later", MAX_ROUNDS, extra=_about(key, "Unsettled"))
         return self._clocks.now() + timedelta(seconds=10)
 
     async def _show(self, updates: tuple[StatusUpdate, ...], now: datetime) -> None:
@@ -127,14 +125,22 @@ class Worker:
                 self._recorder.status_written(update)
 
     def _back_off(self, key: WorkKey, error: ApiError | None) -> None:
-        failures = self._failures.get(key, 0)
-        self._failures[key] = failures + 1
-        pause = min(FIRST_BACKOFF * 2.0**failures, LONGEST_BACKOFF) * random.uniform(0.8, 1.2)
+        """Try the key again after a pause that doubles from failure to failure."""
+        planned = self._pauses.get(key, FIRST_BACKOFF)
+        self._pauses[key] = min(2 * planned, LONGEST_BACKOFF)
+        pause = planned * random.uniform(0.8, 1.2)
         if isinstance(error, Unavailable) and error.retry_after is not None:
             pause = max(pause, error.retry_after)
         self._queue.add_at(key, self._clocks.monotonic() + pause)
         if error is not None:
-            _log.warning("%s%s; next try in %.1f s", error, _hint(error), pause, extra={"work": str(key)})
+            reason = error.reason or type(error).__name__
+            _log.warning("%s%s; next try in %.1f s", error, _hint(error), pause, extra=_about(key, reason))
+
+
+def _about(key: WorkKey, reason: str) -> dict[str, object]:
+    """Return the fields of a log line about a key: the object that it stands for, and the reason."""
+    kind = Interlink if key.kind == "Link" else PBXAccount
+    return {"object": Target(kind.resource, key.key, uid=""), "reason": reason}
 
 
 def _hint(error: ApiError) -> str:

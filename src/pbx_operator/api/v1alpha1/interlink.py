@@ -32,6 +32,8 @@ LinkState = Literal["Pending", "Established", "Ended"]
 Role = Literal["Issuer", "Redeemer"]
 EndedBy = Literal["Local", "Peer"]
 
+FIRST_YEAR, LAST_YEAR = 2000, 8999
+"""When a key may expire: a time that every reader can show in any zone, and count on from."""
 _CREATE_ANOTHER = "delete the Interlink and create another one"
 
 
@@ -65,6 +67,16 @@ class IssueKey(Model):
             message_expression=sentence(
                 "`expirationTime` must be set because the key comes from Secret '{self.fromSecretRef.name}',"
                 " which may lie in Git for ever"
+            ),
+            field_path=".expirationTime",
+        ),
+        Rule(
+            rule=f"!has(self.expirationTime) || (self.expirationTime.getFullYear() >= {FIRST_YEAR}"
+            f" && self.expirationTime.getFullYear() <= {LAST_YEAR})",
+            message=f"`expirationTime` must be in the years {FIRST_YEAR} to {LAST_YEAR}",
+            message_expression=sentence(
+                f"`expirationTime` {{self.expirationTime}} must be in the years {FIRST_YEAR} to {LAST_YEAR}:"
+                " choose another time, such as 2099-12-31T00:00:00Z"
             ),
             field_path=".expirationTime",
         ),
@@ -130,8 +142,9 @@ class IssueKey(Model):
     creation; absent means that it never expires, unless expirationTime is set. Read when the key is created, not
     later."""
     expiration_time: Time | None = None
-    """expirationTime is when an unused key expires, for example `2027-01-31T12:00:00Z`; required with fromSecretRef,
-    and for a generated key an alternative to expiresAfterSeconds. Read when the key is issued, not later."""
+    """expirationTime is when an unused key expires, for example `2027-01-31T12:00:00Z`, in the years 2000 to 8999;
+    required with fromSecretRef, and for a generated key an alternative to expiresAfterSeconds. Read when the key is
+    issued, not later."""
     revision: Revision = 1
     """revision asks for a new key when it is raised: an unused key is revoked; on an established link the new
     key waits until the link has ended. Lower values are ignored."""

@@ -54,7 +54,8 @@ class Numbering(Model):
     short emergency number rings before a longer number that begins with it can be finished."""
     reserved_prefixes: Annotated[tuple[DialPrefix, ...], Field(max_length=32), SET] = ()
     """reservedPrefixes are digits with another meaning, for example `"0"` for an outside line or `"*7"` for a
-    feature code; internal numbers and dial prefixes may not begin with them."""
+    feature code; internal numbers and dial prefixes may not begin with them, nor be the beginning of one where that
+    cuts it off (dial prefixes, and numbers with `dialing: DigitByDigit`)."""
 
 
 class Emergency(Model):
