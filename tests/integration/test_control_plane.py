@@ -66,6 +66,16 @@ async def test_the_operator_waits_for_its_crds(bare: Stage) -> None:
     await linked(bare.world("late"))
 
 
+async def test_the_operator_ends_in_order_while_it_waits(bare: Stage) -> None:
+    """It is alive while it waits: to start it anew would not help."""
+    await asyncio.to_thread(install, bare.control_plane)
+    operator = bare.start()
+    await operator.says("kubectl apply")
+    assert (await operator.answers("/healthz"))[0] == 200
+    operator.terminate()
+    assert await operator.ended() == 0
+
+
 async def test_the_operator_waits_for_its_rights_and_names_them(bare: Stage) -> None:
     control_plane = bare.control_plane
     await asyncio.to_thread(install_crds, control_plane)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from integration.conftest import install
 from integration.harness import Stage, World, number, open_stage
 from pbx_operator.api.meta import NAMESPACES, SECRETS, ObjectKey, ResourceType
 from pbx_operator.api.v1alpha1 import Interlink, InternalNumber, LinkRecord, PBXAccount
+from pbx_operator.domain.keys import base64url
 from pbx_operator.sandbox import ControlPlane
 from support import install_crds
 
@@ -25,6 +27,7 @@ CONFIRMED = "pbx-operator.io/confirmed-cluster"
 NAMES = ("office-1-a", "office-1-b")
 ISSUER = interlink("x", "a", NAMES[0])
 REDEEMER = interlink("y", "a", NAMES[1], redeem="key")
+FOREIGN_IDENTITY = {"seed": base64url(bytes(32)).encode()}
 
 
 def ready_plane() -> Iterator[ControlPlane]:
@@ -189,3 +192,25 @@ async def test_a_lost_identity_is_never_replaced(old: Stage) -> None:
     old.start()
     await world.ready(fresh, "KeyIssued")
     await world.green(ISSUER, REDEEMER)
+
+
+async def test_a_lost_identity_that_comes_back_is_taken_up(old: Stage) -> None:
+    """Without a restart; that of another installation is refused."""
+    world = world_of(old)
+    old.operator.kill()
+    await old.operator.ended()
+    identity = stripped(await old.api.cluster.get(SECRETS, IDENTITY), SECRETS)
+    await old.api.cluster.delete(SECRETS, IDENTITY)
+    operator = old.start()
+    fresh = interlink("fresh", "a", NAMES[0])
+    await world.apply(fresh)
+    await world.ready(fresh, "IdentityLost")
+    foreign = {name: base64.b64encode(text).decode() for name, text in FOREIGN_IDENTITY.items()}
+    await old.api.cluster.create(SECRETS, {**identity, "data": {**identity["data"], **foreign}})
+    await operator.says("but this installation is", "restore its own from a backup")
+    assert world.shows(fresh, "Ready") == ("False", "IdentityLost")
+    await old.api.cluster.delete(SECRETS, IDENTITY)
+    await old.api.cluster.create(SECRETS, identity)
+    await world.ready(fresh, "KeyIssued")
+    await world.green(ISSUER, REDEEMER)
+    assert operator.running

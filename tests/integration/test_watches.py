@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -14,7 +15,7 @@ from builders import interlink
 from faultproxy import Answer, Call, Fault, calls
 from integration.conftest import install
 from integration.harness import Stage, World, number, open_stage
-from integration.process import DEADLINE, POLL, OperatorProcess
+from integration.process import DEADLINE, HOST, POLL, OperatorProcess
 from pbx_operator.api.meta import CRDS, ObjectKey
 from pbx_operator.api.v1alpha1 import Interlink, InternalNumber
 from pbx_operator.sandbox import ControlPlane
@@ -88,6 +89,20 @@ async def test_an_api_server_that_does_not_answer_watches(fresh: Stage, world: W
     await health(fresh.operator, 200)
 
 
+async def test_an_api_server_that_asks_for_patience(fresh: Stage, world: World) -> None:
+    """To be told to wait is no failure: nothing is listed anew, the watch is tried again when it may be."""
+    patience = Fault(watching_interlinks, times=2, then=Answer(429, retry_after=1))
+    fresh.proxy.add(patience)
+    await fresh.proxy.close_watches()
+    await patience.hit()
+    a = await world.office("a", "201")
+    link = interlink("x", "a", a.key.namespace)
+    await world.apply(link)
+    await world.ready(link, "KeyIssued")
+    assert len(patience.hits) == 2
+    assert "the watches failed" not in fresh.operator.logs()
+
+
 @pytest.mark.parametrize("problem", list(PROBLEMS))
 async def test_the_operator_ends_in_order_while_it_cannot_watch(fresh: Stage, problem: str) -> None:
     operator = await fail(fresh, *PROBLEMS[problem])
@@ -150,9 +165,13 @@ async def test_a_crd_is_removed_and_comes_back(own: Stage) -> None:
 async def test_the_kubeconfig_of_the_home_directory(
     stage: Stage, world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Without --kubeconfig and $KUBECONFIG, kopf watches where our own client writes."""
+    """kopf watches where our own client writes, also if only the latter would understand the kubeconfig."""
     (tmp_path / ".kube").mkdir()
-    stage.proxy.kubeconfig(tmp_path / ".kube" / "config")
+    path = stage.proxy.kubeconfig(tmp_path / ".kube" / "config")
+    config = json.loads(path.read_text())
+    cluster = config["clusters"][0]["cluster"]
+    cluster |= {"server": cluster["server"].replace(HOST, "localhost"), "tls-server-name": HOST}
+    path.write_text(json.dumps(config))
     await stage.stop()
     monkeypatch.setenv("HOME", str(tmp_path))
     assert "KUBERNETES_SERVICE_HOST" not in os.environ

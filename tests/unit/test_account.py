@@ -30,11 +30,10 @@ from builders import (
     status_of,
 )
 from pbx_operator.api.v1alpha1 import Interlink, InternalNumber, PBXAccount
-from pbx_operator.api.v1alpha1.pbxaccount import Emergency, InterlinkCounts, Numbering, PBXAccountStatus
+from pbx_operator.api.v1alpha1.pbxaccount import InterlinkCounts, Numbering, PBXAccountStatus
 from pbx_operator.api.v1alpha1.shared import Sharing
 from pbx_operator.domain.account import AccountSnapshot, wanted_domain
 from pbx_operator.domain.conditions import find
-from pbx_operator.domain.dialplan import DialPlan
 from pbx_operator.domain.plan import AddFinalizer, DeleteSlice, Plan, RemoveFinalizer, WriteSlice
 
 
@@ -187,19 +186,6 @@ class TestCounters:
         assert "200" in conflicted.message
         assert "201" not in conflicted.message
         assert shown(status) == ("True", "Serving")
-
-    @pytest.mark.parametrize(
-        ("own", "options"),
-        [("8200", {}), ("300", {"emergency": Emergency(additional_numbers=("8200",))})],
-        ids=["by another own number", "by an emergency number"],
-    )
-    def test_a_prefix_that_is_hidden_itself_reaches_nothing(self, own: str, options: dict[str, Any]) -> None:
-        links = (linked("x", "200", dial_prefix="8"),)
-        before = snapshot(account(**options), number("200"), number(own), links=links)
-        status = account_status_of(planned(before))
-        assert shown(status, "Conflicted") == ("True", "NumbersShadowed")
-        plan = DialPlan(account(), settled(before).slices, [links[0].interlink])
-        assert {plan.answer(digits).interlink for digits in ("200", "8200")} == {None}
 
     def test_conflicted_is_absent_when_nothing_is_hidden(self) -> None:
         status = account_status_of(planned(snapshot(account(), *self.NUMBERS, links=self.LINKS[1:])))

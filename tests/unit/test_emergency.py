@@ -208,15 +208,6 @@ def test_lenient_account_is_warned_and_still_never_routes_an_emergency_number(
     assert never_routed(number, FR, digit_by_digit=False) == (number in {"112", "15"})
 
 
-@pytest.mark.parametrize(
-    ("digits", "en_bloc", "digit_by_digit"),
-    [("112", True, True), ("1123", False, True), ("15", True, True), ("150", False, True), ("11", False, False)],
-)
-def test_digits_that_never_lead_anywhere_else(digits: str, en_bloc: bool, digit_by_digit: bool) -> None:
-    assert never_routed(digits, FR, digit_by_digit=False) == en_bloc
-    assert never_routed(digits, FR, digit_by_digit=True) == digit_by_digit
-
-
 @given(digit_strings, emergency_sets, protections, dialings, st.booleans())
 def test_leniency_changes_only_the_severity(
     number: str, emergency: frozenset[str], protection: Protection, dialing: Dialing, serving: bool
@@ -285,9 +276,6 @@ def test_message_about_a_dial_prefix_names_the_number_that_completes_it() -> Non
         'dialPrefix "9" followed by 11 is the emergency number 911, so it never reaches a peer\'s number 11: '
         "choose another dialPrefix if you can"
     )
-    by_digit = judge_dial_prefix("9", emergency_numbers("US"), protection="Enforce", dialing="DigitByDigit")
-    assert by_digit is not None
-    assert "so it never reaches a peer's number 11, nor any that starts with it: choose" in by_digit.message
 
 
 @given(dial_prefixes, emergency_sets, protections, dialings, st.booleans())

@@ -32,7 +32,6 @@ from pbx_operator.api.meta import ObjectKey
 from pbx_operator.api.v1alpha1.interlink import Ended, Interlink, Peer
 from pbx_operator.api.v1alpha1.linkrecord import LinkRecord, Policy
 from pbx_operator.domain.conditions import find
-from pbx_operator.domain.emergency import Protection
 from pbx_operator.domain.link_end import target_of
 from pbx_operator.domain.link_facts import ClusterFacts, LinkSnapshot
 from pbx_operator.domain.plan import DeleteInterlink
@@ -388,36 +387,3 @@ class TestDetails:
         accounts = [ready_account("a", **options), ready_account("b")]
         s = swept(around(mine, LINK, peers=[REDEEMER], accounts=accounts, **facts))
         assert (reason(s, "Accepted"), reason(s), status_of(s).gate) == (expected, "Established", "Open")
-
-    @pytest.mark.parametrize(
-        ("prefix", "protection", "what"),
-        [
-            (
-                "112",
-                "Enforce",
-                'dialPrefix "112" starts with the emergency number 112, so dialing it may call the emergency service:'
-                " choose another dialPrefix; it is not used, and the peer's numbers are dialled as they are",
-            ),
-            (
-                "112",
-                "Warn",
-                'dialPrefix "112" starts with the emergency number 112, so dialing it may call the emergency service:'
-                " choose another dialPrefix",
-            ),
-            (
-                "11",
-                "Enforce",
-                'dialPrefix "11" followed by 2 is the emergency number 112, so it never reaches a peer\'s number 2:'
-                " choose another dialPrefix if you can",
-            ),
-        ],
-        ids=["refused", "warned about", "warned about some numbers"],
-    )
-    def test_what_is_wrong_with_a_dial_prefix(self, prefix: str, protection: Protection, what: str) -> None:
-        mine = interlink("i", "a", uid="u", dial_prefix=prefix)
-        accounts = [ready_account("a", emergency={"protection": protection}), ready_account("b")]
-        accepted = find(
-            status_of(swept(around(mine, LINK, peers=[REDEEMER], accounts=accounts))).conditions, "Accepted"
-        )
-        assert accepted is not None
-        assert accepted.message == what

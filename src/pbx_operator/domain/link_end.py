@@ -53,6 +53,7 @@ RETURN_PERIOD = timedelta(minutes=5)
 ACKNOWLEDGED_RETENTION = timedelta(days=1)
 UNACKNOWLEDGED_RETENTION = timedelta(days=30)
 _END_OF_TIME = datetime.max.replace(tzinfo=UTC)
+"""A record may hold a time so late that nothing can be added to it."""
 
 
 # --- the object is gone -----------------------------------------------------------------------------------------

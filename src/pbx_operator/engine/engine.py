@@ -146,9 +146,10 @@ class Engine:
             with suppress(TimeoutError):
                 async with asyncio.timeout(pause):
                     await self._compare.wait()
+            began = self._compare.is_set()
             self._compare.clear()
             try:
-                await self._pruner.round()
+                await self._pruner.round(began=began)
                 pause = PRUNE_SECONDS
             except ApiError as error:
                 pause = min(COMPARE_AGAIN_SECONDS, PRUNE_SECONDS)

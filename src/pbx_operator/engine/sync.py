@@ -59,8 +59,8 @@ class Pruner:
     lagging: int = 0
     """How many rounds in a row found an object that the watches had not brought."""
 
-    async def round(self) -> None:
-        """Mend what the watches missed.
+    async def round(self, *, began: bool = False) -> None:
+        """Mend what the watches missed; if they `began` just now, to have missed something is no fault of theirs.
 
         Raises TimeWentBackError if a list is older than what was seen before, ApiError if the API server fails.
         """
@@ -84,9 +84,10 @@ class Pruner:
                 if current is None or int(current.resource_version) < int(metadata.resource_version):
                     missed += 1
                     await self._fetch(kind.resource, key)
-        self.lagging = self.lagging + 1 if missed else 0
+        self.lagging = self.lagging + 1 if missed and not began else 0
         if missed:
-            _log.warning("the watches had missed %d changes; mended", missed)
+            level = logging.INFO if began else logging.WARNING
+            _log.log(level, "the watches had missed %d changes; mended", missed)
 
     async def _fetch(self, resource: ResourceType, key: ObjectKey) -> None:
         try:
