@@ -13,16 +13,18 @@ from datetime import timedelta
 
 
 def load(periods: dict[str, timedelta]) -> Callable[[], object]:
-    """Import the operator with these periods; GRACE comes first, since other modules copy it."""
+    """Import the operator with these periods, each set before the modules that copy it are imported."""
     from pbx_operator.api import conditions
 
     conditions.GRACE = periods.get("grace", conditions.GRACE)
 
     from pbx_operator.domain import account_status, record
-    from pbx_operator.engine import sync
 
     account_status.COUNTER_PERIOD = periods.get("counters", account_status.COUNTER_PERIOD)
     record.ORPHAN_PERIOD = periods.get("orphan", record.ORPHAN_PERIOD)
+
+    from pbx_operator.engine import sync
+
     if "prune" in periods:
         sync.PRUNE_SECONDS = periods["prune"].total_seconds()
 
