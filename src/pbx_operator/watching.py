@@ -2,17 +2,19 @@
 
 The only module that knows kopf.  kopf lists and watches our kinds and hands every object to the engine; it has no
 handler that could make it write anything.  A watch that fails for good would end kopf, and a kopf that ends by
-itself leaves tasks behind, so a failed request never returns to it: all watches are stopped in order, the failure
-is told, and after a pause they start anew.
+itself leaves tasks behind, so it never sees a failure: all watches are stopped in order, the failure is told, and
+after a pause they start anew.
 """
 
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import logging
 import random
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from http import HTTPStatus
 from typing import Any
 
@@ -31,6 +33,8 @@ LONGEST_PAUSE = 30.0
 """Seconds before the watches start anew; doubled from failure to failure, until they lasted as long as the pause."""
 STUCK_SECONDS = 5.0
 """After that a task of kopf that did not end is cancelled once more."""
+ANSWER_SECONDS = 20.0
+"""Within these an answer must begin.  kopf's own limits are longer, and beyond them it tries again without end."""
 PLURALS = frozenset(kind.resource.plural for kind in KINDS)
 
 _log = logging.getLogger(__name__)
@@ -60,6 +64,7 @@ class Watches:
                 if self._steady_since is not None and loop.time() - self._steady_since > pause:
                     pause = FIRST_PAUSE
                 _tell(error, pause)
+            gc.collect()  # what kopf knew of every object holds itself in circles, and garbage is rarely looked for
             await asyncio.sleep(pause * random.uniform(0.8, 1.2))
             pause = min(2 * pause, LONGEST_PAUSE)
 
@@ -77,8 +82,11 @@ class Watches:
             try:
                 await asyncio.wait({*tasks, requests.failure}, return_when=asyncio.FIRST_COMPLETED)
             finally:
+                await requests.close()
                 errors = await _end({*tasks, *requests.callers})
-        raise requests.failure.result() if requests.failure.done() else RuntimeError(f"kopf ended: {errors}")
+        if requests.failure.done():
+            raise requests.failure.result()
+        raise RuntimeError(f"kopf ended: {' and '.join(sorted({repr(error) for error in errors}))}")
 
     def _complete(self) -> None:
         """All kinds are watched after they were listed anew; what was deleted before that, no list shows."""
@@ -95,6 +103,10 @@ class _Requests:
         self._credentials = credentials
         self._complete = complete
         self._watched: set[str] = set()
+        self._closed = False
+        self._taking: set[asyncio.Task[Any] | None] = set()
+        """The callers that got a list, until their next request."""
+        self._taken = asyncio.Event()
         self.failure: asyncio.Future[ApiError] = asyncio.get_running_loop().create_future()
         self.callers: set[asyncio.Task[Any]] = set()
         """The tasks of kopf that made requests; some of them kopf itself would not end."""
@@ -108,19 +120,33 @@ class _Requests:
             proxy=self._credentials.proxy,
         )
 
+    async def close(self) -> None:
+        """Let no request through any more, and wait until kopf has taken in the lists that it got.
+
+        A watch that is cancelled while it hands on a list would not clean up after itself.
+        """
+        self._closed = True
+        with suppress(TimeoutError):
+            async with asyncio.timeout(STUCK_SECONDS):
+                while self._taking:
+                    self._taken.clear()
+                    await self._taken.wait()
+
     async def _send(self, request: aiohttp.ClientRequest, send: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
-        """Send a request; if it fails, wait to be cancelled."""
+        """Send a request; if it fails, or comes too late, the task that makes it ends as if it was cancelled."""
         if task := asyncio.current_task():
             self.callers.add(task)
-        try:
-            response = await self._answer(request, send)
-            await self._look(request, response)
-            return response
-        except ApiError as error:
-            if not self.failure.done():
-                self.failure.set_result(error)
-        cancelled: asyncio.Future[aiohttp.ClientResponse] = asyncio.get_running_loop().create_future()
-        return await cancelled
+        self._taking.discard(task)
+        self._taken.set()
+        if not self._closed:
+            try:
+                response = await self._answer(request, send)
+                await self._look(request, response)
+                return response
+            except ApiError as error:
+                if not self.failure.done():
+                    self.failure.set_result(error)
+        raise asyncio.CancelledError
 
     async def _answer(self, request: aiohttp.ClientRequest, send: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
         """Return the answer to a request. Raises ApiError."""
@@ -128,7 +154,8 @@ class _Requests:
         if authorization := await self._credentials.authorization():
             request.headers["Authorization"] = authorization
         try:
-            response = await send(request)
+            async with asyncio.timeout(ANSWER_SECONDS):
+                response = await send(request)
             # kopf meets 429 as it should be met, and knows how long to wait
             if response.status < HTTPStatus.MULTIPLE_CHOICES or response.status == HTTPStatus.TOO_MANY_REQUESTS:
                 return response
@@ -152,6 +179,7 @@ class _Requests:
                 raise Unavailable(f"{names}: not served", status=HTTPStatus.NOT_FOUND, reason="NotServed")
         elif plural and not _is_watch(request):
             self._watched.discard(plural)
+            self._taking.add(asyncio.current_task())
         elif plural and plural not in self._watched:
             self._watched.add(plural)
             if self._watched == PLURALS:
@@ -187,7 +215,7 @@ def _tell(error: Exception, pause: float) -> None:
     reason = (error.reason if isinstance(error, ApiError) else "") or type(error).__name__
     _log.error(
         "the watches failed: %s; %s; watching starts anew in about %.1f s",
-        *(error, _advice(error), pause),
+        *(str(error), _advice(error), pause),
         extra={"reason": reason},
     )
 
@@ -202,7 +230,7 @@ def _advice(error: Exception) -> str:
         return "check the operator's ClusterRole"
     if isinstance(error, ApiError):
         return "the API server is unavailable"
-    return "no administrator can help"
+    return "what kopf said before tells more"
 
 
 async def _end(tasks: set[asyncio.Task[Any]]) -> list[BaseException]:
@@ -254,6 +282,7 @@ def _settings() -> kopf.OperatorSettings:
     s.watching.connect_timeout = 10
     s.watching.chunk_size = 500
     s.queueing.idle_timeout = 0.5
+    s.process.ultimate_exiting_timeout = None
     return s
 
 
