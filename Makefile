@@ -4,10 +4,11 @@ BIN := .venv/bin
 PYTEST := $(BIN)/python -m pytest
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lint types contracts generate verify unit model contract integration test demo bench lock clean
+.PHONY: help setup lint types contracts generate verify unit model contract integration test demo demo-federation bench \
+	lock clean
 
 help: ## list the commands
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
 
 setup: .venv/.ready ## make the virtual environment
 
@@ -51,6 +52,9 @@ test: lint types contracts verify unit model contract integration ## everything 
 
 demo: setup ## three offices on a real control plane; KEEP=1 leaves it running
 	@$(BIN)/python tools/demo.py $(if $(KEEP),--keep)
+
+demo-federation: setup ## two clusters, and a link between them
+	@$(BIN)/python tools/demo_federation.py
 
 bench: setup ## the figures of docs/benchmarks.md
 	$(BIN)/python tools/bench.py

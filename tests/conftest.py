@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import settings
 
 from pbx_operator.api.meta import API_VERSION
 from pbx_operator.api.v1alpha1 import KINDS
@@ -14,6 +15,9 @@ from support import install_crds, kubectl, until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+settings.register_profile("project", deadline=None)  # a slow machine is no failure
+settings.load_profile("project")
 
 
 @pytest.fixture(scope="session")

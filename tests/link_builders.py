@@ -37,7 +37,7 @@ from pbx_operator.domain.link_facts import (
     account_name,
 )
 from pbx_operator.domain.plan import Action, ChangeRecord, Plan
-from pbx_operator.domain.record import Change, Fence, Side, account_of, interlink_of, pair_of
+from pbx_operator.domain.record import Change, Fence, Party, Side, account_of, interlink_of, pair_of
 from pbx_operator.domain.redemption import Result
 
 CLUSTER = ClusterFacts(INSTANCE)
@@ -190,11 +190,12 @@ def gather(
     seen_key = (attempts.look.key_id if attempts.look else None) or link.status.key_id
     seen = known.get(record_name(seen_key)) if seen_key else None
     facts |= {"account": owners.get(own), "attempts": attempts, "shown_record": seen}
-    return LinkSnapshot(key, cluster, interlink=link, rivals=_rivals(here, seen, own, known.values()), **facts)
+    rivals = _rivals(here, seen, Party(cluster.instance, own), known.values())
+    return LinkSnapshot(key, cluster, interlink=link, rivals=rivals, **facts)
 
 
 def _rivals(
-    here: tuple[LinkRecord, ...], seen: LinkRecord | None, own: ObjectKey, known: Iterable[LinkRecord]
+    here: tuple[LinkRecord, ...], seen: LinkRecord | None, own: Party, known: Iterable[LinkRecord]
 ) -> tuple[LinkRecord, ...]:
     pairs = {pair_of(r.spec) for r in here if r.spec.state == "Established"}
     if seen is not None and seen.spec.state == "Issued":

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from pbx_operator.api.v1alpha1.linkrecord import LinkRecordSpec
 
-_ORDER = ("Issued", "Established", "Ended")
+_ORDER = {"Issued": 0, "Requested": 0, "Established": 1, "Ended": 2}
 
 
 def unlawful(old: LinkRecordSpec | None, new: LinkRecordSpec) -> list[str]:
@@ -22,9 +22,13 @@ def unlawful(old: LinkRecordSpec | None, new: LinkRecordSpec) -> list[str]:
 def _standing(new: LinkRecordSpec) -> dict[str, bool]:
     has_redeemer = new.redeemer is not None
     return {
-        "redeemer goes with Established": not (
-            (has_redeemer and new.state == "Issued") or (not has_redeemer and new.state == "Established")
+        "state goes with role": new.state != ("Issued" if new.role == "Replica" else "Requested"),
+        "redeemer goes with state": (
+            new.state != "Issued" if has_redeemer else new.state not in ("Established", "Requested")
         ),
+        "receipt goes with state": new.role != "Replica"
+        or (new.state != "Established" if new.receipt is None else new.state != "Requested"),
+        "an Authority asks nobody": new.role == "Replica" or _elsewhere(new) == (None, None, None),
         "a fenced link is never Established": not (
             new.state == "Established" and new.redeemer is not None and new.redeemer.link_id in new.fences
         ),
@@ -35,11 +39,17 @@ def _standing(new: LinkRecordSpec) -> dict[str, bool]:
 
 def _steps(old: LinkRecordSpec, new: LinkRecordSpec) -> dict[str, bool]:
     return {
-        "state never goes back": _ORDER.index(new.state) >= _ORDER.index(old.state),
+        "state never goes back": _ORDER[new.state] >= _ORDER[old.state],
         "what is immutable stays": _fixed(old) == _fixed(new),
         "redeemer is never removed nor changed": old.redeemer is None or _redeemer(old) == _redeemer(new),
         "redeemer comes with Established only": (
             old.redeemer is not None or new.redeemer is None or new.state == "Established"
+        ),
+        "contact stays": old.contact == new.contact,
+        "cancel is set once": old.cancel in (None, new.cancel),
+        "receipt is set once": old.receipt in (None, new.receipt),
+        "receipt comes with Established only": (
+            old.receipt is not None or new.receipt is None or new.state == "Established"
         ),
         "fences only grow": set(old.fences) <= set(new.fences),
         "end never changes": old.end is None or new.end is None or old.end == new.end,
@@ -47,10 +57,14 @@ def _steps(old: LinkRecordSpec, new: LinkRecordSpec) -> dict[str, bool]:
     }
 
 
+def _elsewhere(spec: LinkRecordSpec) -> tuple[object, object, object]:
+    return (spec.contact, spec.cancel, spec.receipt)
+
+
 def _fixed(spec: LinkRecordSpec) -> object:
     issuer = spec.issuer
     place = (issuer.interlink.namespace, issuer.interlink.name)
-    own = (spec.instance, spec.key_id, spec.key_public, spec.origin, spec.revision, spec.issued_time)
+    own = (spec.role, spec.instance, spec.key_id, spec.key_public, spec.origin, spec.revision, spec.issued_time)
     return (*own, issuer.instance, issuer.public_key, issuer.account, place)
 
 

@@ -5,51 +5,39 @@ The story, and what must be seen in it, is in the package `three_offices` beside
 
 from __future__ import annotations
 
-import signal
 import sys
 from pathlib import Path
 
 import click
-from rich.console import Console
 from three_offices.keeper import ROOT
-from three_offices.stage import NotAsExpectedError, Stage, set_stage
-from three_offices.story import INDENT, Story
+from three_offices.running import complaints_of, failure_as_exit_code, heed_signals, make_console, tell
+from three_offices.stage import Stage, set_stage
+from three_offices.story import Story
+from three_offices.telling import INDENT
 
 from pbx_operator.sandbox.registry import running
 
-WIDTH = 100
 KEPT = "demo"
 """Name of the sandbox that stays."""
-SIGNALLED = 128
-"""What a shell adds to the number of the signal that ended a program."""
 
 
 @click.command()
 @click.option("--keep", is_flag=True, help="Leave the control plane and the operator running.")
 def main(keep: bool) -> None:
     """Show three offices link their phone systems; exit with 0 only if every step is as it should be."""
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # also Ctrl-C, which asyncio.run can lose
-        signal.signal(number, lambda number, _: sys.exit(SIGNALLED + number))
+    heed_signals()
     if keep and any(state.name == KEPT for state in running()):
         raise click.ClickException(f"the demo is running already; to end it: {end_command()}")
-    try:
+    with failure_as_exit_code():
         show(keep)
-    except NotAsExpectedError as problem:
-        notes = getattr(problem, "__notes__", [])
-        raise click.ClickException("\n".join([str(problem), *notes])) from problem
 
 
 def show(keep: bool) -> None:
     """Set the stage, tell the story, and end or keep everything."""
-    width = min(WIDTH, Console().width) if sys.stdout.isatty() else WIDTH
-    console = Console(width=width - len(INDENT), highlight=False)
-    with set_stage(KEPT if keep else None, lambda text: click.echo(text, err=True)) as stage:
-        try:
+    console = make_console()
+    with set_stage(KEPT if keep else None, tell) as stage:
+        with complaints_of(stage):
             Story(stage, console).tell()
-        except NotAsExpectedError:
-            for warning in stage.warnings():
-                click.echo(f"operator: {warning}", err=True)
-            raise
         if keep:
             stage.keep()
             click.echo(invitation(stage))

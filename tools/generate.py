@@ -8,21 +8,18 @@ from __future__ import annotations
 
 import difflib
 import sys
-from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import click
 from field_reference import field_reference
 from reason_reference import reason_reference
-from ruamel.yaml import YAML
 
 from pbx_operator.api.crd import custom_resource_definitions
+from pbx_operator.api.manifest import to_yaml
 
 ROOT = Path(__file__).resolve().parent.parent
 HEADER = "# Generated from the models by tools/generate.py; do not edit.\n"
-UNFOLDED = 2**16
-"""Every text on one line: a folded one hides what a diff changes."""
 
 
 def generated_files() -> dict[str, str]:
@@ -37,16 +34,6 @@ def generated_files() -> dict[str, str]:
 def file_name(crd: dict[str, Any]) -> str:
     """Name the file as controller-gen does: group, then plural."""
     return f"{crd['spec']['group']}_{crd['spec']['names']['plural']}.yaml"
-
-
-def to_yaml(document: dict[str, Any]) -> str:
-    """Render one document, keys in the order of the model."""
-    yaml = YAML()
-    yaml.width = UNFOLDED
-    yaml.indent(mapping=2, sequence=4, offset=2)
-    text = StringIO()
-    yaml.dump(document, text)
-    return text.getvalue()
 
 
 def differences(files: dict[str, str]) -> str:

@@ -52,7 +52,7 @@ def configure(level: str) -> None:
     logging.captureWarnings(True)
     sys.excepthook = _log_crash
     threading.excepthook = _log_crash_of_thread
-    for noisy in ("kopf.objects", "kopf.activities", "kopf._core.engines.activities"):
+    for noisy in ("kopf.objects", "kopf.activities", "kopf._core.engines.activities", "aiohttp.access"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
 
 

@@ -8,12 +8,13 @@ import logging
 import signal
 import sys
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
-from typing import TypeVar
+from ipaddress import ip_network
+from typing import Any, TypeVar
 
 import click
 from aiohttp import web
@@ -21,17 +22,30 @@ from prometheus_client import REGISTRY, start_http_server
 from pydantic import TypeAdapter, ValidationError
 
 from pbx_operator import logs
+from pbx_operator.api.v1alpha1.linkrecord import Endpoint
 from pbx_operator.api.v1alpha1.shared import HostName
 from pbx_operator.cluster import ApiError, Cluster, CredentialsError
-from pbx_operator.engine.engine import Engine, EngineSettings
-from pbx_operator.engine.identity import Identity, load_identity
+from pbx_operator.engine.engine import IDENTITY_SECONDS, Engine, EngineSettings, Federation
+from pbx_operator.engine.identity import Identity, Recovery, load_identity, read_identity
 from pbx_operator.engine.sync import missing_crds
 from pbx_operator.engine.worker import Clocks
+from pbx_operator.exchange.addresses import Network, NetworkRules, parse_endpoint
+from pbx_operator.exchange.beside import (
+    ExchangeSettings,
+    RecordsAlone,
+    contact_of,
+    exchange_beside,
+    prepare_certificate,
+)
+from pbx_operator.exchange.client import RemotePeer
+from pbx_operator.links.authority import Authority
+from pbx_operator.links.records import RecordDesk
 from pbx_operator.watching import Watches
 
 T = TypeVar("T")
 
 DRAIN_SECONDS = 20.0
+MAX_ENDPOINTS = 4
 RETRY_SECONDS = 5.0
 GARBAGE_THRESHOLDS = (100_000, 50, 100)
 """What the Store holds lives long and has no cycles; looking for some as often as usual costs a fifth of the CPU."""
@@ -46,6 +60,7 @@ class Options:
     kubeconfig: str | None
     health_port: int
     engine: EngineSettings
+    exchange: ExchangeSettings
 
 
 def _host_name(context: click.Context, parameter: click.Parameter, value: str) -> str:
@@ -58,19 +73,45 @@ def _host_name(context: click.Context, parameter: click.Parameter, value: str) -
         ) from None
 
 
-@click.command()
-@click.option(
+def _endpoints(_context: click.Context, _parameter: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...]:
+    for value in values:
+        try:
+            TypeAdapter[str](Endpoint).validate_python(value)
+            parse_endpoint(value)
+        except ValueError:
+            raise click.BadParameter(f"{value!r} must look like https://pbx.example.com:8443, without a path") from None
+    if len(values) > MAX_ENDPOINTS:
+        raise click.BadParameter(f"{len(values)} endpoints are too many: give at most {MAX_ENDPOINTS}")
+    return values
+
+
+def _networks(_context: click.Context, _parameter: click.Parameter, values: tuple[str, ...]) -> tuple[Network, ...]:
+    try:
+        return tuple(ip_network(value) for value in values)
+    except ValueError as error:
+        raise click.BadParameter(f"{error}: write a network like 10.0.0.0/8") from None
+
+
+_namespace_option = click.option(
     "--namespace",
     envvar="POD_NAMESPACE",
     default="pbx-system",
     show_default=True,
     help="Namespace of the operator's own identity Secret.",
 )
-@click.option(
+_kubeconfig_option = click.option(
     "--kubeconfig",
     envvar="KUBECONFIG",
     help="Default: the service account in a Pod, ~/.kube/config elsewhere.",
 )
+_log_level_option = click.option(
+    "--log-level", default="info", show_default=True, type=click.Choice(["debug", "info", "warning"])
+)
+
+
+@click.group(invoke_without_command=True)
+@_namespace_option
+@_kubeconfig_option
 @click.option(
     "--domain-suffix",
     default="pbx.local",
@@ -81,11 +122,36 @@ def _host_name(context: click.Context, parameter: click.Parameter, value: str) -
 @click.option("--workers", default=16, show_default=True, type=click.IntRange(1, 256))
 @click.option("--health-port", default=8080, show_default=True, help="Port of /healthz.")
 @click.option("--metrics-port", default=9090, show_default=True, help="Port of /metrics.")
-@click.option("--log-level", default="info", show_default=True, type=click.Choice(["debug", "info", "warning"]))
+@_log_level_option
+@click.option(
+    "--exchange-endpoint",
+    "endpoints",
+    multiple=True,
+    callback=_endpoints,
+    help="Where operators of other clusters reach this one, for example https://pbx.example.com:8443; "
+    "without it, this one only dials.",
+)
+@click.option(
+    "--exchange-port",
+    default=8443,
+    show_default=True,
+    help="Port of the exchange, if it has an endpoint; 0 if `pbx-operator exchange` serves it.",
+)
+@click.option(
+    "--sync-interval",
+    default=60.0,
+    show_default=True,
+    type=click.FloatRange(1, 3600),
+    help="Seconds between two syncs with another installation where nothing changes.",
+)
+@click.option("--forbid-network", multiple=True, callback=_networks, help="Never dial addresses of this network.")
+@click.option("--allow-network", multiple=True, callback=_networks, help="Dial addresses of this network anyway.")
 @click.option(
     "--after-restore", is_flag=True, help="A backup is being restored: leave LinkRecords alone for 10 minutes."
 )
+@click.pass_context
 def main(
+    context: click.Context,
     namespace: str,
     kubeconfig: str | None,
     domain_suffix: str,
@@ -93,24 +159,81 @@ def main(
     health_port: int,
     metrics_port: int,
     log_level: str,
+    endpoints: tuple[str, ...],
+    exchange_port: int,
+    sync_interval: float,
+    forbid_network: tuple[Network, ...],
+    allow_network: tuple[Network, ...],
     after_restore: bool,
 ) -> None:
     """Run the pbx-operator."""
+    if context.invoked_subcommand is not None:
+        return
     logs.configure(log_level)
     gc.set_threshold(*GARBAGE_THRESHOLDS)
-    settings = EngineSettings(namespace, domain_suffix, workers, after_restore)
+    engine = EngineSettings(namespace, domain_suffix, workers, after_restore)
+    exchange = ExchangeSettings(endpoints, exchange_port, sync_interval, NetworkRules(forbid_network, allow_network))
+    options = Options(kubeconfig, health_port, engine, exchange)
+    _run(lambda: _serve(options), metrics_port, "--health-port and --metrics-port, or --exchange-port")
+
+
+@main.command()
+@_namespace_option
+@_kubeconfig_option
+@_log_level_option
+@click.option(
+    "--endpoint",
+    "endpoints",
+    multiple=True,
+    required=True,
+    callback=_endpoints,
+    help="Where operators of other clusters reach this installation, as given to the operator.",
+)
+@click.option("--port", default=8443, show_default=True, type=click.IntRange(1, 65535), help="Where to listen.")
+@click.option("--metrics-port", default=9090, show_default=True, help="Port of /metrics.")
+def exchange(
+    namespace: str, kubeconfig: str | None, log_level: str, endpoints: tuple[str, ...], port: int, metrics_port: int
+) -> None:
+    """Answer operators of other clusters; any number of these may run beside the operator."""
+    logs.configure(log_level)
+    settings = ExchangeSettings(endpoints, port)
+    _run(lambda: _exchange(kubeconfig, namespace, settings), metrics_port, "--port and --metrics-port")
+
+
+def _run(serve: Callable[[], Coroutine[Any, Any, None]], metrics_port: int, port_options: str) -> None:
+    """Serve until a signal; exit with 1 if that is not possible (any more)."""
     try:
         start_http_server(metrics_port)
-        asyncio.run(_serve(Options(kubeconfig, health_port, settings)))
+        asyncio.run(serve())
     except asyncio.CancelledError:
         return  # a signal asked for the end
     except CredentialsError as error:
         _log.critical("cannot log in to the cluster: %s", error)
     except OSError as error:
-        _log.critical("cannot listen: %s; choose other ports with --health-port and --metrics-port", error)
+        _log.critical("cannot listen: %s; choose other ports with %s", error, port_options)
     except ExceptionGroup as error:
         _log.critical("the engine broke", exc_info=error)
     sys.exit(1)
+
+
+async def _exchange(kubeconfig: str | None, namespace: str, settings: ExchangeSettings) -> None:
+    """Answer until a signal. Raises CredentialsError, and OSError if the port is taken."""
+    _cancel_by_signal(asyncio.current_task())
+    now = partial(datetime.now, UTC)
+    async with Cluster.connect(kubeconfig) as cluster:
+        identity = await _until_answered(lambda: read_identity(cluster, namespace), "reading the identity")
+        certificate = await _until_answered(
+            lambda: prepare_certificate(cluster, namespace, settings, now), "preparing the certificate"
+        )
+        alone = RecordsAlone()
+        authority = Authority(cluster, alone, now, alone, sees_interlinks=False)
+        desk = RecordDesk(authority, identity, contact_of(settings, certificate))
+        recovery = Recovery(cluster, namespace, identity)
+        async with exchange_beside(desk, identity, certificate, settings.port, now):
+            while True:
+                await asyncio.sleep(IDENTITY_SECONDS)
+                if not identity.usable:
+                    await recovery.look()
 
 
 async def _serve(options: Options) -> None:
@@ -121,11 +244,19 @@ async def _serve(options: Options) -> None:
     health = _Health()
     async with health.endpoint(options.health_port), Cluster.connect(options.kubeconfig) as cluster:
         identity = await _wait_for_cluster(cluster, options)
-        engine = Engine(cluster, identity, options.engine, clocks, REGISTRY)
+        certificate = await _until_answered(
+            lambda: prepare_certificate(cluster, options.engine.namespace, options.exchange, clocks.now),
+            "preparing the exchange's certificate",
+        )
+        contact = contact_of(options.exchange, certificate)
+        peer = RemotePeer(identity, options.exchange.network, clocks.now)
+        federation = Federation(peer, contact, options.exchange.sync_interval)
+        engine = Engine(cluster, identity, options.engine, clocks, REGISTRY, federation)
         await _until_answered(engine.load, "listing the objects")
         watches = Watches(engine, options.kubeconfig, take_signals)
         health.behind = lambda: watches.down or engine.lagging
-        await _work(engine, watches)
+        async with exchange_beside(engine.desk, identity, certificate, options.exchange.port, clocks.now):
+            await _work(engine, watches)
 
 
 def _cancel_by_signal(task: asyncio.Task[None] | None) -> None:

@@ -52,6 +52,19 @@ def _with(record: JSON, **spec: object) -> JSON:
 ESTABLISHED = _with(ISSUED, state="Established", redeemer=REDEEMER)
 ENDED = _with(ESTABLISHED, state="Ended", end=END)
 FULL = _with(ENDED, closing={"issuer": CLOSING, "redeemer": CLOSING | {"uid": "uid-2", "reason": "Orphaned"}})
+CONTACT: JSON = {"endpoints": ["https://pbx.example.com:8443"], "pins": [PUBLIC]}
+PROOF: JSON = {"payload": "e30=", "by": PUBLIC, "sig": "s" * 86}
+OTHER_PROOF = PROOF | {"sig": "t" * 86}
+REQUESTED: JSON = changed(
+    _with(ESTABLISHED, role="Replica", state="Requested", contact=CONTACT, cancel=PROOF, policy=None, fences=None)
+    | {"metadata": {"name": f"r-{LINK}"}},
+    {"spec": {"issuer": {"instance": OTHER_INSTANCE}}},
+)
+CONFIRMED = _with(REQUESTED, state="Established", receipt=PROOF)
+FULL_REPLICA = _with(CONFIRMED, state="Ended", end=END)
+GIVEN_UP = _with(REQUESTED, state="Ended", end=END | {"by": "Redeemer", "reason": "Cancelled"})
+NAMELESS = REQUESTED | {"metadata": {"name": f"k-{KEY}"}}
+"""A Replica takes its name from its redeemer; what has none is named like an Authority."""
 
 
 def _immutable(*path: str, value: str | int, old: str | int) -> Row:
@@ -186,6 +199,98 @@ LIFE = (
     ),
 )
 
+ELSEWHERE = (
+    Row("Requested", REQUESTED),
+    Row("Replica, restored from a backup", FULL_REPLICA),
+    Row("Requested and confirmed", CONFIRMED, before=REQUESTED),
+    Row("Requested and given up", GIVEN_UP, before=REQUESTED),
+    Row("Replica ended", FULL_REPLICA, before=CONFIRMED),
+    Row("cancel signed later", REQUESTED, before=_with(REQUESTED, cancel=None)),
+    Row(
+        "another role",
+        _with(ESTABLISHED, role="Replica"),
+        (
+            forbidden("spec.role", f"`role` may not change from 'Authority' to 'Replica': {ADVICE}"),
+            invalid("metadata.name", f"name 'k-{KEY}' must be 'r-{LINK}'"),
+            invalid("spec.receipt", "`receipt` must be set because `state` is 'Established'"),
+        ),
+        before=ESTABLISHED,
+    ),
+    Row(
+        "Requested by an Authority",
+        _with(ESTABLISHED, state="Requested"),
+        (invalid("spec.state", "`state` may not be 'Requested' because `role` is 'Authority'"),),
+    ),
+    Row(
+        "Issued by a Replica",
+        _with(NAMELESS, state="Issued", redeemer=None),
+        (invalid("spec.state", "`state` may not be 'Issued' because `role` is 'Replica'"),),
+    ),
+    Row(
+        "Requested without a redeemer",
+        _with(NAMELESS, redeemer=None),
+        (invalid("spec.redeemer", "`redeemer` must be set because `state` is 'Requested'"),),
+    ),
+    Row(
+        "Established back to Requested",
+        _with(CONFIRMED, state="Requested"),
+        (
+            forbidden("spec.state", "`state` may not go back from 'Established' to 'Requested': a key works once"),
+            invalid("spec.receipt", "`receipt` may not be set because `state` is 'Requested'"),
+        ),
+        before=CONFIRMED,
+    ),
+    Row(
+        "Requested after it was given up",
+        REQUESTED,
+        (forbidden("spec.state", "`state` may not go back from 'Ended' to 'Requested': a key works once"),),
+        before=GIVEN_UP,
+    ),
+    *(
+        Row(
+            f"{field} of an Authority",
+            _with(ISSUED, **{field: value}),
+            (invalid(f"spec.{field}", f"`{field}` may not be set because `role` is 'Authority'"),),
+        )
+        for field, value in {"contact": CONTACT, "cancel": PROOF, "receipt": PROOF}.items()
+    ),
+    *(
+        Row(
+            f"contact {what}",
+            _with(REQUESTED, contact=new),
+            (forbidden("spec.contact", f"`contact` of key '{KEY}' may not change: {ADVICE}"),),
+            before=_with(REQUESTED, contact=old),
+        )
+        for what, old, new in (
+            ("changed", CONTACT, {"endpoints": []}),
+            ("removed", CONTACT, None),
+            ("added", None, CONTACT),
+        )
+    ),
+    *(
+        Row(
+            f"{field} {what}",
+            _with(FULL_REPLICA, **{field: value}),
+            (forbidden(f"spec.{field}", f"`{field}` may not {verb}: {ADVICE}"),),
+            before=FULL_REPLICA,
+        )
+        for field in ("cancel", "receipt")
+        for what, verb, value in (("changed", "change", OTHER_PROOF), ("removed", "be removed", None))
+    ),
+    Row(
+        "Established without a receipt",
+        _with(CONFIRMED, receipt=None),
+        (invalid("spec.receipt", "`receipt` must be set because `state` is 'Established'"),),
+        before=REQUESTED,
+    ),
+    Row(
+        "receipt added by the end",
+        FULL_REPLICA,
+        (forbidden("spec.receipt", "`receipt` may not be added because `state` is 'Ended'"),),
+        before=REQUESTED,
+    ),
+)
+
 
 def _expiration(row_id: str, old: str | None, new: str | None) -> Row:
     sentence = (
@@ -206,6 +311,7 @@ ROWS = (
     Row("everything set", FULL),
     *LIFE,
     *IMMUTABLE,
+    *ELSEWHERE,
     Row(
         "another keyID",
         _with(ISSUED, keyID=OTHER_KEY),

@@ -34,7 +34,7 @@ class Tenant:
         """Write a status, as the operator does."""
         place = (manifest["kind"], manifest["metadata"]["name"])
         patch = json.dumps({"status": status})
-        self.kubectl("patch", *place, "--subresource=status", "--type=merge", "-p", patch)
+        self.kubectl("patch", *place, "--subresource=status", "--type=merge", "--patch-file=/dev/stdin", stdin=patch)
 
     def diff(self, *arguments: str, stdin: str = "") -> str:
         """Return what `kubectl diff` prints; empty if applying would change nothing."""

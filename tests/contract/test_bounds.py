@@ -19,6 +19,7 @@ from contract.rows_interlink import BROUGHT, REDEEMING
 from contract.rows_interlink import FULL as INTERLINK
 from contract.rows_internalnumber import FULL as NUMBERS
 from contract.rows_linkrecord import FULL as RECORD
+from contract.rows_linkrecord import FULL_REPLICA as REPLICA
 from contract.rows_pbxaccount import FULL as ACCOUNT
 from schemas import every_field, kinds
 
@@ -29,6 +30,7 @@ SAMPLES: tuple[JSON, ...] = (
     REDEEMING,
     *NUMBERS,
     RECORD,
+    REPLICA,
     OWN,
     OWN | {"spec": OWN["spec"] | {"rows": list(OWN_ROWS)}},
     PEER,

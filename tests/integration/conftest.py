@@ -4,22 +4,27 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 import pytest_asyncio
 
 from integration.harness import Stage, World, open_stage
-from support import ROOT, Place, kubectl
-
-if TYPE_CHECKING:
-    from pbx_operator.sandbox import ControlPlane
+from pbx_operator.sandbox import ControlPlane
+from support import ROOT, Place, install_crds, kubectl
 
 
 @pytest.fixture(scope="session")
 def installed(crds_installed: ControlPlane) -> ControlPlane:
     """Return the control plane with all that an administrator installs before the operator starts."""
     return install(crds_installed)
+
+
+@pytest.fixture(scope="session")
+def second_plane() -> Iterator[ControlPlane]:
+    """Return another cluster, in which all is installed that an operator needs."""
+    with ControlPlane.start() as control_plane:
+        install_crds(control_plane)
+        yield install(control_plane)
 
 
 def install(control_plane: ControlPlane) -> ControlPlane:

@@ -41,7 +41,7 @@ WATCHED: tuple[ResourceType, ...] = (
     NAMESPACES,
     EVENTS,
 )
-_ORDER = {"Issued": 0, "Established": 1, "Ended": 2}
+_ORDER = {"Issued": 0, "Requested": 0, "Established": 1, "Ended": 2}
 
 
 def place(raw: Raw) -> ObjectKey:
@@ -187,7 +187,8 @@ class Observer:
         if old is not None and _ORDER[spec["state"]] < _ORDER[old["spec"]["state"]]:
             yield f"went from {old['spec']['state']} back to {spec['state']}"
         redeemer = spec.get("redeemer", {}).get("linkID")
-        if redeemer is not None and self._redeemers.setdefault(spec["keyID"], redeemer) != redeemer:
+        proven = spec["role"] == "Authority" or "receipt" in spec  # a Replica names its redeemer from the start
+        if redeemer is not None and proven and self._redeemers.setdefault(spec["keyID"], redeemer) != redeemer:
             yield f"was redeemed twice: {self._redeemers[spec['keyID']]} and {redeemer}"
 
 

@@ -30,7 +30,7 @@ class OperatorProcess:
     def __init__(self, kubeconfig: Path, log: Path, *arguments: str, periods: dict[str, float] | None = None) -> None:
         """Start it; with `periods` (see `launcher`) it waits for `go` after it has loaded its code."""
         self.log = log
-        self._health, self._metrics = _free_port(), _free_port()
+        self._health, self._metrics = free_port(), free_port()
         program = ["-m", "pbx_operator"] if periods is None else [str(LAUNCHER), json.dumps(periods)]
         options = ("--kubeconfig", kubeconfig, "--health-port", self._health, "--metrics-port", self._metrics)
         environment = {name: value for name, value in os.environ.items() if name != "KUBECONFIG"}
@@ -109,7 +109,8 @@ class OperatorProcess:
                 await asyncio.sleep(POLL)
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """Return a port that nobody listens on."""
     with socket.socket() as probe:
         probe.bind((HOST, 0))
         port: int = probe.getsockname()[1]

@@ -48,7 +48,7 @@ from pbx_operator.domain.plan import (
     Redeem,
     RemoveFinalizer,
 )
-from pbx_operator.domain.record import Change, Presence, RunTimers, account_of, concerned, pair_of, transition
+from pbx_operator.domain.record import Change, Party, Presence, RunTimers, account_of, concerned, pair_of, transition
 from pbx_operator.domain.redemption import IssuerFacts, decide
 
 HERE = ClusterFacts(INSTANCE)
@@ -178,6 +178,7 @@ class Operator:
             spec = self.specs[s.recs[key]]
             identity = concerned(spec, change)
             assert identity is not None
+            assert change.side is not None
             place = NAMES.index(identity.name)
             owner = account_of(spec, change.side)
             absent = owner is not None and owner.name == ACCOUNTS[I] and s.account.phase == "A"
@@ -214,7 +215,8 @@ class Operator:
         spec, slot, issuer = self.specs[s.recs[shown]], s.slots[place], s.slots[I]
         request = self.cast.request(place, slot.life, slot.moved, shown)
         present = issuer.phase == "P" and uid(I, issuer.life) == spec.issuer.interlink.uid
-        pair = frozenset({spec.issuer.account.key, request.account.key})
+        parties = (spec.issuer, request)
+        pair = frozenset(Party(party.instance, party.account.key) for party in parties)
         linked = any(
             other.state == "Established" and pair_of(other) == pair
             for k in range(self.config.keys)

@@ -10,17 +10,19 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine, Generator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, NoReturn
 
 from prometheus_client import CollectorRegistry
 
 from builders import NOW
 from pbx_operator.api.meta import ObjectKey, ObjectMeta, ResourceType
 from pbx_operator.api.v1alpha1 import KINDS
+from pbx_operator.api.v1alpha1.linkrecord import Contact
 from pbx_operator.cluster import ApiError, Cluster, Listing, Unavailable
 from pbx_operator.domain.impact import WorkKey
 from pbx_operator.domain.link_facts import ClusterFacts
 from pbx_operator.domain.plan import StatusUpdate
+from pbx_operator.engine.elsewhere import Elsewhere
 from pbx_operator.engine.executor import Executor
 from pbx_operator.engine.identity import Identity
 from pbx_operator.engine.intake import Intake
@@ -34,6 +36,7 @@ from pbx_operator.engine.store import Observation, Store
 from pbx_operator.engine.sync import load
 from pbx_operator.engine.worker import Clocks, Worker
 from pbx_operator.links.authority import Authority
+from pbx_operator.links.peer import AnswerT, Draft, PeerUnavailable
 from simulation.api import JSON, Api
 
 WORKERS = 3
@@ -168,6 +171,13 @@ class Silence:
         """Ignore it: the status itself is looked at."""
 
 
+class NoPeer:
+    """There is no other installation."""
+
+    async def ask(self, contact: Contact, to: str, draft: Draft, answer: type[AnswerT]) -> NoReturn:
+        raise PeerUnavailable
+
+
 def ignore(observation: Observation) -> None:
     """Take no note of changes."""
 
@@ -182,7 +192,8 @@ class Process:
         self.intake = Intake(self.store, self.queue, self.memory, ignore)
         self.snapshots = Snapshots(self.store, self.memory, facts, now)
         authority = Authority(wire, self.snapshots, now, self.intake)
-        keys = KeyWork(wire, authority, identity, self.intake, self.memory, now)
+        elsewhere = Elsewhere(wire, authority, identity, self.intake, now, NoPeer(), Contact())
+        keys = KeyWork(wire, authority, identity, self.intake, self.memory, now, elsewhere)
         executor = Executor(wire, self.store, self.intake, authority, keys, self.snapshots.link)
         self.planner = Planner(self.store, self.snapshots)
         metrics = Metrics(CollectorRegistry(), WORKERS)

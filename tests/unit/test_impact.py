@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from builders import NOW, SUFFIX, interlink, number, record
+from federated_builders import FAR_REDEEMER, authority, heard, replica
 from link_builders import NOTHING_TRIED, SIDES, closing, end, gather, looked, ready_account, showing, with_spec
 from pbx_operator.api.meta import ObjectKey, Resource
 from pbx_operator.api.v1alpha1 import DialPlanSlice, Interlink, InternalNumber, LinkRecord, PBXAccount
@@ -20,7 +21,7 @@ from pbx_operator.domain.account import wanted_domain
 from pbx_operator.domain.impact import WorkKey, affected
 from pbx_operator.domain.interlink import plan_link
 from pbx_operator.domain.plan import Plan
-from pbx_operator.domain.record import account_of, interlink_of, pair_of
+from pbx_operator.domain.record import Party, account_of, interlink_of, pair_of
 from pbx_operator.domain.unreadable import OpaqueStatus, Unreadable
 
 
@@ -45,7 +46,7 @@ class Index:
     def records_of_account(self, account: ObjectKey) -> Iterable[LinkRecord]:
         return [r for r in self.records if any((a := account_of(r.spec, s)) and a.key == account for s in SIDES)]
 
-    def links_of_pair(self, pair: frozenset[ObjectKey]) -> Iterable[LinkRecord]:
+    def links_of_pair(self, pair: frozenset[Party]) -> Iterable[LinkRecord]:
         return [r for r in self.records if r.spec.state == "Established" and pair_of(r.spec) == pair]
 
     def accounts_of_domain(self, domain: str) -> Iterable[PBXAccount]:
@@ -218,6 +219,37 @@ class TestSlice:
     def test_a_new_domain_reaches_the_linked_accounts(self) -> None:
         moved = A.model_copy(update={"status": A.status.model_copy(update={"sip_domain": "new.example"})})
         assert {"Account a", "Account b"} <= woken(A, moved)
+
+
+class TestAnotherCluster:
+    """Of a link to an account elsewhere there is one side here, whoever has the other side's names."""
+
+    FAR = authority(I, FAR_REDEEMER)
+    INDEX = Index([I, R], [FAR], [A, B])
+
+    def test_a_record_reaches_our_side_alone(self) -> None:
+        assert woken(None, self.FAR, self.INDEX) == {"i", "Account a"}
+        ours = replica(redeemer=R)
+        assert woken(None, ours, Index([I, R], [ours], [A, B])) == {"r", "Account b"}
+
+    @pytest.mark.parametrize("facts", [{"numbers": ()}, {"sip_domain": "moved.example"}])
+    def test_what_the_peer_offers_reaches_the_account(self, facts: dict[str, Any]) -> None:
+        before, after = authority(I, status=heard()), authority(I, status=heard(**facts))
+        assert woken(before, after, self.INDEX) == {"i", "Account a"}
+        assert woken(None, before, self.INDEX) == {"i", "Account a"}
+
+    @pytest.mark.parametrize("facts", [{"rev": 9}, {"gate": "Closed"}, {"closing": "Announced"}, {"display_name": "X"}])
+    def test_what_else_it_says_reaches_the_link(self, facts: dict[str, Any]) -> None:
+        assert woken(authority(I, status=heard()), authority(I, status=heard(**facts)), self.INDEX) == {"i"}
+
+    def test_what_the_peer_is_told_reaches_its_link(self) -> None:
+        assert woken(part("Own", "200"), part("Own"), self.INDEX) == {"Account a", "i"}
+        assert woken(A, ready_account("a", display_name="Head office"), self.INDEX) == {"Account a", "i"}
+
+    def test_namesakes_reach_nobody(self) -> None:
+        assert woken(B, ready_account("b", display_name="Head office"), self.INDEX) == {"Account b"}
+        assert woken(R, with_spec(R, gate="Closed"), self.INDEX) == {"r"}
+        assert woken(I, with_spec(I, gate="Closed"), self.INDEX) == {"i"}
 
 
 class TestOthers:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from builders import HOUR, NOW, at, digest, identity
+from builders import HOUR, INSTANCE, NOW, at, digest, identity
 from link_builders import (
     FENCE,
     FORMER_ISSUER,
@@ -29,6 +29,7 @@ from pbx_operator.domain.record import (
     Change,
     EndDuplicate,
     Leave,
+    Party,
     Presence,
     Revoke,
     RunTimers,
@@ -307,8 +308,9 @@ class TestReading:
         assert sides_of(LINKED, FORMER_REDEEMER.key) == ("redeemer",)
         assert sides_of(ISSUED, FORMER_REDEEMER.key) == ()
         assert account_of(ISSUED, "redeemer") is None
-        assert pair_of(ISSUED) == {ObjectKey("default", "a")}
-        assert pair_of(LINKED) == {ObjectKey("default", "a"), ObjectKey("default", "b")}
+        issuer, redeemer = (Party(INSTANCE, ObjectKey("default", name)) for name in "ab")
+        assert pair_of(ISSUED) == {issuer}
+        assert pair_of(LINKED) == {issuer, redeemer}
 
     def test_when_the_timer_runs(self) -> None:
         assert [next_timer(s) for s in (ISSUED, EXPIRED, LINKED)] == [None, at(0), None]

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from typing import Any
 
-from builders import SUFFIX
+from builders import SUFFIX, record
+from federated_builders import ELSEWHERE, authority, replica
+from link_builders import ISSUER, REDEEMER
 from pbx_operator.api.meta import ObjectKey
 from pbx_operator.api.v1alpha1 import Interlink
+from pbx_operator.domain.record import pair_of
 from pbx_operator.domain.unreadable import Unreadable
 from pbx_operator.engine.store import Store, Table
 
@@ -103,3 +107,26 @@ def test_an_object_that_is_corrected_can_be_read_again() -> None:
     assert links.put(raw(2, priority=1)) is not None
     assert links.unreadable(KEY) is None
     assert isinstance(links.get(KEY), Interlink)
+
+
+def test_a_record_is_found_by_what_it_names_in_this_cluster_alone() -> None:
+    """Objects of another cluster have names of their own, which may be the same as some of ours."""
+    records = Store(SUFFIX).records
+    for version, made in enumerate((authority(), replica()), 1):
+        records.put(
+            {"metadata": {**made.metadata.to_json(), "resourceVersion": str(version)}, "spec": made.spec.to_json()}
+        )
+    key, link = authority().metadata.name, replica().metadata.name
+
+    def found(index: str, value: Hashable) -> list[str]:
+        return [r.metadata.name for r in records.select(index, value)]
+
+    assert found("interlink", ISSUER.key) == [key]
+    assert found("interlink", REDEEMER.key) == [link]
+    assert found("account", ObjectKey("default", "a")) == [key]
+    assert found("account", ObjectKey("default", "b")) == [link]
+    assert sorted(found("peer", ELSEWHERE)) == [key, link]
+    assert found("pair", pair_of(authority().spec)) == [key]
+    assert found("pair", pair_of(record(ISSUER, REDEEMER).spec)) == []
+    assert found("namespace", "default") == [key], "only those that decide are counted"
+    assert sorted(found("key", key.removeprefix("k-"))) == [key, link]

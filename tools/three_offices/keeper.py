@@ -1,12 +1,13 @@
-"""The process that owns the demo's control plane and operator, and leaves nothing of them behind.
+"""The process that owns a demo's control plane and operator, and leaves nothing of them behind.
 
 A process of its own: a demo that is killed cannot clean up after itself, and with `--keep` both outlive the demo.
 It ends when the demo closes its standard input without having asked to keep everything, on a signal, when the
-operator ends, or when somebody takes the sandbox down.
+operator ends without having been asked to, or when somebody takes the sandbox down.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import select
@@ -15,8 +16,7 @@ import socket
 import subprocess
 import sys
 from collections import deque
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 
 from pbx_operator.sandbox import ControlPlane, SandboxError
@@ -28,8 +28,8 @@ INSTALL = ("kubectl apply --server-side -f crds/", "kubectl apply -f examples/in
 """How an administrator brings the kinds and the operator's rights into a cluster."""
 OPERATOR_USER = "pbx-operator"
 """The user that the installed rights are bound to."""
-KEEP = b"keep\n"
-"""What the demo writes if everything is to stay."""
+KEEP, STOP, START = b"keep\n", b"stop\n", b"start\n"
+"""What the demo writes if everything is to stay, and if the operator is to be stopped or started."""
 
 _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 _POLL_SECONDS = 0.2
@@ -37,19 +37,34 @@ _GRACE_SECONDS = 30.0
 _LOG_LINES = 10
 
 
-def main(name: str | None) -> None:
+def main(name: str | None, options: Sequence[str]) -> None:
     """Start everything, describe it in one line of JSON, and stay until it is time to end."""
     for number in _SIGNALS:
         signal.signal(number, _end)
     with ControlPlane.start(name) as control_plane:
         _install(control_plane)
-        log = control_plane.data_dir / "operator.log"
-        with _operator(control_plane, log) as operator:
-            facts = {"kubeconfig": control_plane.kubeconfig, "kubectl": control_plane.kubectl, "log": log}
-            print(json.dumps({name: str(value) for name, value in facts.items()}), flush=True)
+        operator = _Operator(control_plane, options)
+        try:
+            operator.start()
+            _tell({"kubeconfig": control_plane.kubeconfig, "kubectl": control_plane.kubectl, "log": operator.log})
             _stay(control_plane, operator)
-        if operator.returncode != 0 and _runs(control_plane):
-            sys.exit(f"the operator ended with code {operator.returncode}:\n{_tail(log)}")
+        finally:
+            _ignore_signals()
+            code = operator.stop()
+        if code != 0 and _runs(control_plane):
+            sys.exit(f"the operator ended with code {code}:\n{_tail(operator.log)}")
+
+
+def free_port() -> int:
+    """Return a port on which nobody listens now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _tell(facts: dict[str, Path]) -> None:
+    print(json.dumps({name: str(value) for name, value in facts.items()}), flush=True)
 
 
 def _end(*_: object) -> None:
@@ -75,46 +90,63 @@ def _install(control_plane: ControlPlane) -> None:
     control_plane.start_component("kube-controller-manager")
 
 
-@contextmanager
-def _operator(control_plane: ControlPlane, log: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """Run the operator as its own user; in the end it may finish what it does, unless there is no cluster any more."""
-    kubeconfig = control_plane.kubeconfig_for(OPERATOR_USER)
-    options = [f"--kubeconfig={kubeconfig}", f"--health-port={_free_port()}", "--metrics-port=0"]
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "pbx_operator", *options],
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=output,
-            preexec_fn=signal_with_parent(signal.SIGKILL),
-        )
-    try:
-        yield process
-    finally:
-        _ignore_signals()
-        process.send_signal(signal.SIGTERM if _runs(control_plane) else signal.SIGKILL)
+class _Operator:
+    """The operator, as a user of its own; stopped, it may finish what it does, unless there is no cluster any more."""
+
+    def __init__(self, control_plane: ControlPlane, options: Sequence[str]) -> None:
+        self._control_plane = control_plane
+        kubeconfig = control_plane.kubeconfig_for(OPERATOR_USER)
+        own = [f"--kubeconfig={kubeconfig}", f"--health-port={free_port()}", "--metrics-port=0"]
+        self._command = [sys.executable, "-m", "pbx_operator", *own, *options]
+        self._process: subprocess.Popen[bytes] | None = None
+        self.log = control_plane.data_dir / "operator.log"
+        self._code: int | None = None
+
+    def start(self) -> None:
+        with self.log.open("ab") as output:
+            self._process = subprocess.Popen(
+                self._command,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                preexec_fn=signal_with_parent(signal.SIGKILL),
+            )
+
+    def stop(self) -> int | None:
+        """Return the exit code of the process that ended last."""
+        if self._process is None:
+            return self._code
+        self._process.send_signal(signal.SIGTERM if _runs(self._control_plane) else signal.SIGKILL)
         try:
-            process.wait(_GRACE_SECONDS)
+            self._process.wait(_GRACE_SECONDS)
         except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+            self._process.kill()
+            self._process.wait()
+        self._code, self._process = self._process.returncode, None
+        return self._code
+
+    @property
+    def ended(self) -> bool:
+        """Whether the operator has ended unasked."""
+        return self._process is not None and self._process.poll() is not None
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
-def _stay(control_plane: ControlPlane, operator: subprocess.Popen[bytes]) -> None:
+def _stay(control_plane: ControlPlane, operator: _Operator) -> None:
     demo = [sys.stdin.fileno()]
-    while operator.poll() is None and _runs(control_plane):
+    while not operator.ended and _runs(control_plane):
         readable, _, _ = select.select(demo, [], [], _POLL_SECONDS)
-        if readable and os.read(sys.stdin.fileno(), len(KEEP)) != KEEP:
-            return
-        if readable:
+        if not readable:
+            continue
+        command = os.read(sys.stdin.fileno(), len(START))
+        if command == KEEP:
             demo.clear()
+        elif command == START:
+            operator.start()
+            _tell({})
+        elif command == STOP and operator.stop() == 0:
+            _tell({})
+        else:
+            return
 
 
 def _runs(control_plane: ControlPlane) -> bool:
@@ -127,7 +159,11 @@ def _tail(log: Path) -> str:
 
 
 if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--name", help="name of the sandbox; default: a random one")
+    parser.add_argument("options", nargs="*", help="options of the operator, after `--`")
+    wanted = parser.parse_args()
     try:
-        main(sys.argv[1] if sys.argv[1:] else None)
+        main(wanted.name, wanted.options)
     except SandboxError as error:
         sys.exit(str(error))

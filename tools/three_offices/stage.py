@@ -1,6 +1,6 @@
-"""Where the demo plays: a control plane with the operator, a shell, and patience until something is as expected.
+"""Where a demo plays: a control plane with the operator, a shell, and patience until something is as expected.
 
-Everything is read from the API server, so what the demo shows is what the cluster says.
+Everything is read from the API server, so what a demo shows is what the cluster says.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +22,7 @@ from click import ClickException
 from pbx_operator.api.meta import ObjectKey, Resource
 from pbx_operator.cli.dial import Published, read_published
 from pbx_operator.cluster import ApiError, Cluster
-from three_offices.keeper import KEEP, ROOT
+from three_offices.keeper import KEEP, ROOT, START, STOP
 
 R = TypeVar("R", bound=Resource)
 Facts = Mapping[str, str]
@@ -34,7 +34,7 @@ _WARNINGS = 3
 
 
 class NotAsExpectedError(Exception):
-    """A step of the demo did not do what it should; the message says what was expected and what was seen."""
+    """A step of a demo did not do what it should; the message says what was expected and what was seen."""
 
     def __init__(self, what: str, expected: object, seen: object) -> None:
         super().__init__(f"{what}\n   expected: {expected}\n   seen:     {seen}")
@@ -79,20 +79,20 @@ class Stage:
     kubeconfig: Path
     kubectl: Path
     log: Path
-    """The operator's log."""
+    """The operator's log, in a directory that goes with the control plane."""
 
-    def shell(self, command: str) -> str:
+    def shell(self, command: str, variables: Mapping[str, str] | None = None) -> str:
         """Run a command as an administrator of the cluster would type it, and return what it prints.
 
         Raises NotAsExpectedError if it fails.
         """
         path = os.pathsep.join([str(self.kubectl.parent), os.environ["PATH"]])
-        environ = {**os.environ, "KUBECONFIG": str(self.kubeconfig), "PATH": path}
+        environ = {**os.environ, "KUBECONFIG": str(self.kubeconfig), "PATH": path, **(variables or {})}
         done = subprocess.run(command, shell=True, cwd=ROOT, env=environ, capture_output=True, text=True, check=False)
         if done.returncode != 0:
             seen = f"exit code {done.returncode}, {done.stderr.strip()}"
             raise NotAsExpectedError(f"$ {command}", "exit code 0", seen)
-        return done.stdout
+        return done.stdout + done.stderr
 
     def objects(self, model: type[R]) -> list[R]:
         """Return all objects of a kind. Raises ApiError."""
@@ -122,20 +122,39 @@ class Stage:
         with _pipe(self.keeper.stdin) as keeper:
             keeper.write(KEEP.decode())
 
+    def stop_operator(self) -> None:
+        """Let the operator end in order. Raises NotAsExpectedError if it does not."""
+        self._demand(STOP)
+
+    def start_operator(self) -> None:
+        """Start the operator that was stopped."""
+        self._demand(START)
+
+    def _demand(self, what: bytes) -> None:
+        keeper = _pipe(self.keeper.stdin)
+        keeper.write(what.decode())
+        keeper.flush()
+        if not (answer := _pipe(self.keeper.stdout).readline()).startswith("{"):
+            rest = _pipe(self.keeper.stdout).read()
+            raise NotAsExpectedError(f"the operator, asked to {what.decode().strip()}", "it does", f"{answer}{rest}")
+
     def _check(self) -> None:
         if self.keeper.poll() is not None:
             raise NotAsExpectedError("the operator runs", "running", _pipe(self.keeper.stdout).read().strip())
 
 
 @contextmanager
-def set_stage(sandbox: str | None, tell: Callable[[str], None]) -> Iterator[Stage]:
+def set_stage(
+    sandbox: str | None, tell: Callable[[str], None], operator_options: Sequence[str] = ()
+) -> Iterator[Stage]:
     """Start everything, passing on what is told meanwhile; end it at the end, unless it is kept.
 
     `sandbox` names the control plane; None gives it a random name.
     Raises NotAsExpectedError if something does not start, or does not end in order.
     """
+    named = ["--name", sandbox] if sandbox else []
     keeper = subprocess.Popen(
-        [sys.executable, ROOT / "tools" / "three_offices" / "keeper.py", *([sandbox] if sandbox else [])],
+        [sys.executable, ROOT / "tools" / "three_offices" / "keeper.py", *named, "--", *operator_options],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

@@ -23,6 +23,7 @@ ConditionType = Literal[
     "KeyIssued",
     "Established",
     "CallsAllowed",
+    "PeerReachable",
     "Conflicted",
 ]
 Place = tuple[ConditionType, ConditionStatus]
@@ -37,6 +38,7 @@ CONDITIONS: Mapping[ConditionType, str] = {
     "KeyIssued": "Whether there is a key for the peer; on an Interlink that issues one.",
     "Established": "Whether the two accounts are linked; on an Interlink.",
     "CallsAllowed": "Whether calls may pass over the link, which Ready does not tell; on an Interlink.",
+    "PeerReachable": "Whether the peer's installation answers ours; on an Interlink to an account of another cluster.",
     "Conflicted": "Present while own numbers hide numbers of peers that no dial prefix reaches; on a PBXAccount.",
 }
 """What each condition tells."""

@@ -84,6 +84,8 @@ _LINKED: Place = ("Established", "True")
 _UNLINKED: Place = ("Established", "False")
 _OPEN: Place = ("CallsAllowed", "True")
 _CLOSED: Place = ("CallsAllowed", "False")
+_REACHABLE: Place = ("PeerReachable", "True")
+_UNREACHABLE: Place = ("PeerReachable", "Unknown")
 _CONFLICTED: Place = ("Conflicted", "True")
 
 _NO_LINK = (_NOT_READY, _UNLINKED)
@@ -183,12 +185,26 @@ KEY_UNKNOWN = Reason(
     Patience.GRACE,
     shown=_NO_LINK,
 )
+PEER_UNAVAILABLE = Reason(
+    "PeerUnavailable",
+    "the issuer's installation cannot be reached",
+    "it is tried again; the operator's log says why",
+    Patience.PROGRESS,
+    shown=_NO_LINK,
+)
 PEER_BUSY = Reason(
     "PeerBusy",
     "the issuing side cannot take the link now: {detail}",
     "it is tried again; ask that side if this lasts",
     Patience.GRACE,
     shown=_NO_LINK,
+)
+PEER_FORGOT = Reason(
+    "PeerForgot",
+    "the peer's installation knows no such link",
+    "ask that side; if it will not come back, delete this Interlink",
+    Patience.GRACE,
+    shown=(*_NO_LINK, _CLOSED),
 )
 REDEEMER_NOT_ALLOWED = Reason(
     "RedeemerNotAllowed",
@@ -326,6 +342,7 @@ ENDED = Reason("Ended", "the link has ended", shown=(_NOT_ISSUED,))
 NOT_ESTABLISHED = Reason("NotEstablished", "there is no link yet", shown=(_CLOSED,))
 CLOSED_HERE = Reason("ClosedHere", "spec.gate is Closed", shown=(_CLOSED,))
 CLOSED_BY_PEER = Reason("ClosedByPeer", "the peer closed its gate", shown=(_CLOSED,))
+PEER_NOT_HEARD = Reason("PeerNotHeard", "nothing has been heard of the peer yet", shown=(_CLOSED,))
 PEER_DELETING = Reason("PeerDeleting", "the peer is ending the link", shown=(_CLOSED,))
 ORPHANED = Reason(
     "Orphaned",
@@ -350,6 +367,13 @@ CALLS_NOT_ADMITTED = Reason(
     "the issuer took the redeemer off allowedRedeemers",
     "put it back to open the gate",
     shown=(_CLOSED,),
+)
+PEER_REACHABLE = Reason("PeerAnswers", "the peer's installation answers", shown=(_REACHABLE,))
+PEER_UNREACHABLE = Reason(
+    "PeerSilent",
+    "the peer's installation has not answered several times in a row",
+    "the operator's log says why; what is known of the peer stays as it is",
+    shown=(_UNREACHABLE,),
 )
 SHADOWED = Reason(
     "NumbersShadowed",

@@ -10,19 +10,15 @@ import base64
 import secrets
 from collections.abc import Callable
 from datetime import UTC, datetime
-from io import StringIO
 from typing import Any
 
 import click
 from pydantic import TypeAdapter, ValidationError
-from ruamel.yaml import YAML
 
+from pbx_operator.api.manifest import to_yaml
 from pbx_operator.api.v1alpha1.interlink import LAST_YEAR
 from pbx_operator.api.v1alpha1.shared import DnsLabel, InstanceID, NamespaceName, ObjectName
 from pbx_operator.domain.keys import SECRET_ENTRY, SECRET_TYPE, SEED_BYTES, Bundle, SigningKey, key_id, key_text
-
-UNFOLDED = 2**16
-"""The key on one line, whatever its length."""
 
 
 def _fits(field_type: Any, advice: str) -> Callable[..., str | None]:
@@ -143,8 +139,4 @@ def secret_manifest(text: str, name: str, namespace: str | None) -> str:
         "type": SECRET_TYPE,
         "data": {SECRET_ENTRY: base64.b64encode(text.encode()).decode()},
     }
-    yaml = YAML()
-    yaml.width = UNFOLDED
-    stream = StringIO()
-    yaml.dump(manifest, stream)
-    return stream.getvalue()
+    return to_yaml(manifest)

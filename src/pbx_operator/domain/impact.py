@@ -12,7 +12,16 @@ from typing import Literal, NamedTuple, Protocol, TypeVar
 from pbx_operator.api.meta import ObjectKey, Resource
 from pbx_operator.api.v1alpha1 import DialPlanSlice, Interlink, InternalNumber, LinkRecord, PBXAccount
 from pbx_operator.domain.link_facts import account_ready
-from pbx_operator.domain.record import Side, account_of, interlink_of, pair_of
+from pbx_operator.domain.record import (
+    Party,
+    Side,
+    account_of,
+    accounts_of,
+    interlink_of,
+    pair_of,
+    peer_instance,
+    places_of,
+)
 from pbx_operator.domain.slices import owner_of
 from pbx_operator.domain.unreadable import Unreadable
 
@@ -46,7 +55,7 @@ class Index(Protocol):
     def records_of_account(self, account: ObjectKey) -> Iterable[LinkRecord]:
         """Return the records that name an account."""
 
-    def links_of_pair(self, pair: frozenset[ObjectKey]) -> Iterable[LinkRecord]:
+    def links_of_pair(self, pair: frozenset[Party]) -> Iterable[LinkRecord]:
         """Return the established records that join two accounts."""
 
     def accounts_of_domain(self, domain: str) -> Iterable[PBXAccount]:
@@ -165,8 +174,7 @@ def _other_sides(key: ObjectKey, index: Index) -> set[WorkKey]:
 
 
 def _places(record: LinkRecord) -> set[ObjectKey]:
-    redeemer = record.spec.redeemer
-    return {record.spec.issuer.interlink.key} | ({redeemer.interlink.key} if redeemer else set())
+    return places_of(record.spec)
 
 
 # --- PBXAccount -------------------------------------------------------------------------------------------------
@@ -233,7 +241,7 @@ def _accounts_linked_to(account: ObjectKey, index: Index) -> set[WorkKey]:
         WorkKey("Account", other)
         for record in index.records_of_account(account)
         if record.spec.state == "Established" and record.spec.redeemer is not None
-        for other in (record.spec.issuer.account.key, record.spec.redeemer.account.key)
+        for other in accounts_of(record.spec)
         if other != account
     }
 
@@ -247,6 +255,8 @@ def _of_record(old: LinkRecord | None, new: LinkRecord | None, index: Index) -> 
         return set()
     work = {_link(place) for o in (old, new) if o is not None for place in _places(o)}
     work |= {_link(link.key) for link in index.links_waiting_for_key(either.spec.key_id)}
+    if _heard(old) != _heard(new):
+        work |= {WorkKey("Account", account) for account in _accounts(either)}
     joined = _joins(new)
     if joined == _joins(old) or joined == ("Issued",):
         return work
@@ -255,6 +265,12 @@ def _of_record(old: LinkRecord | None, new: LinkRecord | None, index: Index) -> 
     if joined is None:
         return work | _bystanders(accounts, index)
     return work | _rivals(either, index)
+
+
+def _heard(record: LinkRecord | None) -> object:
+    """Return what a peer in another cluster lets the account dial."""
+    heard = record.status.heard if record is not None else None
+    return (heard.sip_domain, heard.numbers) if heard is not None else None
 
 
 def _joins(record: LinkRecord | None) -> tuple[str, ...] | None:
@@ -269,12 +285,11 @@ def _joins(record: LinkRecord | None) -> tuple[str, ...] | None:
 
 def _rivals(record: LinkRecord, index: Index) -> set[WorkKey]:
     """Return the issuers of other links of the same pair, one of which must end."""
-    return {_link(rival.spec.issuer.interlink.key) for rival in index.links_of_pair(pair_of(record.spec))}
+    return {_link(place) for rival in index.links_of_pair(pair_of(record.spec)) for place in places_of(rival.spec)}
 
 
 def _accounts(record: LinkRecord) -> set[ObjectKey]:
-    redeemer = record.spec.redeemer
-    return {record.spec.issuer.account.key} | ({redeemer.account.key} if redeemer else set())
+    return accounts_of(record.spec)
 
 
 def _bystanders(accounts: set[ObjectKey], index: Index) -> set[WorkKey]:
@@ -294,8 +309,14 @@ def _of_slice(old: DialPlanSlice | None, new: DialPlanSlice | None, index: Index
         work |= {_link(place) for o in (old, new) if o is not None for place in _offering_link(o)}
     for account in {_account(o).key for o in (old, new) if o is not None}:
         if _offered(old) != _offered(new) or index.offers_any(account, _changed_names(old, new)):
-            work |= _accounts_linked_to(account, index)
+            work |= _accounts_linked_to(account, index) | _links_elsewhere(account, index)
     return work
+
+
+def _links_elsewhere(account: ObjectKey, index: Index) -> set[WorkKey]:
+    """Return the links that tell peers in other clusters what the account offers."""
+    records = (r for r in index.records_of_account(account) if peer_instance(r.spec) is not None)
+    return {_link(place) for record in records for place in _places(record)}
 
 
 def _in_need_of_name(slice_: ObjectKey, index: Index) -> set[WorkKey]:

@@ -57,6 +57,7 @@ from pbx_operator.domain.record import (
     wanted_policy,
 )
 from pbx_operator.domain.redemption import Gone, Linked, Refused, Used
+from pbx_operator.domain.told import tell_peer
 from pbx_operator.domain.unreadable import Unreadable, show_unreadable
 
 SWEEP_PERIOD = timedelta(minutes=10)
@@ -189,7 +190,9 @@ def _keep(s: LinkSnapshot, link: Interlink, kept: LinkRecord) -> list[Action]:
             ChangeRecord(r.metadata.name, Revoke() if r.spec.state == "Issued" else EndDuplicate("issuer"))
             for r in beside
         ]
-    return [ChangeRecord(kept.metadata.name, EndDuplicate("issuer"))] if _loses_pair(s, kept) else []
+    if _loses_pair(s, kept):
+        return [ChangeRecord(kept.metadata.name, EndDuplicate("issuer"))]
+    return [*tell_peer(s, link, kept)]
 
 
 def _loses_pair(s: LinkSnapshot, record: LinkRecord) -> bool:
@@ -268,14 +271,16 @@ def _redeem(s: LinkSnapshot, link: Interlink, now: datetime) -> list[Action]:
     kept = established_of(ours)
     if kept is not None:
         extra = [r for r in ours if r.spec.state == "Established" and r != kept]
-        return [ChangeRecord(r.metadata.name, EndDuplicate("redeemer")) for r in extra]
+        return [ChangeRecord(r.metadata.name, EndDuplicate("redeemer")) for r in extra] or [*tell_peer(s, link, kept)]
     following = link_end.follow_peer(s, link)
     if following:
         return following
     if _look_due(s, now):
         return [read_key(link)]
     shown = s.attempts.look
-    if shown is None or shown.key_id is None or not account_ready(s.account) or _has_ended(s, link, shown.key_id):
+    if shown is None or shown.key_id is None or not account_ready(s.account) or s.spent_elsewhere:
+        return []
+    if _has_ended(s, link, shown.key_id):
         return []
     return [Redeem(s.key)] if _try_due(s, shown.key_id, now) else []
 

@@ -16,8 +16,10 @@ from typing import Any
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from pydantic import ValidationError
 
-from pbx_operator.api.meta import format_time
+from pbx_operator.api.meta import Model, format_time
+from pbx_operator.api.v1alpha1.linkrecord import Contact, InterlinkIdentity, NamespacedName, PublicKey
 
 SEED_BYTES = 32
 KEY_ID_LENGTH = 16
@@ -74,9 +76,15 @@ class SigningKey:
 
 
 def verify(public: str, signature: str, message: bytes) -> bool:
-    """Whether the signature over the message was made by the private half of `public`."""
+    """Whether the signature over the message was made by the private half of `public`.
+
+    Both must be written as we would: the last character of a text has bits to spare.
+    """
     try:
-        Ed25519PublicKey.from_public_bytes(_from_base64url(public)).verify(_from_base64url(signature), message)
+        key, proof = _from_base64url(public), _from_base64url(signature)
+        if (base64url(key), base64url(proof)) != (public, signature):
+            return False
+        Ed25519PublicKey.from_public_bytes(key).verify(proof, message)
     except (InvalidSignature, ValueError):
         return False
     return True
@@ -106,6 +114,19 @@ def key_text(key: SigningKey) -> str:
     return f"pbxk1.{key_id(key.public)}.{base64url(key.seed)}"
 
 
+class IssuerAddress(Model):
+    """Who issued a key and where to redeem it, for a redeemer in another cluster; nothing of it is secret."""
+
+    public_key: PublicKey
+    """publicKey is the identity of the issuer's installation."""
+    account: NamespacedName
+    """account is the issuer's PBXAccount."""
+    interlink: InterlinkIdentity
+    """interlink is the issuer's Interlink."""
+    contact: Contact
+    """contact is how the installation can be reached."""
+
+
 @dataclass(frozen=True, slots=True)
 class Bundle:
     """A key together with public facts about its issuer, for display and, between clusters, for dialling."""
@@ -114,12 +135,15 @@ class Bundle:
     instance: str | None = None
     account: str | None = None
     expiration_time: datetime | None = None
+    issuer: IssuerAddress | None = None
 
     def text(self) -> str:
         """Return the bundle as one base64url word."""
         facts: dict[str, Any] = {"key": key_text(self.key), "instance": self.instance, "account": self.account}
         if self.expiration_time is not None:
             facts["expirationTime"] = format_time(self.expiration_time)
+        if self.issuer is not None:
+            facts["issuer"] = self.issuer.to_json()
         return base64url(json.dumps({k: v for k, v in facts.items() if v is not None}).encode())
 
 
@@ -156,7 +180,22 @@ def _parse_bundle(text: str) -> Bundle:
         raise MalformedKeyError("it is neither a key ('pbxk1.…') nor a bundle") from None
     if not isinstance(bare, str):
         raise MalformedKeyError("the bundle's entry 'key' is not text")
-    return Bundle(_parse_bare(bare), _text(facts, "instance"), _text(facts, "account"), _expiration(facts))
+    instance = _text(facts, "instance")
+    return Bundle(
+        _parse_bare(bare), instance, _text(facts, "account"), _expiration(facts), _issuer_address(facts, instance)
+    )
+
+
+def _issuer_address(facts: dict[str, Any], instance: str | None) -> IssuerAddress | None:
+    if "issuer" not in facts:
+        return None
+    try:
+        issuer = IssuerAddress.model_validate(facts["issuer"])
+    except ValidationError:
+        raise MalformedKeyError("the bundle's entry 'issuer' is not complete") from None
+    if instance_id(issuer.public_key) != instance:
+        raise MalformedKeyError("the bundle's entries 'issuer' and 'instance' do not belong together")
+    return issuer
 
 
 def _expiration(facts: dict[str, Any]) -> datetime | None:

@@ -35,6 +35,7 @@ from pbx_operator.domain.plan import (
 )
 from pbx_operator.domain.record import (
     ORPHAN_PERIOD,
+    SIDES,
     Abandon,
     Fence,
     Leave,
@@ -44,7 +45,9 @@ from pbx_operator.domain.record import (
     admits,
     closing_of,
     interlink_of,
+    kept_by,
     next_timer,
+    peer_instance,
     sides_of,
 )
 
@@ -221,13 +224,13 @@ def _timer(s: LinkSnapshot, record: LinkRecord) -> datetime | None:
 
 
 def _redeemer_returned(s: LinkSnapshot, record: LinkRecord, due: datetime) -> bool:
-    redeemer = record.spec.redeemer
-    link = s.others.get(redeemer.interlink.key) if redeemer is not None else None
-    if redeemer is None or link is None or link.metadata.deleting or link.role != "Redeemer":
+    named = interlink_of(record.spec, "redeemer")
+    link = s.others.get(named.key) if named is not None else None
+    if named is None or link is None or link.metadata.deleting or link.role != "Redeemer":
         return False
     created = link.metadata.creation_timestamp
     in_time = created is None or created <= due
-    return in_time and link.metadata.uid != redeemer.interlink.uid and account_name(link) == redeemer.account
+    return in_time and link.metadata.uid != named.uid and account_name(link) == account_of(record.spec, "redeemer")
 
 
 def purge(s: LinkSnapshot, now: datetime) -> list[Action]:
@@ -246,7 +249,8 @@ def due_times(s: LinkSnapshot) -> list[datetime]:
 
 
 def _kept_here(s: LinkSnapshot) -> list[LinkRecord]:
-    return [r for r in s.records if r.spec.issuer.interlink.key == s.key]
+    kept = ((r, interlink_of(r.spec, kept_by(r.spec))) for r in s.records)
+    return [r for r, named in kept if named is not None and named.key == s.key]
 
 
 def _purge_time(s: LinkSnapshot, record: LinkRecord) -> datetime | None:
@@ -254,12 +258,16 @@ def _purge_time(s: LinkSnapshot, record: LinkRecord) -> datetime | None:
     end = record.spec.end
     if end is None:
         return None
-    acknowledged = all(_knows_end(s, record, side) for side in ("issuer", "redeemer"))
+    acknowledged = all(_knows_end(s, record, side) for side in SIDES) and _peer_knows_end(record)
     keep = end.time + (ACKNOWLEDGED_RETENTION if acknowledged else UNACKNOWLEDGED_RETENTION)
     expiry = record.spec.policy.expiration_time
     if record.spec.origin == "BringYourOwn" and expiry is not None:
         return max(keep, expiry + min(ACKNOWLEDGED_RETENTION, _END_OF_TIME - expiry))
     return keep
+
+
+def _peer_knows_end(record: LinkRecord) -> bool:
+    return peer_instance(record.spec) is None or record.status.peer_knows == "End"
 
 
 def _knows_end(s: LinkSnapshot, record: LinkRecord, side: Side) -> bool:

@@ -16,6 +16,7 @@ from pbx_operator.api.v1alpha1.interlink import Interlink, SecretKeyReference
 from pbx_operator.api.v1alpha1.linkrecord import LinkRecord, NamespacedName
 from pbx_operator.api.v1alpha1.pbxaccount import PBXAccount
 from pbx_operator.domain.conditions import is_true
+from pbx_operator.domain.offers import NO_OFFER, Offer
 from pbx_operator.domain.record import Side, account_of, interlink_of, sides_of
 from pbx_operator.domain.redemption import Result
 
@@ -103,6 +104,12 @@ class LinkSnapshot:
     """The accounts that `records` name."""
     unreadable: frozenset[ObjectKey] = frozenset()
     """Places of Interlinks and accounts among those that `records` name, where the object cannot be read."""
+    spent_elsewhere: bool = False
+    """The shown key is another installation's, and a link with it is over already: whoever's Interlink it was."""
+    peer_reachable: bool | None = None
+    """Whether the peer's installation, in another cluster, answers ours; None if that was not found out (yet)."""
+    offer: Offer = NO_OFFER
+    """What our account lets a peer in another cluster dial over this link."""
     offer_published: bool = True
     """Whether the dial plan says what this link's own sharing admits, if it has one."""
     older_prefix_holder: str | None = None

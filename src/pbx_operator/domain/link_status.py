@@ -6,14 +6,16 @@ from datetime import datetime
 from typing import Literal, NamedTuple
 
 from pbx_operator.api import reasons
+from pbx_operator.api.meta import ConditionStatus
 from pbx_operator.api.reasons import GRACE, Reason, Verdict, verdict
 from pbx_operator.api.v1alpha1.interlink import Ended, Interlink, InterlinkStatus, LinkState, Peer
-from pbx_operator.api.v1alpha1.linkrecord import EndReason, LinkRecord
+from pbx_operator.api.v1alpha1.linkrecord import EndReason, LinkRecord, SideReport
 from pbx_operator.api.v1alpha1.shared import GateState
 from pbx_operator.domain.conditions import merge, stalled, summarize
 from pbx_operator.domain.gate import closed_because
 from pbx_operator.domain.link_facts import (
     LinkSnapshot,
+    RedeemTry,
     account_ready,
     established_of,
     issued_of,
@@ -25,8 +27,8 @@ from pbx_operator.domain.link_facts import (
     side_of,
 )
 from pbx_operator.domain.prefixes import prefix_verdict
-from pbx_operator.domain.record import Side, account_of
-from pbx_operator.domain.redemption import Busy, Gone, Linked, Refused, Unknown, Used
+from pbx_operator.domain.record import Side, account_of, other_side, peer_instance
+from pbx_operator.domain.redemption import Busy, Gone, Linked, Refused, Unknown, Unreachable, Used
 
 _LATER_END = "set a later spec.issueKey.expirationTime"
 
@@ -78,7 +80,7 @@ def _ready(v: _View, now: datetime) -> Verdict:
     if s.account_metadata.deleting:
         return _not_ready(reasons.ACCOUNT_DELETED, name=account)
     if v.current is not None and v.current.spec.state == "Established":
-        return verdict("Ready", "True", reasons.ESTABLISHED)
+        return verdict("Ready", *_linked(v.current))
     if v.current is not None:
         return _waiting_for_peer(v)
     if _record_lost(v):
@@ -92,6 +94,11 @@ def _ready(v: _View, now: datetime) -> Verdict:
 
 def _not_ready(reason: Reason, **facts: object) -> Verdict:
     return verdict("Ready", "False", reason, **facts)
+
+
+def _linked(record: LinkRecord) -> tuple[ConditionStatus, Reason]:
+    """Return whether a link that we know is one for its peer, too."""
+    return ("False", reasons.PEER_FORGOT) if record.status.peer_knows == "Unknown" else ("True", reasons.ESTABLISHED)
 
 
 def _waiting_for_peer(v: _View) -> Verdict:
@@ -138,8 +145,15 @@ def _redeeming(v: _View) -> Verdict:
     if problem is not None:
         return problem
     last, look = v.snapshot.attempts.redeem, v.snapshot.attempts.look
+    if v.snapshot.spent_elsewhere and look is not None:
+        return _not_ready(reasons.KEY_ALREADY_USED, key_id=look.key_id, secret=key_secret_name(v.link))
     if last is None or look is None or last.key_id != look.key_id:
         return _not_ready(reasons.REDEEMING)
+    return _answered(v, last)
+
+
+def _answered(v: _View, last: RedeemTry) -> Verdict:
+    """What the issuer's side said last."""
     facts = {"key_id": last.key_id, "secret": key_secret_name(v.link)}
     match last.result:
         case Used():
@@ -154,6 +168,8 @@ def _redeeming(v: _View) -> Verdict:
             return _not_ready(reasons.REDEEMER_NOT_ALLOWED)
         case Busy(reason):
             return _not_ready(reasons.PEER_BUSY, detail=_BUSY[reason])
+        case Unreachable():
+            return _not_ready(reasons.PEER_UNAVAILABLE)
         case Unknown():
             return _not_ready(reasons.KEY_UNKNOWN, key_id=last.key_id)
         case Linked() | None:
@@ -174,7 +190,8 @@ def _void_key(end: EndReason | Literal["Cancelled"]) -> Reason:
     """Return what a redeemer learns about a key that nobody can use any more."""
     if end == "KeyExpired":
         return reasons.KEY_EXPIRED
-    return reasons.KEY_ALREADY_USED if end in ("Deleted", "Orphaned", "DuplicateLink") else reasons.KEY_REVOKED
+    used = end in ("AlreadyUsed", "Deleted", "Orphaned", "DuplicateLink")
+    return reasons.KEY_ALREADY_USED if used else reasons.KEY_REVOKED
 
 
 # --- ended links ------------------------------------------------------------------------------------------------
@@ -220,7 +237,11 @@ def _end_reason(ended: Ended) -> Reason:
     """Return the Ready reason of an ended link, per side."""
     if ended.reason in ("Deleted", "AccountDeleted", "Orphaned"):
         return reasons.ENDED_BY_PEER if ended.by == "Peer" else reasons.ACCOUNT_DELETED
-    by_reason = {"KeyExpired": reasons.KEY_EXPIRED, "DuplicateLink": reasons.DUPLICATE_LINK}
+    by_reason = {
+        "KeyExpired": reasons.KEY_EXPIRED,
+        "DuplicateLink": reasons.DUPLICATE_LINK,
+        "AlreadyUsed": reasons.KEY_ALREADY_USED,
+    }
     return by_reason.get(ended.reason, reasons.KEY_REVOKED)
 
 
@@ -272,7 +293,16 @@ def _details(v: _View, ready: Verdict, now: datetime) -> list[Verdict]:
     verdicts = [_accepted(v), _resolved(v, ready), _established(v, ready), _calls_allowed(v)]
     if v.link.role == "Issuer":
         verdicts.append(_key_issued(v))
-    return verdicts
+    return [*verdicts, *_reachable(v)]
+
+
+def _reachable(v: _View) -> list[Verdict]:
+    reachable = v.snapshot.peer_reachable
+    if reachable is None or v.current is None or peer_instance(v.current.spec) is None:
+        return []
+    if reachable:
+        return [verdict("PeerReachable", "True", reasons.PEER_REACHABLE)]
+    return [verdict("PeerReachable", "Unknown", reasons.PEER_UNREACHABLE)]
 
 
 def _accepted(v: _View) -> Verdict:
@@ -295,7 +325,7 @@ def _resolved(v: _View, ready: Verdict) -> Verdict:
 
 def _established(v: _View, ready: Verdict) -> Verdict:
     if v.current is not None and v.current.spec.state == "Established":
-        return verdict("Established", "True", reasons.ESTABLISHED)
+        return verdict("Established", *_linked(v.current))
     if v.current is not None:
         return verdict("Established", "False", reasons.AWAITING_PEER, secret=key_secret_name(v.link))
     return Verdict("Established", "False", ready.reason, ready.message)
@@ -358,14 +388,18 @@ def _peer(s: LinkSnapshot, record: LinkRecord, side: Side) -> Peer | None:
     redeemer = record.spec.redeemer
     if redeemer is None:
         return None
-    other: Side = "redeemer" if side == "issuer" else "issuer"
+    other, heard = other_side(side), record.status.heard
+    instance = redeemer.instance if side == "issuer" else record.spec.issuer.instance
+    if peer_instance(record.spec) is not None:
+        told = heard or SideReport()
+        return Peer(account=told.account, display_name=told.display_name, sip_domain=told.sip_domain, instance=instance)
     owner = account_of(record.spec, other)
     account = s.accounts.get(owner.key) if owner else None
     return Peer(
         account=owner.name if owner else None,
         display_name=account.spec.display_name if account else None,
         sip_domain=account.status.sip_domain if account else None,
-        instance=redeemer.instance if side == "issuer" else record.spec.issuer.instance,
+        instance=instance,
     )
 
 

@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 from pbx_operator.api.v1alpha1.interlink import Interlink
 from pbx_operator.api.v1alpha1.internalnumber import InternalNumber
+from pbx_operator.api.v1alpha1.linkrecord import SideReport
 from pbx_operator.api.v1alpha1.pbxaccount import PBXAccount
 from pbx_operator.api.v1alpha1.shared import Sharing
 from pbx_operator.domain.keys import base32
@@ -47,6 +48,13 @@ def make_offer(sip_domain: str, numbers: Iterable[OfferedNumber]) -> Offer:
 
 
 NO_OFFER = make_offer("", ())
+
+
+def offer_of(heard: SideReport) -> Offer:
+    """Return what a peer in another cluster offers, by its own report; nothing without a domain to call."""
+    if heard.sip_domain is None:
+        return NO_OFFER
+    return make_offer(heard.sip_domain, (OfferedNumber(n.number, n.display_name) for n in heard.numbers))
 
 
 @dataclass(frozen=True, slots=True)

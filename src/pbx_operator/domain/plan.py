@@ -11,6 +11,7 @@ from datetime import datetime
 from pbx_operator.api.meta import ObjectKey, ResourceType
 from pbx_operator.api.v1alpha1.dialplanslice import DialPlanSlice
 from pbx_operator.api.v1alpha1.interlink import SecretKeyReference
+from pbx_operator.api.v1alpha1.linkrecord import SideReport
 from pbx_operator.api.v1alpha1.shared import Status
 from pbx_operator.domain.record import Change
 
@@ -76,6 +77,14 @@ class ChangeRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class TellPeer:
+    """Put what our side says to a peer in another cluster into the record, from where it is sent."""
+
+    record: str
+    told: SideReport
+
+
+@dataclass(frozen=True, slots=True)
 class PurgeRecord:
     """Delete an Ended record that nobody needs any more."""
 
@@ -121,6 +130,7 @@ Action = (
     | IssueOwnKey
     | Redeem
     | ChangeRecord
+    | TellPeer
     | PurgeRecord
     | DeleteSpentSecret
     | DeleteInterlink

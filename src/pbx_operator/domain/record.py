@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from pbx_operator.api.meta import ObjectKey
 from pbx_operator.api.v1alpha1.interlink import AllowedRedeemer
@@ -23,10 +23,13 @@ from pbx_operator.api.v1alpha1.linkrecord import (
     LinkRecordSpec,
     NamespacedName,
     Policy,
+    Proof,
+    Redeemer,
     SideClosing,
 )
 
 Side = Literal["issuer", "redeemer"]
+SIDES: tuple[Side, Side] = ("issuer", "redeemer")
 
 MAX_FENCES = 8
 ORPHAN_PERIOD = timedelta(hours=1)
@@ -106,7 +109,43 @@ class EndDuplicate:
     side: Side
 
 
-Change = Leave | Adopt | Abandon | Revoke | Fence | SetPolicy | RunTimers | EndDuplicate
+@dataclass(frozen=True, slots=True)
+class Confirm:
+    """The issuer, another installation, says and proves that the key was redeemed by this link."""
+
+    receipt: Proof
+    side: None = None
+
+
+@dataclass(frozen=True, slots=True)
+class HearEnd:
+    """The peer, another installation, says that the link is over, or will never be."""
+
+    reason: EndReason
+    side: None = None
+
+
+@dataclass(frozen=True, slots=True)
+class HearCancel:
+    """The redeemer, of another installation, gave up this link, whatever became of its request."""
+
+    link_id: str
+    instance: str
+    account: NamespacedName
+    side: None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Heal:
+    """The redeemer shows our own proof of a redemption that our record does not know: it is from a backup."""
+
+    redeemer: Redeemer
+    side: None = None
+
+
+FromPeer = Confirm | Heal | HearEnd | HearCancel
+"""What another installation says; nothing of it is looked up in this cluster."""
+Change = FromPeer | Leave | Adopt | Abandon | Revoke | Fence | SetPolicy | RunTimers | EndDuplicate
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +178,8 @@ def transition(spec: LinkRecordSpec, change: Change, present: Presence, now: dat
             return _set_policy(spec, change)
         case RunTimers():
             return _run_timers(spec, now)
+        case Confirm() | Heal() | HearEnd() | HearCancel():
+            return _hear(spec, change, now)
         case EndDuplicate():
             return ended(spec, "Operator", "DuplicateLink", now) if spec.state == "Established" else None
 
@@ -147,7 +188,9 @@ def _leave(spec: LinkRecordSpec, change: Leave, present: Presence, now: datetime
     recorded = interlink_of(spec, change.side)
     if recorded is None or not _may_leave(change, recorded, present):
         return None
-    party: EndParty = "Issuer" if change.side == "issuer" else "Redeemer"
+    party = _party(change.side)
+    if spec.state == "Requested":
+        return ended(spec, party, "Cancelled", now)
     if spec.state == "Issued":
         return ended(spec, party, "AccountDeleted" if change.account_deleted else "Revoked", now)
     named = _with_uid(spec, change.side, change.uid)
@@ -184,6 +227,8 @@ def _abandon(spec: LinkRecordSpec, side: Side, present: Presence, now: datetime)
         return None
     if spec.state == "Issued":
         return ended(spec, "Issuer", "Revoked", now) if present.uid != recorded.uid else None
+    if spec.state == "Requested":
+        return ended(spec, "Redeemer", "Cancelled", now) if present.uid != recorded.uid else None
     if closing_of(spec, side) is not None:
         return None
     return _close(spec, side, recorded.uid, "Orphaned", now, ORPHAN_PERIOD)
@@ -191,12 +236,45 @@ def _abandon(spec: LinkRecordSpec, side: Side, present: Presence, now: datetime)
 
 def _fence(spec: LinkRecordSpec, change: Fence, present: Presence, now: datetime) -> LinkRecordSpec | None:
     alive = present.uid == change.interlink.uid and not present.deleting
-    admitted = admits(spec.policy.allowed_redeemers, spec.issuer.instance, change.instance, change.account)
-    if alive or not admitted or spec.state != "Issued" or change.link_id in spec.fences:
+    return None if alive else _add_fence(spec, change.link_id, change.instance, change.account, now)
+
+
+def _hear(spec: LinkRecordSpec, change: FromPeer, now: datetime) -> LinkRecordSpec | None:
+    match change:
+        case Confirm(receipt):
+            confirmed = {"state": "Established", "receipt": receipt}
+            return spec.model_copy(update=confirmed) if spec.state == "Requested" else None
+        case Heal(redeemer):
+            return _heal(spec, redeemer)
+        case HearEnd(reason):
+            return ended(spec, _party(other_side(kept_by(spec))), reason, now)
+        case HearCancel():
+            return _hear_cancel(spec, change, now)
+
+
+def _heal(spec: LinkRecordSpec, redeemer: Redeemer) -> LinkRecordSpec | None:
+    """Only an unused key can have been used after the backup; a fence says that its redeemer has given up since."""
+    if spec.state != "Issued" or redeemer.link_id in spec.fences:
+        return None
+    return spec.model_copy(update={"state": "Established", "redeemer": redeemer})
+
+
+def _hear_cancel(spec: LinkRecordSpec, change: HearCancel, now: datetime) -> LinkRecordSpec | None:
+    if spec.redeemer is not None:
+        same = (spec.redeemer.link_id, spec.redeemer.instance) == (change.link_id, change.instance)
+        return ended(spec, "Redeemer", "Deleted", now) if same else None
+    return _add_fence(spec, change.link_id, change.instance, change.account, now)
+
+
+def _add_fence(
+    spec: LinkRecordSpec, link_id: str, instance: str, account: NamespacedName, now: datetime
+) -> LinkRecordSpec | None:
+    admitted = admits(spec.policy.allowed_redeemers, spec.issuer.instance, instance, account)
+    if not admitted or spec.state != "Issued" or link_id in spec.fences:
         return None
     if len(spec.fences) == MAX_FENCES:
         return ended(spec, "Operator", "FencesFull", now)
-    return spec.model_copy(update={"fences": (*spec.fences, change.link_id)})
+    return spec.model_copy(update={"fences": (*spec.fences, link_id)})
 
 
 def _set_policy(spec: LinkRecordSpec, change: SetPolicy) -> LinkRecordSpec | None:
@@ -213,7 +291,11 @@ def _run_timers(spec: LinkRecordSpec, now: datetime) -> LinkRecordSpec | None:
     if due is None or due[1].ends_at > now:
         return None
     side, closing = due
-    return ended(spec, "Issuer" if side == "issuer" else "Redeemer", closing.reason, now)
+    return ended(spec, _party(side), closing.reason, now)
+
+
+def _party(side: Side) -> EndParty:
+    return "Issuer" if side == "issuer" else "Redeemer"
 
 
 # --- reading a record -------------------------------------------------------------------------------------------
@@ -236,8 +318,7 @@ def closing_of(spec: LinkRecordSpec, side: Side) -> SideClosing | None:
 
 def first_closing(spec: LinkRecordSpec) -> tuple[Side, SideClosing] | None:
     """Return the announcement that ends the link first, and whose it is."""
-    sides: tuple[Side, Side] = ("issuer", "redeemer")
-    found = [(side, closing) for side in sides if (closing := closing_of(spec, side)) is not None]
+    found = [(side, closing) for side in SIDES if (closing := closing_of(spec, side)) is not None]
     return min(found, key=lambda item: item[1].ends_at, default=None)
 
 
@@ -250,34 +331,83 @@ def next_timer(spec: LinkRecordSpec) -> datetime | None:
 
 
 def concerned(spec: LinkRecordSpec, change: Change) -> InterlinkIdentity | None:
-    """Return the Interlink that must be looked at before the change is judged."""
-    return change.interlink if isinstance(change, Fence) else interlink_of(spec, change.side)
+    """Return the Interlink that must be looked at before the change is judged; None if there is none of ours."""
+    match change:
+        case Fence():
+            return change.interlink
+        case RunTimers():
+            return interlink_of(spec, kept_by(spec))
+        case Confirm() | Heal() | HearEnd() | HearCancel():
+            return None
+    return interlink_of(spec, change.side)
+
+
+def other_side(side: Side) -> Side:
+    """Return the side across the link."""
+    return "redeemer" if side == "issuer" else "issuer"
+
+
+def kept_by(spec: LinkRecordSpec) -> Side:
+    """Return the side whose installation keeps the record."""
+    return "redeemer" if spec.role == "Replica" else "issuer"
+
+
+def peer_instance(spec: LinkRecordSpec) -> str | None:
+    """Return the other installation that the record joins with ours; None if there is none (yet)."""
+    other = spec.issuer.instance if spec.role == "Replica" else spec.redeemer.instance if spec.redeemer else None
+    return other if other != spec.instance else None
+
+
+def _is_ours(spec: LinkRecordSpec, side: Side) -> bool:
+    """Whether the objects of a side are in the cluster that keeps the record: names of others mean nothing here."""
+    party = spec.issuer if side == "issuer" else spec.redeemer
+    return party is not None and party.instance == spec.instance
 
 
 def interlink_of(spec: LinkRecordSpec, side: Side) -> InterlinkIdentity | None:
-    """Return the Interlink that the record names on one side."""
+    """Return the Interlink of this cluster that the record names on one side."""
+    if not _is_ours(spec, side):
+        return None
     if side == "issuer":
         return spec.issuer.interlink
     return spec.redeemer.interlink if spec.redeemer else None
 
 
 def account_of(spec: LinkRecordSpec, side: Side) -> NamespacedName | None:
-    """Return the account that the record names on one side."""
+    """Return the account of this cluster that the record names on one side."""
+    if not _is_ours(spec, side):
+        return None
     if side == "issuer":
         return spec.issuer.account
     return spec.redeemer.account if spec.redeemer else None
 
 
-def pair_of(spec: LinkRecordSpec) -> frozenset[ObjectKey]:
+def places_of(spec: LinkRecordSpec) -> set[ObjectKey]:
+    """Return the places of the Interlinks of this cluster that the record names."""
+    return {named.key for side in SIDES if (named := interlink_of(spec, side)) is not None}
+
+
+def accounts_of(spec: LinkRecordSpec) -> set[ObjectKey]:
+    """Return the accounts of this cluster that the record names."""
+    return {named.key for side in SIDES if (named := account_of(spec, side)) is not None}
+
+
+class Party(NamedTuple):
+    """An account, wherever it is."""
+
+    instance: str
+    account: ObjectKey
+
+
+def pair_of(spec: LinkRecordSpec) -> frozenset[Party]:
     """Return the two accounts that a record joins, or the issuer's alone while nobody redeemed it."""
-    accounts = {spec.issuer.account.key}
-    return frozenset(accounts | {spec.redeemer.account.key} if spec.redeemer else accounts)
+    sides = (spec.issuer, spec.redeemer) if spec.redeemer else (spec.issuer,)
+    return frozenset(Party(side.instance, side.account.key) for side in sides)
 
 
 def sides_of(spec: LinkRecordSpec, interlink: ObjectKey) -> tuple[Side, ...]:
     """Return the sides on which the record names an Interlink of this place, in any of its lives."""
-    sides: tuple[Side, Side] = ("issuer", "redeemer")
-    return tuple(s for s in sides if (named := interlink_of(spec, s)) is not None and named.key == interlink)
+    return tuple(s for s in SIDES if (named := interlink_of(spec, s)) is not None and named.key == interlink)
 
 
 def admits(allowed: tuple[AllowedRedeemer, ...], issuer_instance: str, instance: str, account: NamespacedName) -> bool:

@@ -71,6 +71,11 @@ def sign_redemption(
     return replace(request, key_signature=key.sign(payload), instance_signature=identity.sign(payload))
 
 
+def cancel_bytes(issuer: str, key: str, link: str) -> bytes:
+    """Return what the key signs to say that this link may never be made."""
+    return f"pbx-operator/v1\0cancel\0{issuer}{key}{link}".encode()
+
+
 @dataclass(frozen=True, slots=True)
 class Linked:
     """The key is redeemed by this link; the same answer as often as it is asked."""
@@ -125,7 +130,14 @@ class Gone:
     reason: EndReason | Literal["Cancelled"]
 
 
-Result = Linked | Unknown | Refused | Busy | Used | Gone
+@dataclass(frozen=True, slots=True)
+class Unreachable:
+    """The issuer is in another cluster and did not answer; nobody knows whether it has decided."""
+
+    retry_after: timedelta = timedelta(seconds=10)
+
+
+Result = Linked | Unknown | Refused | Busy | Used | Gone | Unreachable
 
 
 @dataclass(frozen=True, slots=True)

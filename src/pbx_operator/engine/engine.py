@@ -12,9 +12,12 @@ from typing import Any
 from prometheus_client import CollectorRegistry
 
 from pbx_operator.api.meta import ObjectKey, ObjectMeta, ResourceType
+from pbx_operator.api.v1alpha1.linkrecord import Contact
 from pbx_operator.cluster import ApiError, Cluster
 from pbx_operator.domain.impact import WorkKey
 from pbx_operator.domain.link_facts import ClusterFacts
+from pbx_operator.engine.conversations import Conversations
+from pbx_operator.engine.elsewhere import Elsewhere
 from pbx_operator.engine.events import EventRecorder
 from pbx_operator.engine.executor import Executor
 from pbx_operator.engine.identity import Identity, Recovery
@@ -25,10 +28,12 @@ from pbx_operator.engine.metrics import Metrics
 from pbx_operator.engine.planning import Planner
 from pbx_operator.engine.queue import WorkQueue
 from pbx_operator.engine.snapshots import Snapshots
-from pbx_operator.engine.store import Store
+from pbx_operator.engine.store import Observation, Store
 from pbx_operator.engine.sync import PRUNE_SECONDS, Pruner, load
 from pbx_operator.engine.worker import Clocks, Worker
 from pbx_operator.links.authority import Authority
+from pbx_operator.links.peer import Peer
+from pbx_operator.links.records import RecordDesk
 
 IDENTITY_SECONDS = 10.0
 """Between two looks at the Secret of an identity that cannot be used."""
@@ -53,6 +58,18 @@ class EngineSettings:
     """A backup is being restored: leave records alone for 10 minutes."""
 
 
+@dataclass(frozen=True, slots=True)
+class Federation:
+    """How this installation speaks with others."""
+
+    peer: Peer
+    """Asks them."""
+    contact: Contact
+    """Where they reach ours, if at all."""
+    interval: float
+    """Seconds between two syncs with an installation where nothing changes."""
+
+
 class Engine:
     """Watching goes in by `feed`; planning and acting happen in `run`."""
 
@@ -63,6 +80,7 @@ class Engine:
         settings: EngineSettings,
         clocks: Clocks,
         registry: CollectorRegistry,
+        federation: Federation,
     ) -> None:
         self._cluster = cluster
         self._identity = identity
@@ -72,14 +90,28 @@ class Engine:
         self._queue: WorkQueue[WorkKey] = WorkQueue(clocks.monotonic, metrics.waiting)
         memory = Memory()
         self._events = EventRecorder(cluster, identity.instance, clocks.now)
-        self._intake = Intake(self._store, self._queue, memory, self._events.observed)
+        self._intake = Intake(self._store, self._queue, memory, self._observe)
         self._pruner = Pruner(cluster, self._store, self._intake)
         self._compare = asyncio.Event()
         facts = _facts(identity, settings, clocks.now())
         snapshots = Snapshots(self._store, memory, facts, clocks.now)
         self._snapshots = snapshots
         authority = Authority(cluster, snapshots, clocks.now, self._intake)
-        keys = KeyWork(cluster, authority, identity, self._intake, memory, clocks.now)
+        peer, contact = federation.peer, federation.contact
+        self._conversations = Conversations(
+            self._store,
+            authority,
+            peer,
+            contact,
+            clocks.now,
+            federation.interval,
+            lambda: identity.confirmed,
+            self._intake.found_out,
+        )
+        self.desk = RecordDesk(authority, identity, contact)
+        """Answers other installations."""
+        elsewhere = Elsewhere(cluster, authority, identity, self._intake, clocks.now, peer, contact)
+        keys = KeyWork(cluster, authority, identity, self._intake, memory, clocks.now, elsewhere)
         executor = Executor(cluster, self._store, self._intake, authority, keys, snapshots.link)
         self._worker = Worker(
             self._queue,
@@ -110,8 +142,13 @@ class Engine:
             for _ in range(self._settings.workers):
                 tasks.create_task(self._worker.run())
             tasks.create_task(self._events.run())
+            tasks.create_task(self._conversations.run())
             tasks.create_task(self._prune())
             tasks.create_task(self._await_identity())
+
+    def _observe(self, observation: Observation) -> None:
+        self._events.observed(observation)
+        self._conversations.observed(observation)
 
     async def drain(self, seconds: float) -> None:
         """Hand out no more work, and wait for what is in work to end, at most so long."""

@@ -29,6 +29,7 @@ from pbx_operator.domain.plan import (
     RemoveFinalizer,
     StatusUpdate,
     Target,
+    TellPeer,
     WriteSlice,
 )
 from pbx_operator.engine.intake import Intake
@@ -73,6 +74,8 @@ class Executor:
                 await self._finalizers(target, add=False)
             case ChangeRecord(record, change):
                 await self._authority.change(record, change)
+            case TellPeer(record, told):
+                await self._authority.tell(record, told)
             case PurgeRecord(record, uid):
                 await self._delete(Target(LinkRecord.resource, ObjectKey("", record), uid))
             case DeleteSlice(target) | DeleteInterlink(target):

@@ -63,6 +63,14 @@ async def load_identity(cluster: Cluster, namespace: str) -> Identity:
     return identity
 
 
+async def read_identity(cluster: Cluster, namespace: str) -> Identity:
+    """Read the identity that the operator made. Raises ApiError, or ValueError if there is none to be read."""
+    identity = await _read(cluster, namespace, await _home(cluster))
+    if identity is None:
+        raise ValueError(f"Secret {namespace}/{IDENTITY_SECRET} does not exist: the operator makes it when it starts")
+    return identity
+
+
 class Recovery:
     """Looks after an identity that cannot be used: whether its Secret is back, and whether it is confirmed by now."""
 
@@ -116,12 +124,13 @@ async def _read(cluster: Cluster, namespace: str, home: str) -> Identity | None:
 
 
 def _lost(record: dict[str, Any]) -> Identity:
-    issuer = LinkRecord.model_validate(record).spec.issuer
+    spec = LinkRecord.model_validate(record).spec
+    ours = spec.redeemer if spec.role == "Replica" and spec.redeemer is not None else spec.issuer
     _log.error(
         "Secret %s is gone although LinkRecords exist: restore it from a backup; links that exist go on",
         IDENTITY_SECRET,
     )
-    return Identity(issuer.instance, issuer.public_key, None, confirmed=True)
+    return Identity(ours.instance, ours.public_key, None, confirmed=True)
 
 
 async def _create(cluster: Cluster, namespace: str, home: str) -> dict[str, Any]:

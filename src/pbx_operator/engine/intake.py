@@ -14,6 +14,7 @@ from pbx_operator.api.meta import ObjectKey, ObjectMeta, ResourceType
 from pbx_operator.api.v1alpha1 import DialPlanSlice, Interlink, LinkRecord, PBXAccount
 from pbx_operator.domain.impact import WorkKey, affected
 from pbx_operator.domain.plan import Target
+from pbx_operator.domain.record import Party, places_of
 from pbx_operator.domain.unreadable import Unreadable
 from pbx_operator.engine.memory import Memory
 from pbx_operator.engine.queue import WorkQueue
@@ -44,7 +45,7 @@ class StoreIndex:
         """Return the records that name an account."""
         return self._store.records.select("account", account)
 
-    def links_of_pair(self, pair: frozenset[ObjectKey]) -> list[LinkRecord]:
+    def links_of_pair(self, pair: frozenset[Party]) -> list[LinkRecord]:
         """Return the established records that join two accounts."""
         return self._store.records.select("pair", pair)
 
@@ -125,6 +126,13 @@ class Intake:
         for link in self._store.interlinks.select("secret", secret):
             self._memory.hurry(link.metadata.uid)
             self._queue.add(WorkKey("Link", link.key))
+
+    def found_out(self, peer: str, answered: bool) -> None:
+        """Take note that an installation in another cluster answered, or did not."""
+        if self._memory.note_reach(peer, answered=answered):
+            for record in self._store.records.select("peer", peer):
+                for place in places_of(record.spec):
+                    self._queue.add(WorkKey("Link", place))
 
     def _follow(self, observation: Observation) -> None:
         if not self._open:

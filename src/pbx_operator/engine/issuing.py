@@ -22,9 +22,10 @@ from pbx_operator.api.v1alpha1.linkrecord import (
     record_name,
 )
 from pbx_operator.cluster import AlreadyExists, Cluster, Gone
-from pbx_operator.domain.keys import Bundle, SigningKey, key_id
+from pbx_operator.domain.keys import Bundle, IssuerAddress, SigningKey, key_id, key_text
 from pbx_operator.domain.link_facts import KeyLook, MintTry, RedeemTry, key_reference, key_secret_name
-from pbx_operator.domain.redemption import Busy, Result, Unknown, sign_redemption
+from pbx_operator.domain.redemption import Busy, Result, Unreachable, sign_redemption
+from pbx_operator.engine.elsewhere import Elsewhere
 from pbx_operator.engine.identity import Identity
 from pbx_operator.engine.intake import Intake
 from pbx_operator.engine.key_secrets import (
@@ -51,7 +52,9 @@ class KeyWork:
         intake: Intake,
         memory: Memory,
         clock: Callable[[], datetime],
+        elsewhere: Elsewhere,
     ) -> None:
+        self._elsewhere = elsewhere
         self._cluster = cluster
         self._authority = authority
         self._identity = identity
@@ -78,15 +81,26 @@ class KeyWork:
             return
         name = ObjectKey(link.key.namespace, key_secret_name(link))
         try:
-            secret = await create_key_secret(self._cluster, name, link)
+            secret = await create_key_secret(self._cluster, name, link, self._text_for(link))
             if not secret.fresh and await self._record_over(secret.key):
                 await delete_key_secret(self._cluster, name, link.metadata.uid)
-                secret = await create_key_secret(self._cluster, name, link)
+                secret = await create_key_secret(self._cluster, name, link, self._text_for(link))
         except SecretNotOurs as error:
             self._note_mint(link, error.problem)
             return
         await self._record(link, secret.key, "Generated")
         self._intake.secret_written(name)
+
+    def _text_for(self, link: Interlink) -> Callable[[SigningKey], str]:
+        """Return how the text of a key is made: with its issuer's address, if that can be reached from outside."""
+        contact = self._elsewhere.contact
+        if not contact.endpoints:
+            return key_text
+        me = self._identity
+        issuer = IssuerAddress(
+            public_key=me.public_key, account=_account(link), interlink=_identity(link), contact=contact
+        )
+        return lambda key: Bundle(key, me.instance, link.spec.account_ref.name, issuer=issuer).text()
 
     async def issue_own(self, link: Interlink) -> None:
         """Record the key that the user brought along. Raises ApiError."""
@@ -107,7 +121,7 @@ class KeyWork:
             return
         here = key_id(bundle.key.public)
         result = await self._present(link, bundle, here, self._identity.key)
-        pause = result.retry_after if isinstance(result, Busy) else SLOW_RETRY
+        pause = result.retry_after if isinstance(result, Busy | Unreachable) else SLOW_RETRY
         outcome = RedeemTry(here, result, basis, self._clock() + jittered(pause))
         self._memory.note(link.metadata.uid, redeem=outcome)
 
@@ -118,14 +132,14 @@ class KeyWork:
 
     async def _present(self, link: Interlink, bundle: Bundle, here: str, identity: SigningKey) -> Result:
         if bundle.instance not in (None, self._identity.instance):
-            return Unknown()
+            return await self._elsewhere.redeem(_account(link), _identity(link), bundle)
         request = sign_redemption(
             bundle.key,
             here,
             identity,
             self._identity.instance,
             _account(link),
-            InterlinkIdentity(namespace=link.key.namespace, name=link.key.name, uid=link.metadata.uid),
+            _identity(link),
         )
         return await self._authority.redeem(request)
 
@@ -173,6 +187,10 @@ def _account(link: Interlink) -> NamespacedName:
     return NamespacedName(namespace=link.key.namespace, name=link.spec.account_ref.name)
 
 
+def _identity(link: Interlink) -> InterlinkIdentity:
+    return InterlinkIdentity(namespace=link.key.namespace, name=link.key.name, uid=link.metadata.uid)
+
+
 def _new_record(
     link: Interlink,
     key: SigningKey,
@@ -197,7 +215,7 @@ def _new_record(
             instance=identity.instance,
             public_key=identity.public_key,
             account=_account(link),
-            interlink=InterlinkIdentity(namespace=link.key.namespace, name=link.key.name, uid=link.metadata.uid),
+            interlink=_identity(link),
         ),
         policy=Policy(expiration_time=expires, allowed_redeemers=issue.allowed_redeemers),
     )

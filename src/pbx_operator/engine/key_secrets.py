@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import binascii
 import secrets
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -22,7 +23,6 @@ from pbx_operator.domain.keys import (
     Bundle,
     MalformedKeyError,
     SigningKey,
-    key_text,
     parse_key,
 )
 
@@ -73,15 +73,17 @@ class SecretNotOurs(Exception):  # noqa: N818 - a fact about the cluster, not an
         self.problem: Literal["WaitingForCleanup", "SecretNameTaken"] = problem
 
 
-async def create_key_secret(cluster: Cluster, name: ObjectKey, owner: Interlink) -> KeySecret:
-    """Create the Secret with a fresh key, or return the one that this Interlink created before.
+async def create_key_secret(
+    cluster: Cluster, name: ObjectKey, owner: Interlink, text: Callable[[SigningKey], str]
+) -> KeySecret:
+    """Create the Secret with the text of a fresh key, or return the one that this Interlink created before.
 
     Creating comes first, so that of two processes one wins and both go on with the same key.
     Raises SecretNotOurs, or ApiError.
     """
     key = SigningKey(secrets.token_bytes(SEED_BYTES))
     try:
-        await cluster.create(SECRETS, _manifest(name, owner, key))
+        await cluster.create(SECRETS, _manifest(name, owner, text(key)))
     except AlreadyExists:
         return await _existing(cluster, name, owner)
     return KeySecret(key, fresh=True)
@@ -102,7 +104,7 @@ async def _existing(cluster: Cluster, name: ObjectKey, owner: Interlink) -> KeyS
     return KeySecret(bundle.key, fresh=False)
 
 
-def _manifest(name: ObjectKey, owner: Interlink, key: SigningKey) -> dict[str, Any]:
+def _manifest(name: ObjectKey, owner: Interlink, text: str) -> dict[str, Any]:
     return {
         "apiVersion": "v1",
         "kind": "Secret",
@@ -122,7 +124,7 @@ def _manifest(name: ObjectKey, owner: Interlink, key: SigningKey) -> dict[str, A
         },
         "type": SECRET_TYPE,
         "immutable": True,
-        "data": {SECRET_ENTRY: base64.b64encode(key_text(key).encode()).decode()},
+        "data": {SECRET_ENTRY: base64.b64encode(text.encode()).decode()},
     }
 
 

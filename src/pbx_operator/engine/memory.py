@@ -6,7 +6,7 @@ Losing it costs a repetition and nothing else, so it is never written anywhere.
 from __future__ import annotations
 
 import random
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -33,6 +33,28 @@ def jittered(pause: timedelta) -> timedelta:
     return pause * random.uniform(0.8, 1.2)
 
 
+MISSED = 5
+"""Answers missed in a row after which an installation counts as out of reach."""
+GOOD = 2
+"""Answers in a row after which it counts as back."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """How an installation in another cluster answered lately; one lost answer says nothing."""
+
+    reachable: bool | None = None
+    streak: int = 0
+    """Answers in a row, or, if negative, missed ones."""
+
+    def after(self, *, answered: bool) -> Reach:
+        """Return what is known after one more try."""
+        streak = max(self.streak, 0) + 1 if answered else min(self.streak, 0) - 1
+        if answered and (self.reachable is None or streak >= GOOD):
+            return Reach(True, streak)
+        return Reach(False if streak <= -MISSED else self.reachable, streak)
+
+
 class Memory:
     """Attempts per Interlink (by UID, since a successor starts afresh) and reasons per object."""
 
@@ -41,6 +63,18 @@ class Memory:
         self._reasons: dict[Target, Since] = {}
         self._shown: dict[Target, datetime] = {}
         self._published: dict[ObjectKey, datetime] = {}
+        self._reach: dict[str, Reach] = {}
+
+    def reachable(self, peer: str | None) -> bool | None:
+        """Return whether an installation in another cluster answers; None if that is not known."""
+        reach = self._reach.get(peer) if peer is not None else None
+        return reach.reachable if reach is not None else None
+
+    def note_reach(self, peer: str, *, answered: bool) -> bool:
+        """Remember whether an installation answered; return whether that changes what is said of it."""
+        before = self._reach.get(peer, Reach())
+        self._reach[peer] = after = before.after(answered=answered)
+        return after.reachable != before.reachable
 
     def attempts(self, uid: str) -> Attempts:
         """Return what was tried for an Interlink."""

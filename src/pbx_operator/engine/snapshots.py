@@ -12,10 +12,18 @@ from pbx_operator.api.v1alpha1.linkrecord import LinkRecordSpec, record_name
 from pbx_operator.api.v1alpha1.pbxaccount import InterlinkCounts
 from pbx_operator.domain.account import AccountSnapshot, wanted_domain
 from pbx_operator.domain.link_facts import ClusterFacts, LinkSnapshot, established_of, live, mine, side_of
-from pbx_operator.domain.offers import NO_OFFER, Linked, Offer, has_own_offer
+from pbx_operator.domain.offers import NO_OFFER, Linked, Offer, has_own_offer, offer_of
 from pbx_operator.domain.plan import Target
 from pbx_operator.domain.prefixes import prefix_holders
-from pbx_operator.domain.record import Side, account_of, interlink_of, pair_of
+from pbx_operator.domain.record import (
+    Party,
+    Side,
+    account_of,
+    interlink_of,
+    other_side,
+    pair_of,
+    peer_instance,
+)
 from pbx_operator.domain.redemption import Redemption
 from pbx_operator.domain.unreadable import Unreadable
 from pbx_operator.engine.memory import Memory, Since
@@ -72,8 +80,23 @@ class Snapshots:
             older_prefix_holder=self._older_prefix_holder(link, account),
         )
         snapshot = replace(snapshot, offer_published=self._offer_published(snapshot, link))
+        if any(peer_instance(r.spec) is not None for r in records):
+            snapshot = replace(
+                snapshot, offer=self._offers.over(key, account), peer_reachable=self._peer_reachable(snapshot, link)
+            )
         shown = self._shown_record(snapshot, link)
-        return replace(snapshot, shown_record=shown, rivals=self._rivals(records, shown, account))
+        spent = self._spent_elsewhere(snapshot, link)
+        rivals = self._rivals(records, shown, Party(self._cluster.instance, account))
+        return replace(snapshot, shown_record=shown, spent_elsewhere=spent, rivals=rivals)
+
+    def _peer_reachable(self, s: LinkSnapshot, link: Interlink) -> bool | None:
+        record = established_of(mine(s, link))
+        return self._memory.reachable(peer_instance(record.spec)) if record is not None else None
+
+    def _spent_elsewhere(self, s: LinkSnapshot, link: Interlink) -> bool:
+        key_id = s.attempts.look.key_id if s.attempts.look is not None else None
+        known = self._store.records.select("key", key_id) if key_id is not None else []
+        return link.role == "Redeemer" and any(_spent_its_key(r) for r in known)
 
     def _others(self, key: ObjectKey, records: Iterable[LinkRecord]) -> dict[ObjectKey, Interlink]:
         found = {}
@@ -109,7 +132,7 @@ class Snapshots:
         return self._store.records.get(ObjectKey("", record_name(key_id))) if key_id else None
 
     def _rivals(
-        self, records: Iterable[LinkRecord], shown: LinkRecord | None, account: ObjectKey
+        self, records: Iterable[LinkRecord], shown: LinkRecord | None, account: Party
     ) -> tuple[LinkRecord, ...]:
         pairs = {pair_of(r.spec) for r in records if r.spec.state == "Established"}
         if shown is not None and shown.spec.state == "Issued":
@@ -174,7 +197,10 @@ class Snapshots:
 
     def _offer(self, record: LinkRecord, link: Interlink) -> Offer:
         """Return what the other side of a link offers."""
-        other: Side = "redeemer" if side_of(link) == "issuer" else "issuer"
+        heard = record.status.heard
+        if peer_instance(record.spec) is not None:
+            return offer_of(heard) if heard is not None else NO_OFFER
+        other = other_side(side_of(link))
         owner, named = account_of(record.spec, other), interlink_of(record.spec, other)
         return self._offers.over(named.key, owner.key) if owner is not None and named is not None else NO_OFFER
 
@@ -199,7 +225,8 @@ class Snapshots:
 
     def pair_linked(self, record: LinkRecordSpec, request: Redemption) -> bool:
         """Whether another live link joins the accounts that this redemption would join."""
-        pair = frozenset({record.issuer.account.key, request.account.key})
+        issuer = Party(record.issuer.instance, record.issuer.account.key)
+        pair = frozenset({issuer, Party(request.instance, request.account.key)})
         return any(r.spec.key_id != record.key_id for r in self._store.records.select("pair", pair))
 
     def namespace_records(self, namespace: str) -> int:
@@ -212,6 +239,12 @@ class Snapshots:
 
 
 _SIDES: tuple[Side, Side] = ("issuer", "redeemer")
+
+
+def _spent_its_key(record: LinkRecord) -> bool:
+    """Whether a link with another installation's key is over; one that was given up may have left the key unused."""
+    end = record.spec.end
+    return record.spec.role == "Replica" and end is not None and end.reason != "Cancelled"
 
 
 def _linked(link: Interlink, record: LinkRecord, offered: Offer) -> Linked | None:

@@ -19,7 +19,7 @@ from pbx_operator.api.v1alpha1 import DialPlanSlice, Interlink, InternalNumber, 
 from pbx_operator.api.v1alpha1.shared import AccountReference, Status
 from pbx_operator.domain.account import wanted_domain
 from pbx_operator.domain.link_facts import key_reference
-from pbx_operator.domain.record import pair_of
+from pbx_operator.domain.record import Party, accounts_of, pair_of, peer_instance, places_of
 from pbx_operator.domain.slices import owner_of
 from pbx_operator.domain.unreadable import OpaqueStatus, Unreadable
 
@@ -186,21 +186,28 @@ def _secret_of_user(link: Interlink) -> Iterable[ObjectKey]:
 
 
 def _places_of_record(record: LinkRecord) -> Iterable[ObjectKey]:
-    redeemer = record.spec.redeemer
-    return {record.spec.issuer.interlink.key} | ({redeemer.interlink.key} if redeemer else set())
+    return places_of(record.spec)
 
 
 def _accounts_of_record(record: LinkRecord) -> Iterable[ObjectKey]:
-    redeemer = record.spec.redeemer
-    return {record.spec.issuer.account.key} | ({redeemer.account.key} if redeemer else set())
+    return accounts_of(record.spec)
 
 
 def _namespace_of_record(record: LinkRecord) -> Iterable[str]:
-    return (record.spec.issuer.interlink.namespace,)
+    return (record.spec.issuer.interlink.namespace,) if record.spec.role == "Authority" else ()
 
 
-def _pair_of_record(record: LinkRecord) -> Iterable[frozenset[ObjectKey]]:
+def _pair_of_record(record: LinkRecord) -> Iterable[frozenset[Party]]:
     return (pair_of(record.spec),) if record.spec.state == "Established" else ()
+
+
+def _peer_of_record(record: LinkRecord) -> Iterable[str]:
+    peer = peer_instance(record.spec)
+    return (peer,) if peer is not None else ()
+
+
+def _key_of_record(record: LinkRecord) -> Iterable[str]:
+    return (record.spec.key_id,)
 
 
 def _prefix_of_link(link: Interlink) -> Iterable[tuple[ObjectKey, str]]:
@@ -234,6 +241,8 @@ class Store:
             account=_accounts_of_record,
             namespace=_namespace_of_record,
             pair=_pair_of_record,
+            peer=_peer_of_record,
+            key=_key_of_record,
         )
         self.slices = Table(
             DialPlanSlice, account=_account_of_reference, offer=_interlink_of_offer, owner=_owner_by_name

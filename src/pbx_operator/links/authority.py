@@ -15,15 +15,29 @@ from typing import Any, Protocol
 from pbx_operator.api.meta import ObjectKey, ObjectMeta, Resource, ResourceType
 from pbx_operator.api.v1alpha1 import Interlink, LinkRecord, PBXAccount
 from pbx_operator.api.v1alpha1.linkrecord import (
+    Contact,
     InterlinkIdentity,
     LinkRecordSpec,
     LinkRecordStatus,
     Replay,
+    SideReport,
     record_name,
 )
 from pbx_operator.cluster import Cluster, Conflict, Gone, Unavailable
-from pbx_operator.domain.record import Abandon, Adopt, Change, Presence, account_of, concerned, transition
+from pbx_operator.domain.messages import LinkReport
+from pbx_operator.domain.record import (
+    Abandon,
+    Adopt,
+    Change,
+    FromPeer,
+    Presence,
+    account_of,
+    concerned,
+    peer_instance,
+    transition,
+)
 from pbx_operator.domain.redemption import Busy, Decision, IssuerFacts, Redemption, Result, Unknown, decide
+from pbx_operator.domain.reports import Heard, hear
 
 MAX_ATTEMPTS = 5
 """How often a redemption is decided anew before the redeemer is asked to come back."""
@@ -66,10 +80,21 @@ class _Read:
 class Authority:
     """Decides about the records of one cluster.
 
-    The witness is told of everything that was read or written, since it is newer than any watch.
+    The witness is told of everything that was read or written, since it is newer than any watch.  An exchange
+    server may not read Interlinks: it goes by the record alone (`sees_interlinks` is False), in which the issuer's
+    operator has ended a key whose Interlink is gone.
     """
 
-    def __init__(self, cluster: Cluster, view: RecordsView, clock: Callable[[], datetime], witness: Witness) -> None:
+    def __init__(
+        self,
+        cluster: Cluster,
+        view: RecordsView,
+        clock: Callable[[], datetime],
+        witness: Witness,
+        *,
+        sees_interlinks: bool = True,
+    ) -> None:
+        self._sees_interlinks = sees_interlinks
         self._cluster = cluster
         self._view = view
         self._clock = clock
@@ -101,10 +126,9 @@ class Authority:
             read = await self._read(name)
             if read is None:
                 return
-            identity = concerned(read.record.spec, change)
-            if identity is None:
+            present = await self._presence(read.record.spec, change)
+            if present is None:
                 return
-            present = await self._presence(read.record.spec, identity, change)
             spec = transition(read.record.spec, change, present, self._clock())
             if spec is None:
                 return
@@ -116,12 +140,60 @@ class Authority:
                 continue
             return
 
+    async def look(self, name: str) -> LinkRecord | None:
+        """Return a record as it is now. Raises ApiError."""
+        read = await self._read(name)
+        return read.record if read is not None else None
+
+    async def tell(self, name: str, told: SideReport) -> None:
+        """Say this to the peer from now on, as far as it is news, with a `rev` that rises. Raises ApiError."""
+        read = await self._read(name)
+        if read is None or read.record.spec.state != "Established":
+            return
+        before = read.record.status.told or SideReport()
+        if told == before.model_copy(update={"rev": told.rev}) and before.rev:
+            return
+        now = int(self._clock().timestamp() * 1000)
+        told = told.model_copy(update={"rev": max(now, before.rev + 1)})
+        await self._put_status(read, read.record.status.model_copy(update={"told": told}))
+
+    async def hear(self, name: str, peer: str, report: LinkReport, contact: Contact | None = None) -> LinkRecord | None:
+        """Take a report of a peer whose signature was checked; return the record as it is then.
+
+        None if it does not name this peer and this link: whoever is not party to a link learns nothing of it.
+        Raises ApiError: Conflict when others kept winning.
+        """
+        for _ in range(MAX_ATTEMPTS):
+            read = await self._read(name)
+            if read is None or not _is_party(read.record.spec, peer, report.link_id):
+                return None
+            heard = hear(read.record, report, contact)
+            if heard == Heard():
+                return read.record
+            try:
+                await self._take(read, heard)
+            except Conflict:
+                continue
+        raise Conflict(f"{LinkRecord.resource.plural} {name} was changed by others each time", status=409)
+
+    async def _take(self, read: _Read, heard: Heard) -> None:
+        if heard.change is not None:
+            spec = transition(read.record.spec, heard.change, Presence(None), self._clock())
+            if spec is not None:
+                await self._swap(read, spec)
+        elif heard.status is not None:
+            await self._put_status(read, heard.status)
+
+    async def _put_status(self, read: _Read, status: LinkRecordStatus) -> None:
+        body = {**read.raw, "status": status.to_json()}
+        self._witness.saw(LinkRecord.resource, await self._cluster.put_status(LinkRecord.resource, body))
+
     async def _decide(self, read: _Read | None, request: Redemption) -> Decision:
         if read is None:
             return Decision(Unknown())
         spec = read.record.spec
         facts = IssuerFacts(
-            issuer_present=await self._alive(spec.issuer.interlink),
+            issuer_present=not self._sees_interlinks or await self._alive(spec.issuer.interlink),
             pair_linked=self._view.pair_linked(spec, request),
             namespace_records=self._view.namespace_records(spec.issuer.interlink.namespace),
             restoring=self._view.restoring(),
@@ -133,10 +205,7 @@ class Authority:
             await self._swap(read, decision.spec)
         elif decision.replay and read.record.status.replay is None:
             replay = Replay(link_id=request.link_id, time=self._clock())
-            status = LinkRecordStatus(replay=replay).to_json()
-            self._witness.saw(
-                LinkRecord.resource, await self._cluster.put_status(LinkRecord.resource, {**read.raw, "status": status})
-            )
+            await self._put_status(read, read.record.status.model_copy(update={"replay": replay}))
 
     async def _read(self, name: str) -> _Read | None:
         try:
@@ -155,7 +224,13 @@ class Authority:
         metadata = await self._look(Interlink, identity.key)
         return metadata is not None and metadata.uid == identity.uid and not metadata.deleting
 
-    async def _presence(self, spec: LinkRecordSpec, identity: InterlinkIdentity, change: Change) -> Presence:
+    async def _presence(self, spec: LinkRecordSpec, change: Change) -> Presence | None:
+        """Look at the Interlink that the change is about; None if there is no such side in this cluster."""
+        if isinstance(change, FromPeer):
+            return Presence(None)
+        identity = concerned(spec, change)
+        if identity is None:
+            return None
         metadata = await self._look(Interlink, identity.key)
         account = account_of(spec, change.side) if isinstance(change, Adopt | Abandon) else None
         absent = account is not None and await self._look(PBXAccount, account.key) is None
@@ -172,3 +247,7 @@ class Authority:
             return None
         self._witness.saw(model.resource, raw)
         return ObjectMeta.model_validate(raw["metadata"])
+
+
+def _is_party(spec: LinkRecordSpec, peer: str, link_id: str) -> bool:
+    return peer_instance(spec) == peer and spec.redeemer is not None and spec.redeemer.link_id == link_id

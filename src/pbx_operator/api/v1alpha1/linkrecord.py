@@ -1,7 +1,9 @@
 """LinkRecord: the one place where "this key was used" is decided.
 
 Operator-only and cluster-scoped, so that records survive the deletion of namespaces.  Inside a cluster one
-record serves both sides.  Decisions read `spec` alone; `status` is soft and may be lost in a restore.
+record serves both sides.  Between clusters the issuer keeps the record that decides (role Authority), and the
+redeemer one of its own request (role Replica).  Decisions read `spec` alone; `status` is soft and may be lost in a
+restore.
 """
 
 from __future__ import annotations
@@ -10,15 +12,30 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from pbx_operator.api.meta import GROUP, VERSION, Model, ObjectKey, Resource, ResourceType, Time
+from pbx_operator.api.meta import GROUP, MAX_EXACT_INTEGER, VERSION, Model, ObjectKey, Resource, ResourceType, Time
 from pbx_operator.api.schema import ATOMIC, SET, Column, Definition, Rule, choice, immutable, rules, sentence
 from pbx_operator.api.v1alpha1.interlink import AllowedRedeemer
-from pbx_operator.api.v1alpha1.shared import SHORT, UID, DnsLabel, InstanceID, KeyID, LinkID, NamespaceName, Revision
+from pbx_operator.api.v1alpha1.linkrecord_rules import ELSEWHERE, END_INSTEAD, LIFE
+from pbx_operator.api.v1alpha1.shared import (
+    SHORT,
+    UID,
+    DisplayName,
+    DnsLabel,
+    GateState,
+    HostName,
+    InstanceID,
+    InternalNumberDigits,
+    KeyID,
+    LinkID,
+    NamespaceName,
+    Revision,
+)
 
 PublicKey = Annotated[str, Field(max_length=SHORT, pattern=r"^[A-Za-z0-9_-]{43}$")]
 """An Ed25519 public key in base64url without padding."""
 
-RecordState = Literal["Issued", "Established", "Ended"]
+RecordRole = Literal["Authority", "Replica"]
+RecordState = Literal["Issued", "Requested", "Established", "Ended"]
 EndParty = Literal["Issuer", "Redeemer", "Operator"]
 EndReason = Literal[
     "Deleted",
@@ -28,15 +45,15 @@ EndReason = Literal[
     "Orphaned",
     "DuplicateLink",
     "FencesFull",
+    "Cancelled",
+    "AlreadyUsed",
 ]
-
-_END_INSTEAD = "a record is never edited; to end its link, delete an Interlink"
 
 
 class NamespacedName(Model):
     """An object of a namespace, for good."""
 
-    model_config = rules(immutable("namespace", _END_INSTEAD), immutable("name", _END_INSTEAD))
+    model_config = rules(immutable("namespace", END_INSTEAD), immutable("name", END_INSTEAD))
 
     namespace: NamespaceName
     """namespace is the object's namespace."""
@@ -59,7 +76,7 @@ class InterlinkIdentity(NamespacedName):
 class Issuer(Model):
     """The side that generated the key."""
 
-    model_config = rules(immutable("instance", _END_INSTEAD), immutable("publicKey", _END_INSTEAD))
+    model_config = rules(immutable("instance", END_INSTEAD), immutable("publicKey", END_INSTEAD))
 
     instance: InstanceID
     """instance is the operator installation of the issuer. Immutable."""
@@ -75,10 +92,10 @@ class Redeemer(Model):
     """The side that entered the key; set once."""
 
     model_config = rules(
-        immutable("linkID", _END_INSTEAD),
-        immutable("instance", _END_INSTEAD),
-        immutable("publicKey", _END_INSTEAD),
-        immutable("time", _END_INSTEAD),
+        immutable("linkID", END_INSTEAD),
+        immutable("instance", END_INSTEAD),
+        immutable("publicKey", END_INSTEAD),
+        immutable("time", END_INSTEAD),
     )
 
     link_id: LinkID = Field(alias="linkID")
@@ -93,6 +110,33 @@ class Redeemer(Model):
     """interlink is the redeemer's Interlink; only its uid changes."""
     time: Time
     """time is when the key was redeemed, by the issuer's clock."""
+
+
+Endpoint = Annotated[str, Field(max_length=253, pattern=r"^https://[a-z0-9]([-a-z0-9.]*[a-z0-9])?(:[0-9]{1,5})?$")]
+"""Where an exchange listens: `https://host` or `https://host:port`."""
+Pin = Annotated[str, Field(max_length=SHORT, pattern=r"^[A-Za-z0-9_-]{43}$")]
+"""The SHA-256 of a certificate's SubjectPublicKeyInfo, in base64url without padding."""
+
+
+class Contact(Model):
+    """How an installation can be reached."""
+
+    endpoints: Annotated[tuple[Endpoint, ...], Field(max_length=4), ATOMIC] = ()
+    """endpoints is where its exchange listens, for example `https://pbx.example.com:8443`; empty if it cannot be
+    reached and only dials itself."""
+    pins: Annotated[tuple[Pin, ...], Field(max_length=4), ATOMIC] = ()
+    """pins are the public keys that its certificates may have."""
+
+
+class Proof(Model):
+    """A statement that its signer cannot deny."""
+
+    payload: Annotated[str, Field(max_length=4096, pattern=r"^[A-Za-z0-9+/]*={0,2}$")]
+    """payload is the statement, JSON in base64: the bytes that were signed."""
+    by: PublicKey
+    """by is the public key of the signer."""
+    sig: Annotated[str, Field(max_length=128, pattern=r"^[A-Za-z0-9_-]{86}$")]
+    """sig is the signature, in base64url."""
 
 
 class Policy(Model):
@@ -154,101 +198,24 @@ class End(Model):
     """time is when the end was recorded."""
 
 
-_LIFE = (
-    Rule(
-        rule="self.state == oldSelf.state || oldSelf.state == 'Issued' || self.state == 'Ended'",
-        message="`state` goes from Issued to Established to Ended and never back",
-        message_expression=sentence(
-            "`state` may not go back from '{oldSelf.state}' to '{self.state}': a key works once"
-        ),
-        field_path=".state",
-        reason="FieldValueForbidden",
-    ),
-    Rule(
-        rule="has(self.redeemer) ? self.state != 'Issued' : self.state != 'Established'",
-        message="`redeemer` must be set while `state` is Established and may not be while it is Issued",
-        message_expression=choice(
-            "has(self.redeemer)",
-            "`redeemer` of link '{self.redeemer.linkID}' may not be set because `state` is '{self.state}'",
-            "`redeemer` must be set because `state` is '{self.state}'",
-        ),
-        field_path=".redeemer",
-    ),
-    Rule(
-        rule="has(self.redeemer) || !has(oldSelf.redeemer)",
-        message="`redeemer` is never removed: a key works once",
-        message_expression=sentence(
-            "`redeemer` of link '{oldSelf.redeemer.linkID}' may not be removed: a key works once"
-        ),
-        field_path=".redeemer",
-        reason="FieldValueForbidden",
-    ),
-    Rule(
-        rule="has(oldSelf.redeemer) || !has(self.redeemer) || self.state == 'Established'",
-        message="`redeemer` is set by establishing the link, never later",
-        message_expression=sentence(
-            "`redeemer` of link '{self.redeemer.linkID}' may not be added because `state` is '{self.state}'"
-        ),
-        field_path=".redeemer",
-        reason="FieldValueForbidden",
-    ),
-    Rule(
-        rule=(
-            "self.state != 'Established' || !has(self.redeemer) || !has(self.fences)"
-            " || !(self.redeemer.linkID in self.fences)"
-        ),
-        message="a link in `fences` may not be Established",
-        message_expression=sentence(
-            "link '{self.redeemer.linkID}' may not be Established: it is in `fences`, as its redeemer cancelled"
-        ),
-        field_path=".redeemer",
-    ),
-    Rule(
-        rule="!has(oldSelf.fences) || (has(self.fences) && oldSelf.fences.all(fence, fence in self.fences))",
-        message="`fences` only grow",
-        message_expression=sentence(
-            "`fences` may not lose '{oldSelf.fences.filter(f, !has(self.fences) || !(f in self.fences))[0]}':"
-            " a cancelled link stays cancelled"
-        ),
-        field_path=".fences",
-        reason="FieldValueForbidden",
-    ),
-    Rule(
-        rule="has(self.end) == (self.state == 'Ended')",
-        message="`end` must be set if, and only if, `state` is Ended",
-        message_expression=choice(
-            "has(self.end)",
-            "`end` with reason '{self.end.reason}' may not be set because `state` is '{self.state}'",
-            "`end` must be set because `state` is '{self.state}'",
-        ),
-        field_path=".end",
-    ),
-    Rule(
-        rule="!has(oldSelf.end) || !has(self.end) || self.end == oldSelf.end",
-        message="`end` never changes",
-        message_expression=sentence(
-            "`end` may not change: the link was ended by '{oldSelf.end.by}' with reason '{oldSelf.end.reason}'"
-        ),
-        field_path=".end",
-        reason="FieldValueForbidden",
-    ),
-)
-"""What keeps a used key used, whoever writes the record: the exchange, the operator, or a person."""
-
-
 class LinkRecordSpec(Model):
     """The truth about one key and the link that it made."""
 
     model_config = rules(
-        immutable("instance", _END_INSTEAD),
-        immutable("keyID", _END_INSTEAD),
-        immutable("keyPublic", _END_INSTEAD),
-        immutable("origin", _END_INSTEAD),
-        immutable("revision", _END_INSTEAD),
-        immutable("issuedTime", _END_INSTEAD),
-        *_LIFE,
+        immutable("role", END_INSTEAD),
+        immutable("instance", END_INSTEAD),
+        immutable("keyID", END_INSTEAD),
+        immutable("keyPublic", END_INSTEAD),
+        immutable("origin", END_INSTEAD),
+        immutable("revision", END_INSTEAD),
+        immutable("issuedTime", END_INSTEAD),
+        *LIFE,
+        *ELSEWHERE,
     )
 
+    role: RecordRole = "Authority"
+    """role is `Authority` for the record that decides about the key, kept by its issuer, or `Replica` for what a
+    redeemer of another installation keeps of its request and its link. Immutable."""
     instance: InstanceID
     """instance is the operator installation that keeps this record. Immutable."""
     key_id: KeyID = Field(alias="keyID")
@@ -266,7 +233,7 @@ class LinkRecordSpec(Model):
     policy: Policy = Policy()
     """policy is what a redemption must fulfil."""
     state: RecordState = "Issued"
-    """state is `Issued`, `Established` or `Ended`; it never goes back."""
+    """state is `Issued` (`Requested` for a Replica), `Established` or `Ended`; it never goes back."""
     redeemer: Redeemer | None = None
     """redeemer is the side that entered the key."""
     fences: Annotated[tuple[LinkID, ...], Field(max_length=8), SET] = ()
@@ -275,6 +242,13 @@ class LinkRecordSpec(Model):
     """closing holds announced ends; any of them closes the gate."""
     end: End | None = None
     """end tells how the record ended; set together with state `Ended`."""
+    contact: Contact | None = None
+    """contact is how the issuer could be reached when the key was entered; only on a Replica. Immutable."""
+    cancel: Proof | None = None
+    """cancel is the redeemer's word that its link may never be made, signed while the key was at hand; only on a
+    Replica. Set once."""
+    receipt: Proof | None = None
+    """receipt is the issuer's proof of the redemption; only on a Replica, set when it is Established. Set once."""
 
 
 class Replay(Model):
@@ -286,11 +260,51 @@ class Replay(Model):
     """time is when it tried first."""
 
 
+Rev = Annotated[int, Field(ge=0, le=MAX_EXACT_INTEGER)]
+
+
+class SharedNumber(Model):
+    """A number that one side lets the other dial."""
+
+    number: InternalNumberDigits
+    """number is the number, as its owner knows it, in quotes, for example `"200"`."""
+    display_name: DisplayName | None = None
+    """displayName is its name."""
+
+
+class SideReport(Model):
+    """What one side of a link between installations tells the other."""
+
+    rev: Rev = 0
+    """rev numbers the reports of one side; it only rises."""
+    account: DnsLabel | None = None
+    """account is the metadata.name of the side's PBXAccount."""
+    display_name: DisplayName | None = None
+    """displayName is the account's name for people."""
+    sip_domain: HostName | None = None
+    """sipDomain is the domain that calls to the side go to."""
+    gate: GateState = "Closed"
+    """gate is whether the side lets calls pass."""
+    closing: Literal["Announced", "None"] = "None"
+    """closing is `Announced` while the side has announced the end of the link."""
+    numbers: Annotated[tuple[SharedNumber, ...], Field(max_length=11_110), ATOMIC] = ()
+    """numbers is all that the side lets the other dial."""
+
+
 class LinkRecordStatus(Model):
     """Soft facts about the record."""
 
     replay: Replay | None = None
     """replay is set once when a used key was presented again by somebody else."""
+    told: SideReport | None = None
+    """told is what this side says to a peer of another installation."""
+    heard: SideReport | None = None
+    """heard is what the peer of another installation said last."""
+    contact: Contact | None = None
+    """contact is how the peer's installation can be reached now, as it said itself."""
+    peer_knows: Literal["Unknown", "End"] | None = None
+    """peerKnows is `End` once the peer has acknowledged the end of the link, and `Unknown` while it says, signed,
+    that it knows no such link."""
 
 
 class LinkRecord(Resource):
@@ -301,7 +315,8 @@ class LinkRecord(Resource):
         singular="linkrecord",
         short_names=("lrec",),
         columns=(
-            Column("State", ".spec.state", "Issued, Established or Ended."),
+            Column("Role", ".spec.role", "Authority (decides about the key) or Replica.", priority=1),
+            Column("State", ".spec.state", "Issued, Requested, Established or Ended."),
             Column("Issuer", ".spec.issuer.account.name", "PBXAccount that issued the key."),
             Column("Redeemer", ".spec.redeemer.account.name", "PBXAccount that redeemed it."),
             Column("End", ".spec.end.reason", "Why it ended."),
@@ -310,9 +325,16 @@ class LinkRecord(Resource):
         selectable_fields=(".spec.state",),
         rules=(
             Rule(
-                rule="self.metadata.name == 'k-' + self.spec.keyID",
-                message="`metadata.name` must be `k-` and the keyID, so that one key has one record",
-                message_expression=sentence("name '{self.metadata.name}' must be 'k-{self.spec.keyID}'"),
+                rule=(
+                    "self.metadata.name == (self.spec.role == 'Replica' && has(self.spec.redeemer)"
+                    " ? 'r-' + self.spec.redeemer.linkID : 'k-' + self.spec.keyID)"
+                ),
+                message="`metadata.name` must be `k-` and the keyID, or for a Replica `r-` and the linkID",
+                message_expression=choice(
+                    "self.spec.role == 'Replica' && has(self.spec.redeemer)",
+                    "name '{self.metadata.name}' must be 'r-{self.spec.redeemer.linkID}'",
+                    "name '{self.metadata.name}' must be 'k-{self.spec.keyID}'",
+                ),
                 field_path=".metadata.name",
             ),
         ),
@@ -327,3 +349,8 @@ class LinkRecord(Resource):
 def record_name(key_id: str) -> str:
     """Return the name of the record that decides about a key."""
     return f"k-{key_id}"
+
+
+def replica_name(link_id: str) -> str:
+    """Return the name of a redeemer's record of a link to another installation."""
+    return f"r-{link_id}"

@@ -1,0 +1,136 @@
+"""Reports: what the two sides of a link between installations tell each other, and what follows from it.
+
+Each side's record holds what it says (`status.told`) and what it heard (`status.heard`), so that whoever serves or
+dials, the operator or an exchange server, needs nothing but the record.  Nothing is numbered but the reports of one
+side, whose `rev` only rises: late, repeated and reordered messages change nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from pbx_operator.api.v1alpha1.linkrecord import (
+    Contact,
+    LinkRecord,
+    LinkRecordSpec,
+    LinkRecordStatus,
+    SharedNumber,
+    SideReport,
+)
+from pbx_operator.domain.envelope import Envelope
+from pbx_operator.domain.messages import EndNotice, LinkReport, OfferedNumber
+from pbx_operator.domain.record import HearEnd, any_closing, peer_instance
+
+CANCEL_PERIOD = timedelta(hours=24)
+"""For so long a redeemer that gave up before it had an answer repeats that to an issuer that does not know its key."""
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """What a report changes: the record's life, or what is known of the peer; None where nothing changes."""
+
+    change: HearEnd | None = None
+    status: LinkRecordStatus | None = None
+
+
+def is_spoken_about(record: LinkRecord) -> bool:
+    """Whether the peer must hear of this record: a link to another installation, also of its end.
+
+    A request that is still unanswered is asked for again by itself, and a cancelled one is cancelled.
+    """
+    spec = record.spec
+    if peer_instance(spec) is None or spec.state == "Requested" or needs_cancel(record):
+        return False
+    return spec.redeemer is not None
+
+
+def needs_cancel(record: LinkRecord) -> bool:
+    """Whether the redeemer gave up before it knew what became of its request."""
+    spec = record.spec
+    gave_up = spec.role == "Replica" and spec.receipt is None and spec.end is not None and spec.end.by == "Redeemer"
+    return gave_up and spec.cancel is not None and record.status.peer_knows != "End"
+
+
+def cancel_is_due(record: LinkRecord, now: datetime) -> bool:
+    """Whether to go on repeating a cancel."""
+    end = record.spec.end
+    return needs_cancel(record) and end is not None and now - end.time < CANCEL_PERIOD
+
+
+def report_of(record: LinkRecord, known: int | None = None) -> LinkReport | None:
+    """Return what our side says of a link, without the numbers if the peer knows this `rev`; None if there is none."""
+    spec, told, heard = record.spec, record.status.told, record.status.heard
+    if spec.redeemer is None or spec.state not in ("Established", "Ended"):
+        return None
+    report = LinkReport(
+        key_id=spec.key_id,
+        link_id=spec.redeemer.link_id,
+        state="Ended" if spec.end is not None else "Closing" if any_closing(spec) else "Live",
+        known_rev=heard.rev if heard is not None else 0,
+    )
+    if spec.receipt is not None and record.status.peer_knows == "Unknown":
+        report = report.model_copy(update={"receipt": Envelope.model_validate(spec.receipt.to_json())})
+    if spec.end is not None:
+        return report.model_copy(update={"end": EndNotice(by=spec.end.by, reason=spec.end.reason, time=spec.end.time)})
+    if told is None:
+        return report
+    numbers = tuple(OfferedNumber(number=n.number, display_name=n.display_name) for n in told.numbers)
+    facts = {name: getattr(told, name) for name in ("rev", "account", "display_name", "sip_domain", "gate")}
+    return report.model_copy(update={**facts, "numbers": None if told.rev == known else numbers})
+
+
+def unknown(report: LinkReport) -> LinkReport:
+    """Return the answer to a report about a link that we have no record of."""
+    return LinkReport(key_id=report.key_id, link_id=report.link_id, state="Unknown")
+
+
+def hear(record: LinkRecord, report: LinkReport, contact: Contact | None = None) -> Heard:
+    """Return what a report of the peer changes; that the record names its signer as that peer has been checked.
+
+    `contact` is how the peer says that it can be reached; None if it did not say.
+    """
+    spec, status = record.spec, record.status
+    if contact is not None and contact.endpoints and contact != status.contact:
+        return _status(status, contact=contact)
+    if spec.state == "Ended":
+        return _status(status, peer_knows="End") if _acknowledges_end(record, report) else Heard()
+    if report.state == "Ended":
+        return Heard(change=HearEnd(report.end.reason) if report.end is not None else None)
+    if report.state == "Unknown":
+        return _status(status, peer_knows="Unknown")
+    if not _is_news(spec, status, report):
+        return _status(status, peer_knows=None)
+    closing = "Announced" if report.state == "Closing" else "None"
+    if status.heard is None and report.numbers is None:
+        return _status(status, peer_knows=None)
+    heard = status.heard or SideReport()
+    if report.numbers is not None and report.rev > heard.rev:
+        numbers = tuple(SharedNumber(number=n.number, display_name=n.display_name) for n in report.numbers)
+        facts = {name: getattr(report, name) for name in ("rev", "account", "display_name", "sip_domain")}
+        heard = heard.model_copy(update={**facts, "gate": report.gate or "Closed", "numbers": numbers})
+    return _status(status, peer_knows=None, heard=heard.model_copy(update={"closing": closing}))
+
+
+def _acknowledges_end(record: LinkRecord, report: LinkReport) -> bool:
+    """Whether the peer knows that the link is over; that it never heard of it says nothing where we gave up first."""
+    return report.state == "Ended" or (report.state == "Unknown" and not needs_cancel(record))
+
+
+def _is_news(spec: LinkRecordSpec, status: LinkRecordStatus, report: LinkReport) -> bool:
+    """Whether the report is newer than what was heard, or as new and about an end that is announced or taken back.
+
+    A peer that lost its status has `rev` 0 until it says something of itself again; it may announce an end before.
+    """
+    if spec.state != "Established":
+        return False
+    heard, announces = status.heard or SideReport(), report.state == "Closing"
+    if report.rev > heard.rev:
+        return True
+    changes = announces != (heard.closing == "Announced")
+    return changes and (report.rev == heard.rev or (announces and report.rev == 0))
+
+
+def _status(status: LinkRecordStatus, **facts: object) -> Heard:
+    changed = status.model_copy(update=facts)
+    return Heard(status=changed if changed != status else None)

@@ -1,0 +1,201 @@
+"""Conversations: one per peer installation, whatever the number of links, about all that both must know.
+
+Each sync tells our side of every link and hears the peer's, so that an end reaches a peer that was down for days,
+and one that can only dial learns what it cannot be told.  Nothing is written while nothing changes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from collections.abc import Callable, Iterable
+from datetime import datetime
+from functools import partial
+from typing import Any
+
+from pbx_operator.api.v1alpha1 import LinkRecord
+from pbx_operator.api.v1alpha1.linkrecord import Contact
+from pbx_operator.cluster import ApiError
+from pbx_operator.domain.envelope import Envelope
+from pbx_operator.domain.messages import (
+    MAX_LINKS,
+    CancelAnswer,
+    CancelRequest,
+    LinkReport,
+    SyncAnswer,
+    SyncRequest,
+)
+from pbx_operator.domain.record import peer_instance
+from pbx_operator.domain.reports import cancel_is_due, is_spoken_about, report_of
+from pbx_operator.engine.store import Observation, Store
+from pbx_operator.links.authority import Authority
+from pbx_operator.links.peer import Peer, PeerUnavailable
+
+SOON = 0.2
+"""Seconds that a conversation waits after a change, for others to come along."""
+
+MAX_BATCH = 200_000
+"""Bytes of reports that one sync holds, well below what an envelope does."""
+OVERHEAD = 400
+"""Bytes of a report beside what its side says of itself."""
+
+_log = logging.getLogger(__name__)
+
+
+class Conversations:
+    """Speaks with every installation that a link of ours leads to; `interval` is in seconds.
+
+    Nothing is said while `confirmed` is False: the identity may be another cluster's, which lives.  `found_out` is
+    told after each round whether the installation answered.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        authority: Authority,
+        peer: Peer,
+        contact: Contact,
+        clock: Callable[[], datetime],
+        interval: float,
+        confirmed: Callable[[], bool],
+        found_out: Callable[[str, bool], None],
+    ) -> None:
+        self._confirmed = confirmed
+        self._found_out = found_out
+        self._store = store
+        self._authority = authority
+        self._peer = peer
+        self._contact = contact
+        self._clock = clock
+        self._interval = interval
+        self._wakes: dict[str, asyncio.Event] = {}
+        self._news = asyncio.Event()
+        self._acknowledged: dict[str, int] = {}
+        """The `rev` of each record's report that the peer says it has."""
+        self._settled: set[str] = set()
+        """UIDs of Ended records whose peer has answered our word of the end."""
+
+    def observed(self, observation: Observation) -> None:
+        """Speak at once of what changed on our side of a link."""
+        old, new = observation.old, observation.new
+        if isinstance(old, LinkRecord) and new is None:
+            self._acknowledged.pop(old.metadata.uid, None)
+            self._settled.discard(old.metadata.uid)
+        if not isinstance(new, LinkRecord) or (peer := peer_instance(new.spec)) is None:
+            return
+        if _said(old) == _said(new):
+            return
+        if peer in self._wakes:
+            self._wakes[peer].set()
+        else:
+            self._wakes[peer] = asyncio.Event()
+            self._wakes[peer].set()
+            self._news.set()
+
+    async def run(self) -> None:
+        """Begin a conversation with every peer that turns up, until cancelled."""
+        for record in self._store.records:
+            peer = peer_instance(record.spec)
+            if peer is not None:
+                self._wakes.setdefault(peer, asyncio.Event()).set()
+        begun: set[str] = set()
+        async with asyncio.TaskGroup() as tasks:
+            while True:
+                self._news.clear()
+                for peer in self._wakes.keys() - begun:
+                    tasks.create_task(self._converse(peer))
+                    begun.add(peer)
+                await self._news.wait()
+
+    async def _converse(self, peer: str) -> None:
+        wake = self._wakes[peer]
+        while True:
+            try:
+                async with asyncio.timeout(self._interval * random.uniform(0.8, 1.2)):
+                    await wake.wait()
+                await asyncio.sleep(SOON)
+            except TimeoutError:
+                pass
+            wake.clear()
+            if not self._confirmed():
+                continue
+            try:
+                if await self._round(peer):
+                    self._found_out(peer, True)
+            except PeerUnavailable:
+                self._found_out(peer, False)
+            except ApiError as error:
+                _log.warning("what peer %s says could not be recorded: %s", peer, error)
+            except ValueError as error:
+                _log.error("there is something that cannot be said to peer %s: %s", peer, error)
+
+    async def _round(self, peer: str) -> bool:
+        """Say everything once; return whether there was anything to say. Raises PeerUnavailable and ApiError."""
+        records = [r for r in self._store.records.select("peer", peer) if _contact([r]).endpoints]
+        for record in records:
+            if cancel_is_due(record, self._clock()):
+                await self._cancel(record)
+        spoken_about = [r for r in records if is_spoken_about(r) and r.metadata.uid not in self._settled]
+        for some in _batched(spoken_about):
+            await self._sync(peer, some)
+        return bool(spoken_about)
+
+    async def _sync(self, peer: str, records: list[LinkRecord]) -> None:
+        reports = [(r, report_of(r, self._acknowledged.get(r.metadata.uid))) for r in records]
+        told = {report.link_id: record for record, report in reports if report is not None}
+        draft = partial(
+            SyncRequest,
+            links=tuple(report for _, report in reports if report is not None),
+            endpoints=self._contact.endpoints,
+            pins=self._contact.pins,
+        )
+        answer = await self._peer.ask(_contact(records), peer, draft, SyncAnswer)
+        contact = Contact(endpoints=answer.endpoints, pins=answer.pins)
+        for report in answer.links:
+            record = told.get(report.link_id)
+            if record is not None:
+                self._acknowledged[record.metadata.uid] = report.known_rev
+                if record.spec.state == "Ended" and report.state in ("Ended", "Unknown"):
+                    self._settled.add(record.metadata.uid)
+                await self._authority.hear(record.metadata.name, peer, report, contact)
+
+    async def _cancel(self, record: LinkRecord) -> None:
+        spec, peer = record.spec, peer_instance(record.spec)
+        if spec.cancel is None or spec.redeemer is None or peer is None:
+            return
+        cancel = Envelope.model_validate(spec.cancel.to_json())
+        answer = await self._peer.ask(_contact([record]), peer, partial(CancelRequest, cancel=cancel), CancelAnswer)
+        if answer.result == "Done":
+            done = LinkReport(key_id=spec.key_id, link_id=spec.redeemer.link_id, state="Ended")
+            await self._authority.hear(record.metadata.name, peer, done)
+
+
+def _said(record: Any) -> object:
+    """Return what of a record the peer must hear at once."""
+    if not isinstance(record, LinkRecord):
+        return None
+    told = record.status.told
+    return (record.spec.state, record.spec.closing, told.rev if told is not None else 0)
+
+
+def _contact(records: Iterable[LinkRecord]) -> Contact:
+    """Return how the peer can be reached: by its newest link, and what it said itself before what a bundle said."""
+    newest = sorted(records, key=lambda r: r.spec.issued_time, reverse=True)
+    known = [c for r in newest for c in (r.status.contact, r.spec.contact) if c is not None and c.endpoints]
+    return known[0] if known else Contact()
+
+
+def _batched(records: list[LinkRecord]) -> Iterable[list[LinkRecord]]:
+    """Divide records so that each part fits one message, with the numbers of each."""
+    batch: list[LinkRecord] = []
+    room = MAX_BATCH
+    for record in records:
+        size = len(record.status.told.model_dump_json()) if record.status.told is not None else 0
+        if batch and (len(batch) == MAX_LINKS or size > room):
+            yield batch
+            batch, room = [], MAX_BATCH
+        batch.append(record)
+        room -= size + OVERHEAD
+    if batch:
+        yield batch

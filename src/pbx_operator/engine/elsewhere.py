@@ -1,0 +1,198 @@
+"""Redeeming keys of other installations: our own record first, then the question, then what the answer changes.
+
+The record is there before the first request leaves, and names the link by what both sides can compute.  So whatever
+dies in between, the same request is asked again, and its answer is the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Any, get_args
+
+from pbx_operator.api.meta import ObjectKey
+from pbx_operator.api.v1alpha1 import LinkRecord
+from pbx_operator.api.v1alpha1.linkrecord import (
+    Contact,
+    EndReason,
+    InterlinkIdentity,
+    Issuer,
+    LinkRecordSpec,
+    NamespacedName,
+    Proof,
+    Redeemer,
+    replica_name,
+)
+from pbx_operator.cluster import AlreadyExists, Cluster
+from pbx_operator.domain.envelope import EnvelopeError, open_envelope, seal
+from pbx_operator.domain.keys import Bundle, IssuerAddress, SigningKey, key_id
+from pbx_operator.domain.messages import Cancel, Receipt, RedeemAnswer, RedeemRequest
+from pbx_operator.domain.record import Confirm, HearEnd
+from pbx_operator.domain.redemption import (
+    Busy,
+    BusyReason,
+    Gone,
+    Linked,
+    Redemption,
+    Refused,
+    Result,
+    Unknown,
+    Unreachable,
+    Used,
+    cancel_bytes,
+    sign_redemption,
+)
+from pbx_operator.engine.identity import Identity
+from pbx_operator.engine.intake import Intake
+from pbx_operator.links.authority import Authority
+from pbx_operator.links.peer import Peer, PeerUnavailable, speaks_for
+
+
+@dataclass(frozen=True, slots=True)
+class Elsewhere:
+    """Redeems at other installations; `contact` is how they reach ours, if at all."""
+
+    cluster: Cluster
+    authority: Authority
+    identity: Identity
+    intake: Intake
+    clock: Callable[[], datetime]
+    peer: Peer
+    contact: Contact
+
+    async def redeem(self, account: NamespacedName, interlink: InterlinkIdentity, bundle: Bundle) -> Result:
+        """Present a key to its issuer and record what it answers. Raises ApiError."""
+        issuer, instance, identity = bundle.issuer, bundle.instance, self.identity.key
+        if issuer is None or instance is None or identity is None:
+            return Unknown()
+        if not self.identity.confirmed:
+            return Unreachable()
+        request = sign_redemption(bundle.key, key_id(bundle.key.public), identity, instance, account, interlink)
+        spec = await self._requested(request, bundle, issuer, instance, identity)
+        if spec.state == "Ended":
+            return Gone(spec.end.reason if spec.end is not None else "Cancelled")
+        if spec.state == "Established" and spec.redeemer is not None:
+            return Linked(spec.redeemer)
+        try:
+            answer = await self.peer.ask(issuer.contact, instance, _draft(request), RedeemAnswer)
+        except PeerUnavailable:
+            return Unreachable()
+        return await self._conclude(request, spec, answer)
+
+    async def _requested(
+        self, request: Redemption, bundle: Bundle, issuer: IssuerAddress, instance: str, identity: SigningKey
+    ) -> LinkRecordSpec:
+        """Record the request, or find the record of the same request."""
+        name = ObjectKey("", replica_name(request.link_id))
+        now = self.clock().replace(microsecond=0)
+        spec = LinkRecordSpec(
+            role="Replica",
+            state="Requested",
+            instance=self.identity.instance,
+            key_id=request.key_id,
+            key_public=bundle.key.public,
+            revision=1,
+            issued_time=now,
+            issuer=Issuer(
+                instance=instance, public_key=issuer.public_key, account=issuer.account, interlink=issuer.interlink
+            ),
+            redeemer=Redeemer(
+                link_id=request.link_id,
+                instance=request.instance,
+                public_key=request.public_key,
+                account=request.account,
+                interlink=request.interlink,
+                time=now,
+            ),
+            contact=issuer.contact,
+            cancel=_presigned_cancel(request, bundle.key, instance, identity),
+        )
+        body = {
+            "apiVersion": LinkRecord.resource.api_version,
+            "kind": LinkRecord.resource.kind,
+            "metadata": {"name": name.name},
+            "spec": spec.to_json(),
+        }
+        try:
+            raw = await self.cluster.create(LinkRecord.resource, body)
+        except AlreadyExists:
+            raw = await self.cluster.get(LinkRecord.resource, name)
+        self.intake.saw(LinkRecord.resource, raw)
+        return LinkRecord.model_validate(raw).spec
+
+    async def _conclude(self, request: Redemption, spec: LinkRecordSpec, answer: RedeemAnswer) -> Result:
+        name = replica_name(request.link_id)
+        result = _result(answer, spec)
+        match result:
+            case Linked():
+                receipt = _receipt(answer, spec)
+                if receipt is None:
+                    return Unreachable()
+                await self.authority.change(name, Confirm(receipt))
+            case Used():
+                await self.authority.change(name, HearEnd("AlreadyUsed"))
+            case Gone(reason):
+                await self.authority.change(name, HearEnd(reason))
+        return result
+
+
+def _draft(request: Redemption) -> partial[RedeemRequest]:
+    return partial(
+        RedeemRequest,
+        key_id=request.key_id,
+        link_id=request.link_id,
+        account=request.account,
+        interlink=request.interlink,
+        key_signature=request.key_signature,
+        instance_signature=request.instance_signature,
+    )
+
+
+def _presigned_cancel(request: Redemption, key: SigningKey, issuer: str, identity: SigningKey) -> Proof:
+    """Sign, while the key is at hand, that this link may never be made: nobody can do so later."""
+    cancel = Cancel(
+        issuer=issuer,
+        key_id=request.key_id,
+        link_id=request.link_id,
+        account=request.account,
+        interlink=request.interlink,
+        key_signature=key.sign(cancel_bytes(issuer, request.key_id, request.link_id)),
+    )
+    return Proof.model_validate(seal(Cancel.type, cancel.to_json(), identity).to_json())
+
+
+def _result(answer: RedeemAnswer, spec: LinkRecordSpec) -> Result:
+    retry = timedelta(seconds=answer.retry_after_seconds or 900)
+    match answer.result:
+        case "Linked" if spec.redeemer is not None:
+            return Linked(spec.redeemer)
+        case "Used":
+            return Used(answer.time or spec.issued_time, answer.by or "")
+        case "Gone":
+            return Gone(_known(EndReason, answer.reason) or "Revoked")
+        case "Refused":
+            return Refused("SelfLink")
+        case "Busy":
+            return Busy(_known(BusyReason, answer.reason) or "Contended", retry)
+    return Unknown()
+
+
+def _known(words: Any, word: str | None) -> Any:
+    """Return the word if it is one of those that we know; another version may have others."""
+    return word if word in get_args(words) else None
+
+
+def _receipt(answer: RedeemAnswer, spec: LinkRecordSpec) -> Proof | None:
+    """Return the issuer's proof, if it is one of this very redemption."""
+    envelope, redeemer = answer.receipt, spec.redeemer
+    if envelope is None or redeemer is None or not speaks_for(envelope.by, spec.issuer.instance):
+        return None
+    try:
+        receipt = Receipt.model_validate(open_envelope(envelope, Receipt.type))
+    except (EnvelopeError, ValueError):
+        return None
+    facts = (receipt.issuer, receipt.key_id, receipt.link_id, receipt.redeemer)
+    wanted = (spec.issuer.instance, spec.key_id, redeemer.link_id, redeemer.instance)
+    return Proof.model_validate(envelope.to_json()) if facts == wanted else None

@@ -1,0 +1,155 @@
+"""Which addresses may be dialled: bundles and peers name hosts, and must not steer us into our own network.
+
+A name is resolved once and every address that it stands for is checked; `client` then connects to these very
+addresses, so that a second answer of the DNS changes nothing.  Private networks (RFC 1918) are allowed unless
+they are configured as forbidden, since two clusters of one company may well meet there.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import socket
+from collections.abc import Awaitable, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+
+Address = IPv4Address | IPv6Address
+Network = IPv4Network | IPv6Network
+Lookup = Callable[[str, int], Awaitable[list[str]]]
+"""Resolves a host name and port into addresses; raises OSError."""
+
+HTTPS_PORT = 443
+MAX_ENDPOINT = 253
+"""Characters of the longest endpoint."""
+MAX_ADDRESSES = 8
+"""Addresses of one name that are tried; a hostile name server could list thousands."""
+
+_LABEL = r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?"
+_ENDPOINT = re.compile(rf"https://(?P<host>{_LABEL}(\.{_LABEL})*)(:(?P<port>[0-9]{{1,5}}))?")
+_NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*")
+_NEVER: tuple[tuple[str, Network], ...] = tuple(
+    (name, ip_network(network))
+    for name, network in (
+        ("unspecified", "0.0.0.0/8"),
+        ("unspecified", "::/128"),
+        ("loopback", "127.0.0.0/8"),
+        ("loopback", "::1/128"),
+        ("link-local", "169.254.0.0/16"),
+        ("link-local", "fe80::/10"),
+        ("multicast", "224.0.0.0/4"),
+        ("multicast", "ff00::/8"),
+        ("reserved", "240.0.0.0/4"),
+    )
+)
+_NAT64 = IPv6Network("64:ff9b::/96")
+"""RFC 6052: what a cluster with IPv6 alone sees instead of IPv4 addresses."""
+
+
+class ForbiddenAddressError(ValueError):
+    """An endpoint may not be dialled; the text says why and is for our log, not for users."""
+
+
+@dataclass(frozen=True, slots=True)
+class HostPort:
+    """A host name in lower case or an IPv4 address, and a port."""
+
+    host: str
+    port: int
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkRules:
+    """Which addresses may be dialled.
+
+    `forbidden` are the Pod and Service ranges of the cluster and the addresses of its API server; loopback,
+    link-local, multicast, unspecified and reserved addresses are always forbidden.  `allowed` overrides both.
+    """
+
+    forbidden: tuple[Network, ...] = ()
+    allowed: tuple[Network, ...] = ()
+
+    def why_not(self, address: str) -> str | None:
+        """Return why the address may not be dialled, or None if it may. Raises ValueError if it is no address."""
+        for form in _forms(ip_address(address)):
+            if any(form in network for network in self.allowed):
+                continue
+            for name, network in _NEVER:
+                if form in network:
+                    return f"{address} is {name}"
+            for network in self.forbidden:
+                if form in network:
+                    return f"{address} is in the forbidden network {network}"
+        return None
+
+
+def parse_endpoint(text: str) -> HostPort:
+    """Read `https://host` or `https://host:port`; no path, query, user or fragment.
+
+    Raises ForbiddenAddressError with the value, so that the text suits our log.
+    """
+    if len(text) > MAX_ENDPOINT:
+        raise ForbiddenAddressError(f"an endpoint has more than {MAX_ENDPOINT} characters")
+    match = _ENDPOINT.fullmatch(text)
+    port = int((match and match["port"]) or HTTPS_PORT)
+    if match is None or not 0 < port < 2**16 or _odd_number(match["host"]):
+        raise ForbiddenAddressError(f"the endpoint {text!r} is not 'https://host' or 'https://host:port'")
+    return HostPort(match["host"], port)
+
+
+async def checked_addresses(target: HostPort, rules: NetworkRules, lookup: Lookup) -> tuple[str, ...]:
+    """Resolve the host, once, and return its addresses: those that may be connected to.
+
+    Raises ForbiddenAddressError if one of them may not be dialled, OSError if there is none.
+    """
+    addresses = tuple(dict.fromkeys(await lookup(target.host, target.port)))
+    for address in addresses:
+        if reason := rules.why_not(address):
+            raise ForbiddenAddressError(f"{target.host} may not be dialled: {reason}")
+    if not addresses:
+        raise socket.gaierror(socket.EAI_NONAME, "the host has no address")
+    return addresses[:MAX_ADDRESSES]
+
+
+class SystemLookup:
+    """The resolver of the operating system, in threads of its own.
+
+    A name server that never answers must not hold up whatever else the process does in threads.
+    """
+
+    def __init__(self) -> None:
+        self._threads = ThreadPoolExecutor(max_workers=32, thread_name_prefix="lookup")
+
+    async def __call__(self, host: str, port: int) -> list[str]:
+        """Return the addresses of a host; raise OSError if there is none."""
+        return await asyncio.get_running_loop().run_in_executor(self._threads, _resolve, host, port)
+
+
+def _resolve(host: str, port: int) -> list[str]:
+    return [str(address[0]) for *_, address in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)]
+
+
+def _odd_number(host: str) -> bool:
+    """Whether the host is a number in a form that some resolvers take for an address, as 127.1 or 0x7f000001.
+
+    The URL standard decides so by the last label; an address in four decimal numbers is the form we take.
+    """
+    if not _NUMBER.fullmatch(host.rpartition(".")[2]):
+        return False
+    try:
+        IPv4Address(host)
+    except ValueError:
+        return True
+    return False
+
+
+def _forms(address: Address) -> Iterator[Address]:
+    """Return the address and the IPv4 address that hides in it: both must be allowed."""
+    yield address
+    if isinstance(address, IPv6Address):
+        inner = address.ipv4_mapped or address.sixtofour
+        if inner is not None:
+            yield inner
+        if address in _NAT64:
+            yield IPv4Address(int(address) & 0xFFFFFFFF)

@@ -1,0 +1,115 @@
+"""The exchange as a running server: inside the operator's process, or in one of its own beside others like it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from pbx_operator.api.meta import ObjectKey, ResourceType
+from pbx_operator.api.v1alpha1.linkrecord import Contact, LinkRecordSpec
+from pbx_operator.cluster import Cluster
+from pbx_operator.domain.keys import SigningKey
+from pbx_operator.domain.redemption import Redemption
+from pbx_operator.exchange.addresses import NetworkRules, parse_endpoint
+from pbx_operator.exchange.certificates import SelfMade
+from pbx_operator.exchange.secret_pairs import SecretPairs
+from pbx_operator.exchange.server import make_app
+from pbx_operator.exchange.serving import serve
+from pbx_operator.exchange.tls import ServedCertificate
+from pbx_operator.links.desk import Desk
+from pbx_operator.links.peer import Voice
+
+
+@dataclass(frozen=True, slots=True)
+class ExchangeSettings:
+    """What an administrator decides about speaking with other installations."""
+
+    endpoints: tuple[str, ...] = ()
+    """Where others reach this one; empty: it only dials, and nothing listens."""
+    port: int = 8443
+    """Where it listens; 0: exchange servers of their own listen instead."""
+    sync_interval: float = 60.0
+    """Seconds between two syncs with a peer where nothing changes."""
+    network: NetworkRules = field(default_factory=NetworkRules)
+    """Which addresses may be dialled."""
+
+
+async def prepare_certificate(
+    cluster: Cluster, namespace: str, settings: ExchangeSettings, clock: Callable[[], datetime]
+) -> ServedCertificate | None:
+    """Return the certificate to be shown, made if there is none; None if nothing listens.
+
+    Raises ApiError, or ValueError if what is stored cannot be used or an endpoint is not one.
+    """
+    if not settings.endpoints:
+        return None
+    names = [parse_endpoint(endpoint).host for endpoint in settings.endpoints]
+    certificate = ServedCertificate(SelfMade(SecretPairs(cluster, namespace), names, clock))
+    await certificate.refresh()
+    return certificate
+
+
+def contact_of(settings: ExchangeSettings, certificate: ServedCertificate | None) -> Contact:
+    """Return what others must know to dial this installation."""
+    return Contact() if certificate is None else Contact(endpoints=settings.endpoints, pins=(certificate.pin,))
+
+
+class _Signer:
+    """Signs answers; the desk is not confirmed, and nothing is answered, while there is no key to sign with."""
+
+    def __init__(self, voice: Voice) -> None:
+        self._voice = voice
+        self.instance = voice.instance
+
+    @property
+    def key(self) -> SigningKey:
+        """The installation's identity."""
+        if self._voice.key is None:
+            raise RuntimeError("the identity is lost")
+        return self._voice.key
+
+
+@asynccontextmanager
+async def exchange_beside(
+    desk: Desk, voice: Voice, certificate: ServedCertificate | None, port: int, clock: Callable[[], datetime]
+) -> AsyncIterator[None]:
+    """Answer other installations while the context is entered. Raises OSError if the port is taken."""
+    if certificate is None or not port:
+        yield
+        return
+    async with serve(make_app(_Signer(voice), desk, clock), certificate.context, "0.0.0.0", port):
+        fresh = asyncio.create_task(certificate.keep_fresh())
+        try:
+            yield
+        finally:
+            fresh.cancel()
+            await asyncio.gather(fresh, return_exceptions=True)
+
+
+class RecordsAlone:
+    """What an exchange server of its own knows beside the one record: nothing.
+
+    Two links of one pair that slip through are found and ended by the operator.
+    """
+
+    def pair_linked(self, record: LinkRecordSpec, request: Redemption) -> bool:
+        """Whether another live link joins the two accounts, as far as is known."""
+        return False
+
+    def namespace_records(self, namespace: str) -> int:
+        """How many records have their issuer in the namespace, as far as is known."""
+        return 0
+
+    def restoring(self) -> bool:
+        """Whether records must be left alone; the operator's flag is not known here."""
+        return False
+
+    def saw(self, resource: ResourceType, raw: dict[str, Any]) -> None:
+        """Forget it: no decision may rest on what was read for another one."""
+
+    def missed(self, resource: ResourceType, key: ObjectKey) -> None:
+        """Forget it."""

@@ -1,0 +1,248 @@
+"""The dialling side of the exchange: one request, one connection, one signed answer.
+
+Whatever a peer or the network between does wrong ends as PeerUnavailable: only what the peer signed for this very
+request is believed.  Connections are not kept, so that each is made to an address that was checked for it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import logging
+import secrets
+import socket
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from http import HTTPStatus
+
+import aiohttp
+from aiohttp.abc import AbstractResolver, ResolveResult
+from pydantic import ValidationError
+from yarl import URL
+
+from pbx_operator.api.v1alpha1.linkrecord import Contact
+from pbx_operator.domain.envelope import Envelope, EnvelopeError, open_envelope, payload_bytes, seal
+from pbx_operator.domain.keys import base64url
+from pbx_operator.domain.messages import CancelRequest, RedeemRequest, SyncRequest
+from pbx_operator.exchange.addresses import (
+    ForbiddenAddressError,
+    HostPort,
+    Lookup,
+    NetworkRules,
+    SystemLookup,
+    checked_addresses,
+    parse_endpoint,
+)
+from pbx_operator.exchange.circuits import Circuit
+from pbx_operator.exchange.pinning import pinned_context
+from pbx_operator.links.peer import AnswerT, Draft, PeerUnavailable, Voice, speaks_for
+
+PATHS = {RedeemRequest.type: "/v1/redeem", CancelRequest.type: "/v1/cancel", SyncRequest.type: "/v1/sync"}
+TIMEOUT = 10.0
+"""Seconds for one request, over all endpoints; each may take an equal share of what is left."""
+MAX_BODY = 360 * 1024
+"""Bytes of the longest answer: a payload of 256 KiB in base64, and the rest of the envelope."""
+MAX_LINES = 4096
+"""Peers that are remembered; a forgotten one starts with a closed circuit."""
+LOG_INTERVAL = 60.0
+"""Seconds between two log lines about one peer."""
+
+_log = logging.getLogger(__name__)
+
+
+class RefusedAnswerError(ValueError):
+    """An answer is not one that we believe; the text quotes nothing of it."""
+
+
+@dataclass(slots=True)
+class _Line:
+    """What is remembered of one peer at one contact.
+
+    The contact is part of it, since anybody can write a bundle that names an honest peer and a dead address.
+    """
+
+    circuit: Circuit
+    endpoints: list[str]
+    """Those of the contact, the one that worked last first."""
+    quiet_until: float = field(default=float("-inf"))
+
+
+@dataclass(frozen=True, slots=True)
+class _Call:
+    """One request, ready to be sent to any endpoint of the peer `to`."""
+
+    path: str
+    to: str
+    sealed: Envelope
+    pins: tuple[str, ...]
+
+
+class RemotePeer:
+    """Asks installations in other clusters; implements `links.peer.Peer`.
+
+    `voice` is ours; while its key is lost, nobody can be asked.  `clock` gives the time for messages, `monotonic`
+    the seconds for pauses.
+    """
+
+    def __init__(
+        self,
+        voice: Voice,
+        rules: NetworkRules,
+        clock: Callable[[], datetime],
+        *,
+        monotonic: Callable[[], float] = time.monotonic,
+        lookup: Lookup | None = None,
+        timeout: float = TIMEOUT,
+    ) -> None:
+        self._voice = voice
+        self._rules = rules
+        self._clock = clock
+        self._monotonic = monotonic
+        self._lookup = lookup or SystemLookup()
+        self._timeout = timeout
+        self._lines: OrderedDict[tuple[str, Contact], _Line] = OrderedDict()
+
+    async def ask(self, contact: Contact, to: str, draft: Draft, answer: type[AnswerT]) -> AnswerT:
+        """Send a request to the installation `to` and return its signed answer.
+
+        It takes at most 10 s, and 10 s more if it has to wait for its turn.  Raises PeerUnavailable, and ValueError
+        if the request itself breaks the rules of its type or is too long.
+        """
+        if self._voice.key is None:
+            raise PeerUnavailable
+        request = draft(sender=self._voice.instance, to=to, at=self._clock(), nonce=base64url(secrets.token_bytes(16)))
+        sealed = seal(request.type, request.to_json(), self._voice.key)
+        line = self._line(to, contact)
+        async with line.circuit.call():
+            return await self._call(line, _Call(PATHS[request.type], to, sealed, contact.pins), answer)
+
+    async def _call(self, line: _Line, call: _Call, answer: type[AnswerT]) -> AnswerT:
+        """Try one endpoint after the other."""
+        problems = []
+        now = asyncio.get_running_loop().time
+        deadline = now() + self._timeout
+        endpoints = tuple(line.endpoints)
+        for tried, endpoint in enumerate(endpoints):
+            try:
+                async with asyncio.timeout((deadline - now()) / (len(endpoints) - tried)):
+                    body = await self._post(endpoint, call)
+                read = self._read(body, call, answer)
+            except (aiohttp.ClientError, OSError, ValueError) as error:
+                problems.append(f"{endpoint}: {_describe(error)}")
+            else:
+                line.endpoints.sort(key=lambda other: other != endpoint)
+                return read
+        self._report(line, call.to, problems)
+        raise PeerUnavailable
+
+    async def _post(self, endpoint: str, call: _Call) -> bytes:
+        """Send the request to one endpoint and return the body of the answer.
+
+        Raises aiohttp.ClientError, OSError (also TimeoutError) and ValueError.
+        """
+        target = parse_endpoint(endpoint)
+        addresses = await checked_addresses(target, self._rules, self._lookup)
+        connector = aiohttp.TCPConnector(
+            resolver=_Resolved(target, addresses),
+            use_dns_cache=False,
+            ssl=pinned_context(call.pins),
+            force_close=True,
+        )
+        async with (
+            aiohttp.ClientSession(
+                connector=connector,
+                cookie_jar=aiohttp.DummyCookieJar(),
+                headers={"User-Agent": "pbx-operator", "Accept": "application/json", "Accept-Encoding": "identity"},
+                auto_decompress=False,
+                trust_env=False,
+            ) as session,
+            session.post(
+                URL.build(scheme="https", host=target.host, port=target.port, path=call.path),
+                data=call.sealed.model_dump_json(by_alias=True).encode(),
+                headers={"Content-Type": "application/json"},
+                allow_redirects=False,
+            ) as response,
+        ):
+            if response.status != HTTPStatus.OK:
+                raise RefusedAnswerError(f"HTTP {response.status}")
+            if "Content-Encoding" in response.headers:
+                raise RefusedAnswerError("its answer is encoded, although we asked for identity")
+            return await _read_body(response.content)
+
+    def _read(self, body: bytes, call: _Call, answer: type[AnswerT]) -> AnswerT:
+        """Return the answer if the peer signed it for this request. Raises ValueError."""
+        # By the names of the protocol only: two names for one field could have two values.
+        envelope = Envelope.model_validate_json(body, by_alias=True, by_name=False)
+        message = open_envelope(envelope, answer.type)
+        if not speaks_for(envelope.by, call.to):
+            raise RefusedAnswerError("its answer is signed by somebody else")
+        read = answer.model_validate(message, by_alias=True, by_name=False)
+        if (read.sender, read.to) != (call.to, self._voice.instance):
+            raise RefusedAnswerError("its answer is between two others")
+        if read.re != base64url(hashlib.sha256(payload_bytes(call.sealed)).digest()):
+            raise RefusedAnswerError("its answer belongs to another request")
+        return read
+
+    def _line(self, to: str, contact: Contact) -> _Line:
+        line = self._lines.get((to, contact))
+        if line is None:
+            line = _Line(Circuit(self._monotonic), list(contact.endpoints))
+            self._lines[to, contact] = line
+            if len(self._lines) > MAX_LINES:
+                self._lines.popitem(last=False)
+        self._lines.move_to_end((to, contact))
+        return line
+
+    def _report(self, line: _Line, to: str, problems: list[str]) -> None:
+        now = self._monotonic()
+        if now >= line.quiet_until:
+            line.quiet_until = now + LOG_INTERVAL
+            _log.warning("Peer %s cannot be reached: %s", to, "; ".join(problems) or "it names no endpoint")
+
+
+class _Resolved(AbstractResolver):
+    """Gives aiohttp the addresses that were checked, and no others."""
+
+    def __init__(self, target: HostPort, addresses: tuple[str, ...]) -> None:
+        self._target = target
+        self._addresses = addresses
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
+    ) -> list[ResolveResult]:
+        """Return the addresses; raise OSError if it is about another host."""
+        if HostPort(host, port) != self._target:
+            raise OSError("no other host may be dialled")
+        return [
+            ResolveResult(hostname=host, host=address, port=port, family=family, proto=0, flags=0)
+            for address in self._addresses
+        ]
+
+    async def close(self) -> None:
+        """Nothing is open."""
+
+
+async def _read_body(content: aiohttp.StreamReader) -> bytes:
+    body = bytearray()
+    async for chunk in content.iter_any():
+        body += chunk
+        if len(body) > MAX_BODY:
+            raise RefusedAnswerError(f"its answer has more than {MAX_BODY} bytes")
+    return bytes(body)
+
+
+def _describe(error: Exception) -> str:
+    """Say what went wrong in words of ours: the text of a strange error may quote what the peer sent."""
+    if isinstance(error, RefusedAnswerError | EnvelopeError | ForbiddenAddressError):
+        return str(error)
+    if isinstance(error, ValidationError):
+        first = error.errors(include_input=False, include_context=False, include_url=False)[0]
+        return f"its answer has a wrong {'.'.join(map(str, first['loc'])) or 'form'}"
+    if isinstance(error, aiohttp.ClientConnectorError):
+        error = error.os_error
+    if isinstance(error, OSError) and error.strerror:
+        return f"{type(error).__name__}: {error.strerror}"
+    return type(error).__name__

@@ -1,0 +1,81 @@
+"""What the exchange shows to whoever connects: TLS 1.3, with a certificate that changes while it serves."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import ssl
+
+from pbx_operator.cluster import ApiError
+from pbx_operator.exchange.certificates import CertificateError, CertificateSource, KeyPair
+
+REFRESH_SECONDS = 60.0
+"""How often the source is asked; the kubelet takes as long to update mounted files."""
+
+_log = logging.getLogger(__name__)
+
+
+class ServedCertificate:
+    """An SSL context for servers that shows the newest usable certificate of a source."""
+
+    def __init__(self, source: CertificateSource) -> None:
+        self._source = source
+        self._shown: KeyPair | None = None
+        self._pin = ""
+        self.context = _server_context()
+
+    @property
+    def pin(self) -> str:
+        """The pin of what is shown; empty before the first refresh."""
+        return self._pin
+
+    async def refresh(self) -> bool:
+        """Show what the source has now, from the next connection on; return whether that is something new.
+
+        Raises CertificateError, OSError or ApiError; then the context shows what it showed before.
+        """
+        pair = await self._source.current()
+        if pair == self._shown:
+            return False
+        pin = pair.pin
+        _load(_server_context(), pair)  # a context that refuses a pair has lost the one before
+        _load(self.context, pair)
+        self._shown, self._pin = pair, pin
+        _log.info("the exchange shows a new certificate, with the pin %s", pin)
+        return True
+
+    async def keep_fresh(self) -> None:
+        """Refresh for ever; a failure is logged, and the old certificate stays meanwhile."""
+        while True:
+            await asyncio.sleep(REFRESH_SECONDS)
+            try:
+                await self.refresh()
+            except (ValueError, OSError, ApiError) as error:
+                _log.warning("the certificate of the exchange cannot be refreshed: %s", error)
+
+
+def _server_context() -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_3
+    context.num_tickets = 0  # a resumed connection would go on showing an old certificate
+    return context
+
+
+def _load(context: ssl.SSLContext, pair: KeyPair) -> None:
+    """Load a pair from memory: OpenSSL takes files only, and the key may not be written to a disk."""
+    certificate, key = os.memfd_create("certificate"), os.memfd_create("key")
+    try:
+        _write(certificate, pair.certificate)
+        _write(key, pair.key)
+        context.load_cert_chain(f"/proc/self/fd/{certificate}", f"/proc/self/fd/{key}")
+    except ssl.SSLError as error:
+        raise CertificateError(f"OpenSSL refuses the certificate: {error.reason}") from error
+    finally:
+        os.close(certificate)
+        os.close(key)
+
+
+def _write(descriptor: int, content: bytes) -> None:
+    with os.fdopen(descriptor, "wb", closefd=False) as file:
+        file.write(content)

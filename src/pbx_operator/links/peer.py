@@ -1,0 +1,62 @@
+"""Peers: how one installation of the operator asks another.
+
+The engine knows only this protocol; what the network does to a question is the matter of `exchange.client`.
+"""
+
+# ruff: noqa: N818 - PeerUnavailable is also the reason that users see
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Protocol, TypeVar
+
+from pbx_operator.api.v1alpha1.linkrecord import Contact
+from pbx_operator.domain.keys import SigningKey, instance_id
+from pbx_operator.domain.messages import Answer, Request
+
+AnswerT = TypeVar("AnswerT", bound=Answer)
+
+
+class PeerUnavailable(Exception):
+    """There is no signed answer, for whatever reason; the request may have been acted on.
+
+    Users see this one text: what exactly failed would tell whoever wrote the address about our network.
+    """
+
+    def __init__(self) -> None:
+        super().__init__("the peer cannot be reached")
+
+
+class Voice(Protocol):
+    """Who speaks for an installation."""
+
+    @property
+    def instance(self) -> str:
+        """The installation."""
+
+    @property
+    def key(self) -> SigningKey | None:
+        """Its identity; None while that is lost."""
+
+
+class Draft(Protocol):
+    """A request that lacks nothing but its head, for example `partial(SyncRequest, links=reports)`."""
+
+    def __call__(self, *, sender: str, to: str, at: datetime, nonce: str) -> Request:
+        """Return the request."""
+
+
+class Peer(Protocol):
+    """Whoever can be asked under a name: an installation in another cluster."""
+
+    async def ask(self, contact: Contact, to: str, draft: Draft, answer: type[AnswerT]) -> AnswerT:
+        """Send a request to the installation `to` and return its signed answer.
+
+        Raises PeerUnavailable, and ValueError if the request itself cannot be sent: it breaks the rules of its
+        type or is too long.
+        """
+
+
+def speaks_for(public: str, instance: str) -> bool:
+    """Whether the holder of this public key may sign for the installation."""
+    return instance_id(public) == instance

@@ -1,0 +1,172 @@
+"""The desk behind the exchange: answers peers from the records, and from nothing else.
+
+It needs no rights but those on LinkRecords, so any number of exchange servers can stand beside the operator.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Literal, Protocol
+
+from pydantic import ValidationError
+
+from pbx_operator.api.v1alpha1.linkrecord import Contact, LinkRecordSpec, Redeemer, record_name, replica_name
+from pbx_operator.cluster import Conflict
+from pbx_operator.domain.envelope import Envelope, EnvelopeError, open_envelope, seal
+from pbx_operator.domain.keys import verify
+from pbx_operator.domain.messages import Cancel, CancelRequest, LinkReport, Receipt, RedeemRequest, SyncRequest
+from pbx_operator.domain.record import Heal, HearCancel
+from pbx_operator.domain.redemption import (
+    Busy,
+    Gone,
+    Linked,
+    Redemption,
+    Refused,
+    Result,
+    Used,
+    cancel_bytes,
+)
+from pbx_operator.domain.reports import report_of, unknown
+from pbx_operator.links.authority import Authority
+from pbx_operator.links.desk import RedeemReply, SyncReply
+from pbx_operator.links.peer import Voice, speaks_for
+
+MAX_UNKNOWN = 10
+"""Links without a record that one sync is answered about: each costs reads, and strangers can name any number."""
+
+
+class Speaker(Voice, Protocol):
+    """Whose desk it is."""
+
+    @property
+    def confirmed(self) -> bool:
+        """Whether it is in the cluster that its identity was made in, or was moved on purpose."""
+
+
+class RecordDesk:
+    """Implements `links.desk.Desk` for one installation."""
+
+    def __init__(self, authority: Authority, speaker: Speaker, contact: Contact) -> None:
+        self._authority = authority
+        self._speaker = speaker
+        self._contact = contact
+
+    def confirmed(self) -> bool:
+        """Whether this installation may speak for its identity."""
+        return self._speaker.confirmed and self._speaker.key is not None
+
+    async def redeem(self, request: RedeemRequest, public_key: str) -> RedeemReply:
+        """Decide about a key. Raises ApiError."""
+        redemption = Redemption(
+            request.key_id,
+            request.sender,
+            public_key,
+            request.account,
+            request.interlink,
+            request.link_id,
+            request.key_signature,
+            request.instance_signature,
+        )
+        return self._reply(redemption, await self._authority.redeem(redemption))
+
+    def _reply(self, redemption: Redemption, result: Result) -> RedeemReply:
+        match result:
+            case Linked(redeemer) if self._speaker.key is not None:
+                receipt = Receipt(
+                    issuer=self._speaker.instance,
+                    key_id=redemption.key_id,
+                    link_id=redeemer.link_id,
+                    redeemer=redeemer.instance,
+                    redeemer_key=redeemer.public_key,
+                    account=redeemer.account,
+                    interlink=redeemer.interlink,
+                    time=redeemer.time,
+                )
+                proof = seal(Receipt.type, receipt.to_json(), self._speaker.key)
+                return RedeemReply("Linked", time=redeemer.time, receipt=proof)
+            case Refused(reason):
+                return RedeemReply("Refused", reason)
+            case Busy(reason, retry_after):
+                return RedeemReply("Busy", reason, max(1, min(3600, retry_after // timedelta(seconds=1))))
+            case Used(time, instance):
+                return RedeemReply("Used", time=time, by=instance)
+            case Gone(reason):
+                return RedeemReply("Gone", reason)
+            case _:
+                return RedeemReply("Unknown")
+
+    async def cancel(self, request: CancelRequest, public_key: str) -> Literal["Done", "Unknown"]:
+        """Make sure that a link is never made, or ends; the key was at hand when this was signed. Raises ApiError."""
+        try:
+            cancel = Cancel.model_validate(open_envelope(request.cancel, Cancel.type))
+        except (EnvelopeError, ValidationError):
+            return "Unknown"
+        if cancel.issuer != self._speaker.instance or not speaks_for(request.cancel.by, request.sender):
+            return "Unknown"
+        record = await self._authority.look(record_name(cancel.key_id))
+        if record is None or not _proves(record.spec, cancel):
+            return "Unknown"
+        change = HearCancel(cancel.link_id, request.sender, cancel.account)
+        await self._authority.change(record.metadata.name, change)
+        record = await self._authority.look(record.metadata.name)
+        return "Done" if record is not None and _is_over(record.spec, cancel.link_id) else "Unknown"
+
+    async def sync(self, request: SyncRequest, public_key: str, *, fresh: bool) -> SyncReply:
+        """Take note of the peer's side of links and tell ours. Raises ApiError.
+
+        A request that is not fresh may be a recording, and whoever plays it learns no number from us.
+        """
+        contact = Contact(endpoints=request.endpoints, pins=request.pins) if fresh else None
+        links: list[LinkReport] = []
+        for report in request.links:
+            if sum(link.state == "Unknown" for link in links) == MAX_UNKNOWN:
+                break
+            told = await self._hear(request.sender, report, contact)
+            if told is not None:
+                links.append(told if fresh else told.model_copy(update={"numbers": None}))
+        return SyncReply(tuple(links), self._contact.endpoints, self._contact.pins)
+
+    async def _hear(self, sender: str, report: LinkReport, contact: Contact | None) -> LinkReport | None:
+        """Return what we say of the link; None if we cannot tell yet: the peer would take Unknown seriously."""
+        if report.receipt is not None:
+            await self._heal(sender, report, report.receipt)
+        for name in (record_name(report.key_id), replica_name(report.link_id)):
+            try:
+                record = await self._authority.hear(name, sender, report, contact)
+            except Conflict:
+                return None
+            if record is not None:
+                return report_of(record, report.known_rev)
+        return unknown(report)
+
+    async def _heal(self, sender: str, report: LinkReport, proof: Envelope) -> None:
+        """Take our own proof of a redemption for what our record says, if that is from a backup before it."""
+        key = self._speaker.key
+        try:
+            receipt = Receipt.model_validate(open_envelope(proof, Receipt.type))
+        except (EnvelopeError, ValidationError):
+            return
+        ours = key is not None and proof.by == key.public and receipt.issuer == self._speaker.instance
+        about = (receipt.key_id, receipt.link_id, receipt.redeemer) == (report.key_id, report.link_id, sender)
+        if not ours or not about:
+            return
+        redeemer = Redeemer(
+            link_id=receipt.link_id,
+            instance=receipt.redeemer,
+            public_key=receipt.redeemer_key,
+            account=receipt.account,
+            interlink=receipt.interlink,
+            time=receipt.time,
+        )
+        await self._authority.change(record_name(receipt.key_id), Heal(redeemer))
+
+
+def _proves(spec: LinkRecordSpec, cancel: Cancel) -> bool:
+    message = cancel_bytes(cancel.issuer, cancel.key_id, cancel.link_id)
+    return verify(spec.key_public, cancel.key_signature, message)
+
+
+def _is_over(spec: LinkRecordSpec, link_id: str) -> bool:
+    """Whether this link is over, or can never be."""
+    taken_by_another = spec.redeemer is not None and spec.redeemer.link_id != link_id
+    return spec.state == "Ended" or link_id in spec.fences or taken_by_another

@@ -1,0 +1,144 @@
+"""Exchange servers of their own: several at once, with no rights but those on records."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from functools import partial
+from ipaddress import ip_network
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from builders import interlink
+from faultproxy import FaultProxy
+from integration.harness import Stage, World, open_stage
+from integration.process import free_port
+from pbx_operator.api.v1alpha1.linkrecord import Contact, InterlinkIdentity, NamespacedName
+from pbx_operator.domain.keys import Bundle, SigningKey, instance_id, key_id, parse_key
+from pbx_operator.domain.messages import RedeemAnswer, RedeemRequest
+from pbx_operator.domain.redemption import sign_redemption
+from pbx_operator.exchange.addresses import NetworkRules
+from pbx_operator.exchange.client import RemotePeer
+from pbx_operator.links.peer import PeerUnavailable
+from pbx_operator.sandbox import ControlPlane
+from support import ROOT
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+SERVERS = 3
+RIVALS = 50
+LOOPBACK = NetworkRules(allowed=(ip_network("127.0.0.0/8"), ip_network("::1/128")))
+
+
+class Rival:
+    """An installation that has got hold of the key."""
+
+    def __init__(self, number: int) -> None:
+        self.key: SigningKey | None = SigningKey(number.to_bytes(32, "big"))
+        assert self.key is not None
+        self.instance = instance_id(self.key.public)
+        self.account = NamespacedName(namespace=f"rival-{number}", name="a")
+        self.interlink = InterlinkIdentity(namespace=f"rival-{number}", name="x", uid=f"uid-{number}")
+
+    async def redeem(self, bundle: Bundle, contact: Contact) -> RedeemAnswer:
+        assert bundle.instance is not None
+        assert self.key is not None
+        request = sign_redemption(
+            bundle.key, key_id(bundle.key.public), self.key, bundle.instance, self.account, self.interlink
+        )
+        names = ("key_id", "link_id", "account", "interlink", "key_signature", "instance_signature")
+        draft = partial(RedeemRequest, **{name: getattr(request, name) for name in names})
+        peer = RemotePeer(self, LOOPBACK, lambda: datetime.now(UTC))
+        return await peer.ask(contact, bundle.instance, draft, RedeemAnswer)
+
+
+def start(kubeconfig: Path, ports: list[int], port: int, log: Path) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-m", "pbx_operator", "exchange", "--kubeconfig", str(kubeconfig)]
+    endpoints = [part for p in ports for part in ("--endpoint", f"https://localhost:{p}")]
+    options = [*endpoints, "--port", str(port), "--metrics-port", str(free_port())]
+    environ = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
+    with log.open("wb") as output:
+        return subprocess.Popen([*command, *options], env=environ, stdout=output, stderr=output)
+
+
+@asynccontextmanager
+async def exchange(kubeconfig: Path, ports: list[int], port: int, log: Path) -> AsyncIterator[None]:
+    process = start(kubeconfig, ports, port, log)
+    try:
+        yield
+        process.terminate()
+        assert await asyncio.to_thread(process.wait, 30) == 0
+    finally:
+        process.kill()
+        process.wait()
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def proxy(installed: ControlPlane) -> AsyncIterator[FaultProxy]:
+    async with FaultProxy(installed.kubeconfig_for("pbx-exchange")) as proxy:
+        yield proxy
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def stage(
+    installed: ControlPlane, proxy: FaultProxy, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[tuple[Stage, list[int]]]:
+    """Return the operator's stage, beside which exchange servers listen on these ports."""
+    directory, ports = tmp_path_factory.mktemp("stage"), [free_port() for _ in range(SERVERS)]
+    endpoints = [part for port in ports for part in ("--exchange-endpoint", f"https://localhost:{port}")]
+    kubeconfig = proxy.kubeconfig(directory / "exchange-kubeconfig")
+    async with open_stage(installed, directory) as stage:
+        await stage.observer.ready()
+        stage.start(*endpoints, "--exchange-port", "0")
+        first, second, third = (exchange(kubeconfig, ports, port, directory / f"exchange-{port}.log") for port in ports)
+        async with first, second, third:
+            yield stage, ports
+
+
+async def offered_key(world: World) -> Bundle:
+    account = await world.office("a", "200")
+    issuer = interlink("x", "a", account.key.namespace)
+    await world.apply(issuer)
+    await world.ready(issuer, "KeyIssued")
+    return parse_key(await world.key_of(issuer))
+
+
+async def until_answered(rival: Rival, bundle: Bundle, contact: Contact) -> RedeemAnswer:
+    """Ask again until there is a signed answer: a server may be starting still, or its limits may be reached."""
+    async with asyncio.timeout(60):
+        while True:
+            try:
+                return await rival.redeem(bundle, contact)
+            except PeerUnavailable:
+                await asyncio.sleep(0.1)
+
+
+async def test_of_fifty_rivals_at_three_servers_one_wins(stage: tuple[Stage, list[int]], proxy: FaultProxy) -> None:
+    operator, ports = stage
+    bundle = await offered_key(operator.world("exchange"))
+    assert bundle.issuer is not None
+    pins = bundle.issuer.contact.pins
+    contacts = [Contact(endpoints=(f"https://localhost:{port}",), pins=pins) for port in ports]
+    rivals = [Rival(number) for number in range(1, RIVALS + 1)]
+    answers = await asyncio.gather(
+        *(until_answered(rival, bundle, contacts[n % SERVERS]) for n, rival in enumerate(rivals))
+    )
+    assert Counter(a.result for a in answers) == {"Linked": 1, "Used": RIVALS - 1}
+    again = [await until_answered(rival, bundle, contacts[0]) for rival in rivals[:5]]
+    assert [a.result for a in again] == [a.result for a in answers[:5]]
+    record = f"k-{key_id(bundle.key.public)}"
+    written = [c.json() for c in proxy.journal.writes(name=record, subresource="") if c.landed]
+    assert [body["spec"]["state"] for body in written] == ["Established"]
+
+
+async def test_they_have_no_other_rights(stage: tuple[Stage, list[int]], proxy: FaultProxy) -> None:
+    assert {c.resource for c in proxy.journal.calls} <= {"linkrecords", "secrets", "namespaces"}
+    assert not [c for c in proxy.journal.calls if c.status == 403]

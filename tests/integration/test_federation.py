@@ -1,0 +1,150 @@
+"""Two clusters with an operator each; the redeemer's cannot be reached from outside, as behind NAT."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from functools import partial
+
+import pytest
+import pytest_asyncio
+
+from builders import interlink
+from integration.harness import World, number
+from integration.process import free_port
+from integration.two_clusters import Pair, Story, begin_story, knows_end, open_pair, watched
+from pbx_operator.api.meta import ObjectKey
+from pbx_operator.api.v1alpha1 import LinkRecord, PBXAccount
+from pbx_operator.sandbox import ControlPlane
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def pair(
+    installed: ControlPlane, second_plane: ControlPlane, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Pair]:
+    port = free_port()
+    directory = tmp_path_factory.mktemp("pair")
+    async with open_pair(installed, second_plane, directory, listens=port, reached=port) as pair:
+        yield pair
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def story(pair: Pair) -> AsyncIterator[Story]:
+    async with watched(pair):
+        yield await begin_story(pair)
+
+
+async def reaches(world: World, account: PBXAccount, digits: str, target: str | None) -> None:
+    await world.until(
+        lambda: world.dial(account, digits).target == target, f"{account.key} reaches {target} by {digits}"
+    )
+
+
+async def test_both_sides_turn_green_and_dial_each_other(story: Story) -> None:
+    await story.link()
+    owner, peer = story.here.now(story.owner), story.there.now(story.peer)
+    assert owner is not None
+    assert peer is not None
+    await reaches(story.there, story.peer, "200", f"200@{owner.status.sip_domain}")
+    await reaches(story.here, story.owner, "300", f"300@{peer.status.sip_domain}")
+    authority, replica = story.records()
+    assert (authority.spec.role, replica.spec.role) == ("Authority", "Replica")
+    assert authority.spec.redeemer is not None
+    assert replica.spec.redeemer is not None
+    assert authority.spec.redeemer.link_id == replica.spec.redeemer.link_id
+    assert replica.spec.receipt is not None
+
+
+async def test_a_private_number_vanishes_across(story: Story) -> None:
+    await story.link()
+    owner = story.here.now(story.owner)
+    assert owner is not None
+    await reaches(story.there, story.peer, "200", f"200@{owner.status.sip_domain}")
+    hidden = number("200", story.owner.key.namespace)
+    hidden = hidden.model_copy(update={"spec": hidden.spec.model_copy(update={"visibility": "Private"})})
+    await story.here.apply(hidden)
+    await reaches(story.there, story.peer, "200", None)
+
+
+@pytest.mark.parametrize("side", ["issuer", "redeemer"])
+async def test_either_side_ends_both(story: Story, side: str) -> None:
+    await story.link()
+    await (story.here.delete(story.issuer) if side == "issuer" else story.there.delete(story.redeemer))
+    await story.here.gone(story.issuer)
+    await story.there.gone(story.redeemer)
+    for world in (story.here, story.there):
+        await world.until(partial(knows_end, world), "it is known that the peer knows the end")
+
+
+@pytest.mark.parametrize("side", ["issuer", "redeemer"])
+async def test_an_end_reaches_a_side_that_was_down(pair: Pair, story: Story, side: str) -> None:
+    await story.link()
+    down = pair.hidden if side == "issuer" else pair.reachable
+    await down.stop()
+    if side == "issuer":
+        await story.here.delete(story.issuer)
+        await story.here.gone(story.issuer)
+    else:
+        await story.there.delete(story.redeemer)
+        await story.there.gone(story.redeemer)
+    assert len([r for r in story.records() if r.spec.state == "Ended"]) == 1
+    (pair.start_redeemer if side == "issuer" else pair.start_issuer)()
+    await story.here.gone(story.issuer)
+    await story.there.gone(story.redeemer)
+
+
+async def test_a_peer_that_is_out_of_reach_is_shown_and_the_link_stays(pair: Pair, story: Story) -> None:
+    await story.link()
+    await story.there.ready(story.redeemer, "PeerAnswers", "PeerReachable")
+    await pair.reachable.stop()
+    await story.there.ready(story.redeemer, "PeerSilent", "PeerReachable")
+    await story.there.green(story.redeemer)
+    pair.start_issuer()
+    await story.there.ready(story.redeemer, "PeerAnswers", "PeerReachable")
+
+
+async def test_an_issuer_that_comes_later_is_found(pair: Pair, story: Story) -> None:
+    await story.offer()
+    await pair.reachable.stop()
+    await story.there.apply(story.redeemer)
+    await story.there.ready(story.redeemer, "PeerUnavailable")
+    pair.start_issuer()
+    await story.here.green(story.issuer)
+    await story.there.green(story.redeemer)
+
+
+async def test_an_issuer_restored_from_before_the_redemption_heals(pair: Pair, story: Story) -> None:
+    """The redeemer shows the issuer its own proof, and nobody else can use the key meanwhile or later."""
+    await story.offer()
+    (before,) = story.here.records()
+    await story.there.apply(story.redeemer)
+    await story.here.green(story.issuer)
+    await story.there.green(story.redeemer)
+    await pair.reachable.stop()
+    api, name = pair.reachable.api, ObjectKey("", before.metadata.name)
+    await api.cluster.delete(LinkRecord.resource, name)
+    await story.here.until(lambda: not story.here.records(), "the record is gone")
+    body = {"apiVersion": "pbx-operator.io/v1alpha1", "kind": "LinkRecord", "metadata": {"name": name.name}}
+    await api.cluster.create(LinkRecord.resource, {**body, "spec": before.spec.to_json()})
+    pair.start_issuer()
+    await story.here.until(lambda: [r.spec.state for r in story.here.records()] == ["Established"], "it has healed")
+    await story.here.green(story.issuer)
+    await story.there.green(story.redeemer)
+
+
+async def test_a_key_works_once_across_clusters(story: Story) -> None:
+    await story.link()
+    rival = interlink("z", "a", story.peer.key.namespace, redeem="key")
+    await story.there.apply(rival)
+    await story.there.ready(rival, "KeyAlreadyUsed")
+
+
+async def test_nothing_is_written_while_nothing_changes(pair: Pair, story: Story) -> None:
+    await story.link()
+    await pair.reachable.settle()
+    await pair.hidden.settle()
+    mark = [len(story.here.writes()), len(story.there.writes())]
+    await asyncio.gather(pair.reachable.settle(), pair.hidden.settle())
+    assert [len(story.here.writes()), len(story.there.writes())] == mark

@@ -1,0 +1,1 @@
+"""The dialling side of the exchange, against peers that misbehave in every way."""

@@ -1,0 +1,57 @@
+"""What the command lines of the demos do alike: they heed signals, fit the terminal, and fail with a reason."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import click
+from rich.console import Console
+
+from three_offices.stage import NotAsExpectedError, Stage
+from three_offices.telling import INDENT
+
+WIDTH = 100
+SIGNALLED = 128
+"""What a shell adds to the number of the signal that ended a program."""
+
+
+def heed_signals() -> None:
+    """End in order when a signal asks for it; also on Ctrl-C, which asyncio.run can lose."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda number, _: sys.exit(SIGNALLED + number))
+
+
+def make_console() -> Console:
+    """Return a console that leaves room for the indent."""
+    width = min(WIDTH, Console().width) if sys.stdout.isatty() else WIDTH
+    return Console(width=width - len(INDENT), highlight=False)
+
+
+def tell(text: str) -> None:
+    """Pass on what happens before there is something to show."""
+    click.echo(text, err=True)
+
+
+@contextmanager
+def failure_as_exit_code() -> Iterator[None]:
+    """Turn a step that is not as it should be into the error of a command."""
+    try:
+        yield
+    except NotAsExpectedError as problem:
+        notes = getattr(problem, "__notes__", [])
+        raise click.ClickException("\n".join([str(problem), *notes])) from problem
+
+
+@contextmanager
+def complaints_of(*stages: Stage) -> Iterator[None]:
+    """If a step is not as it should be, tell what the operators complained of."""
+    try:
+        yield
+    except NotAsExpectedError:
+        for stage in stages:
+            for warning in stage.warnings():
+                tell(f"operator: {warning}")
+        raise
