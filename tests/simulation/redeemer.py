@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any, Literal
 
 from builders import NOW
-from pbx_operator.api.v1alpha1.linkrecord import Contact, InterlinkIdentity, NamespacedName
+from pbx_operator.api.v1alpha1.linkrecord import Contact, InterlinkIdentity, NamespacedName, SharedNumber
 from pbx_operator.domain.envelope import Envelope, seal
 from pbx_operator.domain.keys import SigningKey, base64url, key_id
-from pbx_operator.domain.messages import Cancel, CancelRequest, LinkReport, OfferedNumber, RedeemRequest, SyncRequest
+from pbx_operator.domain.messages import Cancel, CancelRequest, LinkReport, RedeemRequest, SyncRequest
 from pbx_operator.domain.redemption import Redemption, cancel_bytes, sign_redemption
 from pbx_operator.links.desk import RedeemReply, SyncReply
 from simulation.site import Site, signing_key
@@ -16,7 +16,7 @@ from simulation.site import Site, signing_key
 KEY = signing_key("the key")
 KEY_ID = key_id(KEY.public)
 ACCOUNT = NamespacedName(namespace="far", name="b")
-NUMBERS = (OfferedNumber(number="300"),)
+NUMBERS = (SharedNumber(number="300"),)
 HEAD: dict[str, Any] = {"at": NOW, "nonce": base64url(b"\0" * 16)}
 
 

@@ -13,8 +13,8 @@ from builders import NOW, at, digest
 from federated_builders import CONTACT, HEARD, authority, heard, over, replica, report
 from link_builders import LINK, closing, end
 from pbx_operator.api.v1alpha1 import LinkRecord
-from pbx_operator.api.v1alpha1.linkrecord import Contact, LinkRecordStatus, Replay, SideReport
-from pbx_operator.domain.messages import LinkReport, OfferedNumber
+from pbx_operator.api.v1alpha1.linkrecord import Contact, LinkRecordStatus, Replay, SharedNumber, SideReport
+from pbx_operator.domain.messages import LinkReport
 from pbx_operator.domain.record import HearEnd, Presence, transition
 from pbx_operator.domain.reports import (
     CANCEL_PERIOD,
@@ -48,7 +48,7 @@ def take(record: LinkRecord, told: LinkReport, contact: Contact | None = None) -
 
 def tells(rev: int, state: Any = "Live") -> LinkReport:
     """Return what the peer says at this rev: all of it follows from the rev."""
-    numbers = tuple(OfferedNumber(number=f"{n}", display_name=f"as of {rev}") for n in range(rev % 4))
+    numbers = tuple(SharedNumber(number=f"{n}", display_name=f"as of {rev}") for n in range(rev % 4))
     gate = "Open" if rev % 2 else "Closed"
     return report(
         ESTABLISHED, rev=rev, state=state, account=f"a{rev}", sip_domain="far.example", gate=gate, numbers=numbers
@@ -103,7 +103,7 @@ class TestOrder:
 
 class TestHear:
     def test_all_that_the_peer_says_of_itself(self) -> None:
-        numbers = tuple(OfferedNumber(number=n.number, display_name=n.display_name) for n in HEARD.numbers)
+        numbers = tuple(SharedNumber(number=n.number, display_name=n.display_name) for n in HEARD.numbers)
         facts = {name: getattr(HEARD, name) for name in ("rev", "account", "display_name", "sip_domain", "gate")}
         assert known(take(ESTABLISHED, report(ESTABLISHED, **facts, numbers=numbers))) == HEARD
 

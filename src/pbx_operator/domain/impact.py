@@ -13,8 +13,8 @@ from pbx_operator.api.meta import ObjectKey, Resource
 from pbx_operator.api.v1alpha1 import DialPlanSlice, Interlink, InternalNumber, LinkRecord, PBXAccount
 from pbx_operator.domain.link_facts import account_ready
 from pbx_operator.domain.record import (
+    SIDES,
     Party,
-    Side,
     account_of,
     accounts_of,
     interlink_of,
@@ -200,11 +200,10 @@ def _of_domains(old: Observed, new: Observed, index: Index) -> set[WorkKey]:
 
 def _links_of_account(account: ObjectKey, index: Index) -> set[WorkKey]:
     """Return the account's Interlinks, and its own side of each of its links, whose Interlink may be gone."""
-    sides: tuple[Side, Side] = ("issuer", "redeemer")
     return {_link(link.key) for link in index.links_of_account(account)} | {
         _link(place.key)
         for record in index.records_of_account(account)
-        for side in sides
+        for side in SIDES
         if (owner := account_of(record.spec, side)) is not None and owner.key == account
         if (place := interlink_of(record.spec, side)) is not None
     }

@@ -13,7 +13,16 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from pbx_operator.api.meta import Model, Time
-from pbx_operator.api.v1alpha1.linkrecord import EndParty, EndReason, InterlinkIdentity, NamespacedName, PublicKey
+from pbx_operator.api.v1alpha1.linkrecord import (
+    EndParty,
+    Endpoint,
+    EndReason,
+    InterlinkIdentity,
+    NamespacedName,
+    Pin,
+    PublicKey,
+    SharedNumber,
+)
 from pbx_operator.api.v1alpha1.shared import (
     SHORT,
     DisplayName,
@@ -21,7 +30,6 @@ from pbx_operator.api.v1alpha1.shared import (
     GateState,
     HostName,
     InstanceID,
-    InternalNumberDigits,
     KeyID,
     LinkID,
 )
@@ -34,8 +42,6 @@ Digest = Annotated[str, Field(max_length=SHORT, pattern=r"^[A-Za-z0-9_-]{43}$")]
 """A SHA-256 in base64url without padding."""
 Nonce = Annotated[str, Field(max_length=SHORT, pattern=r"^[A-Za-z0-9_-]{22}$")]
 """128 random bits in base64url without padding."""
-Endpoint = Annotated[str, Field(max_length=253, pattern=r"^https://[a-z0-9]([-a-z0-9.]*[a-z0-9])?(:[0-9]{1,5})?$")]
-"""Where an exchange listens: `https://host` or `https://host:port`."""
 
 
 class Request(Model):
@@ -159,15 +165,6 @@ class CancelAnswer(Answer):
     """result is `Done` once the link can never be made; `Unknown` is no acknowledgement."""
 
 
-class OfferedNumber(Model):
-    """A number that the peer may dial."""
-
-    number: InternalNumberDigits
-    """number is the number, as its owner knows it."""
-    display_name: DisplayName | None = None
-    """displayName is its name."""
-
-
 class EndNotice(Model):
     """How a link ended."""
 
@@ -200,7 +197,7 @@ class LinkReport(Model):
     """sipDomain is where calls to this side go."""
     gate: GateState | None = None
     """gate is whether this side lets calls pass."""
-    numbers: Annotated[tuple[OfferedNumber, ...], Field(max_length=11_110, fail_fast=True)] | None = None
+    numbers: Annotated[tuple[SharedNumber, ...], Field(max_length=11_110, fail_fast=True)] | None = None
     """numbers is all that the other side may dial; absent if the other side has this rev already."""
     end: EndNotice | None = None
     """end says how the link ended."""
@@ -216,7 +213,7 @@ class SyncRequest(Request):
     """links is what the sender has to say."""
     endpoints: Annotated[tuple[Endpoint, ...], Field(max_length=4, fail_fast=True)] = ()
     """endpoints is where the sender's exchange listens now; none if it cannot be reached."""
-    pins: Annotated[tuple[Digest, ...], Field(max_length=4, fail_fast=True)] = ()
+    pins: Annotated[tuple[Pin, ...], Field(max_length=4, fail_fast=True)] = ()
     """pins are the public keys of its certificates."""
 
 
@@ -228,5 +225,5 @@ class SyncAnswer(Answer):
     """links is what the receiver has to say about the same links."""
     endpoints: Annotated[tuple[Endpoint, ...], Field(max_length=4, fail_fast=True)] = ()
     """endpoints is where the receiver's exchange listens now."""
-    pins: Annotated[tuple[Digest, ...], Field(max_length=4, fail_fast=True)] = ()
+    pins: Annotated[tuple[Pin, ...], Field(max_length=4, fail_fast=True)] = ()
     """pins are the public keys of its certificates."""

@@ -15,11 +15,10 @@ from pbx_operator.api.v1alpha1.linkrecord import (
     LinkRecord,
     LinkRecordSpec,
     LinkRecordStatus,
-    SharedNumber,
     SideReport,
 )
 from pbx_operator.domain.envelope import Envelope
-from pbx_operator.domain.messages import EndNotice, LinkReport, OfferedNumber
+from pbx_operator.domain.messages import EndNotice, LinkReport
 from pbx_operator.domain.record import HearEnd, any_closing, peer_instance
 
 CANCEL_PERIOD = timedelta(hours=24)
@@ -75,9 +74,8 @@ def report_of(record: LinkRecord, known: int | None = None) -> LinkReport | None
         return report.model_copy(update={"end": EndNotice(by=spec.end.by, reason=spec.end.reason, time=spec.end.time)})
     if told is None:
         return report
-    numbers = tuple(OfferedNumber(number=n.number, display_name=n.display_name) for n in told.numbers)
     facts = {name: getattr(told, name) for name in ("rev", "account", "display_name", "sip_domain", "gate")}
-    return report.model_copy(update={**facts, "numbers": None if told.rev == known else numbers})
+    return report.model_copy(update={**facts, "numbers": None if told.rev == known else told.numbers})
 
 
 def unknown(report: LinkReport) -> LinkReport:
@@ -106,9 +104,8 @@ def hear(record: LinkRecord, report: LinkReport, contact: Contact | None = None)
         return _status(status, peer_knows=None)
     heard = status.heard or SideReport()
     if report.numbers is not None and report.rev > heard.rev:
-        numbers = tuple(SharedNumber(number=n.number, display_name=n.display_name) for n in report.numbers)
         facts = {name: getattr(report, name) for name in ("rev", "account", "display_name", "sip_domain")}
-        heard = heard.model_copy(update={**facts, "gate": report.gate or "Closed", "numbers": numbers})
+        heard = heard.model_copy(update={**facts, "gate": report.gate or "Closed", "numbers": report.numbers})
     return _status(status, peer_knows=None, heard=heard.model_copy(update={"closing": closing}))
 
 

@@ -86,12 +86,8 @@ class Conversations:
             return
         if _said(old) == _said(new):
             return
-        if peer in self._wakes:
-            self._wakes[peer].set()
-        else:
-            self._wakes[peer] = asyncio.Event()
-            self._wakes[peer].set()
-            self._news.set()
+        self._wakes.setdefault(peer, asyncio.Event()).set()
+        self._news.set()
 
     async def run(self) -> None:
         """Begin a conversation with every peer that turns up, until cancelled."""

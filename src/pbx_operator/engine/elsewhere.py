@@ -23,6 +23,7 @@ from pbx_operator.api.v1alpha1.linkrecord import (
     NamespacedName,
     Proof,
     Redeemer,
+    record_manifest,
     replica_name,
 )
 from pbx_operator.cluster import AlreadyExists, Cluster
@@ -109,14 +110,8 @@ class Elsewhere:
             contact=issuer.contact,
             cancel=_presigned_cancel(request, bundle.key, instance, identity),
         )
-        body = {
-            "apiVersion": LinkRecord.resource.api_version,
-            "kind": LinkRecord.resource.kind,
-            "metadata": {"name": name.name},
-            "spec": spec.to_json(),
-        }
         try:
-            raw = await self.cluster.create(LinkRecord.resource, body)
+            raw = await self.cluster.create(LinkRecord.resource, record_manifest(name.name, spec))
         except AlreadyExists:
             raw = await self.cluster.get(LinkRecord.resource, name)
         self.intake.saw(LinkRecord.resource, raw)

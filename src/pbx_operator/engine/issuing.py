@@ -19,6 +19,7 @@ from pbx_operator.api.v1alpha1.linkrecord import (
     LinkRecordSpec,
     NamespacedName,
     Policy,
+    record_manifest,
     record_name,
 )
 from pbx_operator.cluster import AlreadyExists, Cluster, Gone
@@ -145,12 +146,7 @@ class KeyWork:
 
     async def _record(self, link: Interlink, key: SigningKey, origin: Literal["Generated", "BringYourOwn"]) -> None:
         spec = _new_record(link, key, origin, self._identity, self._clock().replace(microsecond=0))
-        body = {
-            "apiVersion": LinkRecord.resource.api_version,
-            "kind": LinkRecord.resource.kind,
-            "metadata": {"name": record_name(spec.key_id)},
-            "spec": spec.to_json(),
-        }
+        body = record_manifest(record_name(spec.key_id), spec)
         try:
             self._intake.saw(LinkRecord.resource, await self._cluster.create(LinkRecord.resource, body))
         except AlreadyExists:

@@ -16,8 +16,8 @@ from pbx_operator.domain.offers import NO_OFFER, Linked, Offer, has_own_offer, o
 from pbx_operator.domain.plan import Target
 from pbx_operator.domain.prefixes import prefix_holders
 from pbx_operator.domain.record import (
+    SIDES,
     Party,
-    Side,
     account_of,
     interlink_of,
     other_side,
@@ -101,21 +101,21 @@ class Snapshots:
     def _others(self, key: ObjectKey, records: Iterable[LinkRecord]) -> dict[ObjectKey, Interlink]:
         found = {}
         for record in records:
-            for side in _SIDES:
+            for side in SIDES:
                 named = interlink_of(record.spec, side)
                 if named is not None and named.key != key and (link := self._store.interlinks.get(named.key)):
                     found[named.key] = link
         return found
 
     def _accounts(self, records: Iterable[LinkRecord]) -> dict[ObjectKey, PBXAccount]:
-        named = [account_of(record.spec, side) for record in records for side in _SIDES]
+        named = [account_of(record.spec, side) for record in records for side in SIDES]
         found = {name.key: self._store.accounts.get(name.key) for name in named if name is not None}
         return {key: account for key, account in found.items() if account is not None}
 
     def _unreadable(self, records: Iterable[LinkRecord]) -> frozenset[ObjectKey]:
         store, found = self._store, set()
         for record in records:
-            for side in _SIDES:
+            for side in SIDES:
                 link, account = interlink_of(record.spec, side), account_of(record.spec, side)
                 if link is not None and store.interlinks.unreadable(link.key) is not None:
                     found.add(link.key)
@@ -236,9 +236,6 @@ class Snapshots:
     def restoring(self) -> bool:
         """Whether records must be left alone, since a backup is being restored."""
         return self._cluster.restoring(self._clock())
-
-
-_SIDES: tuple[Side, Side] = ("issuer", "redeemer")
 
 
 def _spent_its_key(record: LinkRecord) -> bool:

@@ -9,13 +9,12 @@ from typing import Any, Literal
 import pytest
 
 from builders import NOW
+from pbx_operator.api.v1alpha1.linkrecord import Endpoint, SharedNumber
 from pbx_operator.cluster import ApiError, Unavailable
 from pbx_operator.domain.envelope import MAX_PAYLOAD, Envelope, open_envelope, payload_bytes, seal
 from pbx_operator.domain.messages import (
     CancelRequest,
-    Endpoint,
     LinkReport,
-    OfferedNumber,
     RedeemRequest,
     SyncRequest,
 )
@@ -237,7 +236,7 @@ async def test_a_sender_may_wait_until_its_body_is_asked_for(exchange: Exchange)
 
 
 def offer(name: str, numbers: int) -> LinkReport:
-    entries = tuple(OfferedNumber(number=str(n), display_name="x" * 100) for n in range(numbers))
+    entries = tuple(SharedNumber(number=str(n), display_name="x" * 100) for n in range(numbers))
     return report(name, rev=1, numbers=entries)
 
 

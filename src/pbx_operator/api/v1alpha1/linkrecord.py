@@ -8,7 +8,7 @@ restore.
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
@@ -354,3 +354,14 @@ def record_name(key_id: str) -> str:
 def replica_name(link_id: str) -> str:
     """Return the name of a redeemer's record of a link to another installation."""
     return f"r-{link_id}"
+
+
+def record_manifest(name: str, spec: LinkRecordSpec) -> dict[str, Any]:
+    """Return what the API server is sent to create a record."""
+    resource = LinkRecord.resource
+    return {
+        "apiVersion": resource.api_version,
+        "kind": resource.kind,
+        "metadata": {"name": name},
+        "spec": spec.to_json(),
+    }
