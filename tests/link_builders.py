@@ -37,7 +37,8 @@ from pbx_operator.domain.link_facts import (
     account_name,
 )
 from pbx_operator.domain.plan import Action, ChangeRecord, Plan
-from pbx_operator.domain.record import Change, Fence, Party, Side, account_of, interlink_of, pair_of
+from pbx_operator.domain.record import Change, Fence
+from pbx_operator.domain.record_facts import Party, Side, account_of, interlink_of, pair_of
 from pbx_operator.domain.redemption import Result
 
 CLUSTER = ClusterFacts(INSTANCE)
@@ -151,7 +152,7 @@ def answered(key_id: str, result: Result | None, *, basis: object = None, again:
     return looked(key_id, redeem=RedeemTry(key_id, result, basis, at(again)))
 
 
-def mint_failed(problem: Literal["WaitingForCleanup", "SecretNameTaken", "KeyKnown", "NoAnswer"]) -> Attempts:
+def mint_failed(problem: Literal["WaitingForCleanup", "SecretNameTaken", "KeyKnown"]) -> Attempts:
     """Return the memory of a process that could not issue a key."""
     return Attempts(mint=MintTry(problem, at(5)))
 

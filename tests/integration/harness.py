@@ -24,7 +24,7 @@ from pbx_operator.api.meta import NAMESPACES, RECONCILE_ANNOTATION, SECRETS, Obj
 from pbx_operator.api.v1alpha1 import KINDS, DialPlanSlice, Interlink, InternalNumber, LinkRecord, PBXAccount
 from pbx_operator.cluster import AlreadyExists
 from pbx_operator.domain.dialplan import Answer, DialPlan
-from pbx_operator.domain.record import account_of
+from pbx_operator.domain.record_facts import account_of
 from pbx_operator.sandbox import ControlPlane
 
 R = TypeVar("R", bound=Resource)

@@ -48,7 +48,8 @@ from pbx_operator.domain.plan import (
     Redeem,
     RemoveFinalizer,
 )
-from pbx_operator.domain.record import Change, Party, Presence, RunTimers, account_of, concerned, pair_of, transition
+from pbx_operator.domain.record import Change, Presence, RunTimers, concerned, transition
+from pbx_operator.domain.record_facts import Party, account_of, pair_of
 from pbx_operator.domain.redemption import IssuerFacts, decide
 
 HERE = ClusterFacts(INSTANCE)

@@ -29,7 +29,7 @@ from pbx_operator.domain.conditions import check
 from pbx_operator.domain.impact import WorkKey
 from pbx_operator.domain.keys import SigningKey, instance_id, key_text
 from pbx_operator.domain.link_facts import ClusterFacts, LinkSnapshot, key_reference
-from pbx_operator.domain.record import any_closing
+from pbx_operator.domain.record_facts import any_closing
 from pbx_operator.engine.identity import Identity
 from simulation.api import Api
 from simulation.invariants import Invariants

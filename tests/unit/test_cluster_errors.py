@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from pbx_operator.api.meta import CRDS, LEASES, NAMESPACES, SECRETS, ObjectKey, ResourceType
+from pbx_operator.api.meta import CRDS, NAMESPACES, SECRETS, ObjectKey, ResourceType
 from pbx_operator.cluster import AlreadyExists, ApiError, Conflict, Forbidden, Gone, Invalid, Unavailable
 from pbx_operator.cluster.errors import Answer, api_error
 from pbx_operator.cluster.paths import collection_path, creation_path, object_path
@@ -86,7 +86,6 @@ LINKS = ResourceType("pbx-operator.io", "v1alpha1", "Interlink", "interlinks")
     [
         (SECRETS, ObjectKey("a", "s"), "/api/v1/namespaces/a/secrets/s"),
         (NAMESPACES, ObjectKey("", "a"), "/api/v1/namespaces/a"),
-        (LEASES, ObjectKey("a", "l"), "/apis/coordination.k8s.io/v1/namespaces/a/leases/l"),
         (LINKS, ObjectKey("a", "x y:z"), "/apis/pbx-operator.io/v1alpha1/namespaces/a/interlinks/x%20y:z"),
         (CRDS, ObjectKey("", "c"), "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/c"),
     ],

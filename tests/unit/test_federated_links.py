@@ -46,17 +46,8 @@ from pbx_operator.domain.link_end import (
 )
 from pbx_operator.domain.link_facts import LinkSnapshot
 from pbx_operator.domain.plan import DeleteInterlink, PurgeRecord, Redeem, RemoveFinalizer, TellPeer
-from pbx_operator.domain.record import (
-    Abandon,
-    Adopt,
-    EndDuplicate,
-    Leave,
-    RunTimers,
-    accounts_of,
-    pair_of,
-    places_of,
-    sides_of,
-)
+from pbx_operator.domain.record import Abandon, Adopt, EndDuplicate, Leave, RunTimers
+from pbx_operator.domain.record_facts import accounts_of, pair_of, places_of, sides_of
 from pbx_operator.domain.redemption import Gone, Unknown, Unreachable, Used
 
 KEY = key_of(replica())

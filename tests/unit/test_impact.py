@@ -21,7 +21,7 @@ from pbx_operator.domain.account import wanted_domain
 from pbx_operator.domain.impact import WorkKey, affected
 from pbx_operator.domain.interlink import plan_link
 from pbx_operator.domain.plan import Plan
-from pbx_operator.domain.record import Party, account_of, interlink_of, pair_of
+from pbx_operator.domain.record_facts import Party, account_of, interlink_of, pair_of
 from pbx_operator.domain.unreadable import OpaqueStatus, Unreadable
 
 

@@ -223,5 +223,5 @@ class TestSpentSecret:
 
     def test_the_secret_of_a_key_in_the_making_is_left_alone(self) -> None:
         """Its record may be on its way, and without the Secret nobody could read the key."""
-        s = around(wants(ISSUER, revision=2), record(ISSUER, end=end("Revoked")), attempts=mint_failed("NoAnswer"))
+        s = around(wants(ISSUER, revision=2), record(ISSUER, end=end("Revoked")), attempts=mint_failed("KeyKnown"))
         assert todo(s) == []

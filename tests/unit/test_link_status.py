@@ -54,7 +54,7 @@ def ends(why: Any, by: Any, **options: Any) -> LinkRecord:
 
 
 OF_THE_ISSUER = {
-    "Issuing": (around(ISSUER, attempts=mint_failed("NoAnswer")), "!Issuing (Reconciling)"),
+    "Issuing": (around(ISSUER, attempts=mint_failed("KeyKnown")), "!Issuing (Reconciling)"),
     "KeyIssued": (around(ISSUER, record(ISSUER)), "KeyIssued"),
     "AwaitingPeer": (around(wants(ISSUER, ready_when="Established"), record(ISSUER)), "!AwaitingPeer (Reconciling)"),
     "Established": (around(ISSUER, LINK, peers=[REDEEMER]), "Established"),
@@ -353,7 +353,7 @@ class TestDetails:
     def test_key_issued_is_a_matter_of_the_issuer(self) -> None:
         assert reason(around(ISSUER, record(ISSUER)), "KeyIssued") == "KeyIssued"
         assert reason(swept(around(ISSUER, LINK, peers=[REDEEMER])), "KeyIssued") == "KeyIssued"
-        assert reason(around(ISSUER, attempts=mint_failed("NoAnswer")), "KeyIssued") == "!NoKey"
+        assert reason(around(ISSUER, attempts=mint_failed("KeyKnown")), "KeyIssued") == "!NoKey"
         assert reason(swept(around(ISSUER, ends("Deleted", "Redeemer"))), "KeyIssued") == "!Ended"
         assert find(status_of(around(REDEEMER, LINK, peers=[ISSUER])).conditions, "KeyIssued") is None
 

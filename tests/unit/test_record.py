@@ -29,19 +29,14 @@ from pbx_operator.domain.record import (
     Change,
     EndDuplicate,
     Leave,
-    Party,
     Presence,
     Revoke,
     RunTimers,
     SetPolicy,
-    account_of,
-    admits,
     concerned,
-    next_timer,
-    pair_of,
-    sides_of,
     transition,
 )
+from pbx_operator.domain.record_facts import Party, account_of, admits, next_timer, pair_of, sides_of
 
 EXPIRED = record_spec(policy=Policy(expiration_time=at(0)))
 PRESENCES: dict[str, Presence] = {

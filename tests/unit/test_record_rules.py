@@ -30,11 +30,9 @@ from pbx_operator.domain.record import (
     Revoke,
     RunTimers,
     SetPolicy,
-    Side,
-    closing_of,
-    interlink_of,
     transition,
 )
+from pbx_operator.domain.record_facts import Side, closing_of, interlink_of
 from record_rules import unlawful
 
 ELSEWHERE = {

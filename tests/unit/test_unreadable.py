@@ -16,7 +16,8 @@ from pbx_operator.domain.interlink import plan_link, plan_unreadable
 from pbx_operator.domain.link_facts import LinkSnapshot
 from pbx_operator.domain.link_status import link_status
 from pbx_operator.domain.plan import ChangeRecord, Plan, RemoveFinalizer, Target
-from pbx_operator.domain.record import ORPHAN_PERIOD, Leave, RunTimers, Side
+from pbx_operator.domain.record import ORPHAN_PERIOD, Leave, RunTimers
+from pbx_operator.domain.record_facts import Side
 from pbx_operator.domain.unreadable import Unreadable
 
 SIDES: list[tuple[Interlink, Side]] = [(ISSUER, "issuer"), (REDEEMER, "redeemer")]

@@ -180,7 +180,6 @@ class Resource(Model):
 SECRETS = ResourceType("", "v1", "Secret", "secrets")
 NAMESPACES = ResourceType("", "v1", "Namespace", "namespaces", namespaced=False)
 EVENTS = ResourceType("events.k8s.io", "v1", "Event", "events")
-LEASES = ResourceType("coordination.k8s.io", "v1", "Lease", "leases")
 CRDS = ResourceType(
     "apiextensions.k8s.io", "v1", "CustomResourceDefinition", "customresourcedefinitions", namespaced=False
 )

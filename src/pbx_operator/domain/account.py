@@ -21,16 +21,15 @@ from pbx_operator.domain import emergency
 from pbx_operator.domain.account_status import (
     COUNTER_PERIOD,
     AccountState,
-    Since,
     find_shadows,
     number_counts,
     number_status,
     only_counters_differ,
     shadow_counts,
     shadow_verdicts,
-    status_with,
 )
 from pbx_operator.domain.claims import Award, Claim, created, settle
+from pbx_operator.domain.conditions import Since, status_with
 from pbx_operator.domain.numbers import Resolution, protected_numbers, resolve
 from pbx_operator.domain.offers import Linked
 from pbx_operator.domain.plan import Action, AddFinalizer, Plan, RemoveFinalizer, StatusUpdate, Target

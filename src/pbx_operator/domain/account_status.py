@@ -5,15 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Literal, TypeVar
+from typing import Literal
 
 from pbx_operator.api import reasons
-from pbx_operator.api.meta import ObjectMeta
-from pbx_operator.api.reasons import GRACE, Patience, Verdict, verdict
+from pbx_operator.api.reasons import Verdict, verdict
 from pbx_operator.api.v1alpha1.internalnumber import InternalNumberStatus
 from pbx_operator.api.v1alpha1.pbxaccount import NumberCounts, PBXAccount, PBXAccountStatus, ShadowedNumbers
-from pbx_operator.api.v1alpha1.shared import Status
-from pbx_operator.domain.conditions import merge, stalled, summarize
+from pbx_operator.domain.conditions import Since, status_with
 from pbx_operator.domain.emergency import never_routed
 from pbx_operator.domain.numbers import Outcome, Resolution, sends_digit_by_digit
 from pbx_operator.domain.offers import Linked
@@ -23,31 +21,8 @@ COUNTER_PERIOD = timedelta(seconds=30)
 """Counters alone are a reason to write only so often."""
 SAMPLE = 20
 
-S = TypeVar("S", bound=Status)
 AccountState = Literal["Serving", "NotServing", "Absent", "Unreadable"]
 """What an account is to its numbers; one that is being deleted is Absent."""
-Since = tuple[str, datetime]
-"""The Ready reason that this process saw last on an object, and since when."""
-
-
-def status_with(
-    status: S, metadata: ObjectMeta, verdicts: Sequence[Verdict], since: Since | None, now: datetime, **facts: object
-) -> tuple[S, datetime | None]:
-    """Return the next status, and when patience with its Ready reason runs out.
-
-    The first verdict is the one about Ready; `facts` are the fields beside the conditions.
-    """
-    ready, *details = verdicts
-    first_seen = since[1] if since is not None and since[0] == ready.reason.name else now
-    is_stalled = stalled(ready.reason, status.conditions, first_seen, now)
-    summary = summarize(ready, is_stalled=is_stalled)
-    facts |= {
-        "observed_generation": metadata.generation,
-        "last_handled_reconcile_at": metadata.reconcile_requested_at,
-        "conditions": merge(status.conditions, [*summary, *details], metadata.generation, now),
-    }
-    impatient = ready.reason.patience is Patience.GRACE and not is_stalled
-    return status.model_copy(update=facts), first_seen + GRACE if impatient else None
 
 
 # --- internal numbers -------------------------------------------------------------------------------------------

@@ -6,16 +6,22 @@ they ever see, so that kubectl, kstatus and Argo CD always agree about an object
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
+from typing import TypeVar
 
-from pbx_operator.api.meta import Condition
+from pbx_operator.api.meta import Condition, ObjectMeta
 from pbx_operator.api.reasons import GRACE, ConditionType, Patience, Reason, Verdict
 from pbx_operator.api.v1alpha1.shared import Status
 
 _ORDER = ("Ready", "Reconciling", "Stalled")
 _NEGATIVE = {"Reconciling", "Stalled", "Conflicted"}
 """Conditions that are present only while they are True."""
+
+
+S = TypeVar("S", bound=Status)
+Since = tuple[str, datetime]
+"""The Ready reason that this process saw last on an object, and since when."""
 
 
 def find(conditions: Iterable[Condition], type_: str) -> Condition | None:
@@ -72,6 +78,26 @@ def _condition(old: Condition | None, new: Verdict, generation: int, now: dateti
 
 def _rank(type_: str) -> int:
     return _ORDER.index(type_) if type_ in _ORDER else len(_ORDER)
+
+
+def status_with(
+    status: S, metadata: ObjectMeta, verdicts: Sequence[Verdict], since: Since | None, now: datetime, **facts: object
+) -> tuple[S, datetime | None]:
+    """Return the next status, and when patience with its Ready reason runs out.
+
+    The first verdict is the one about Ready; `facts` are the fields beside the conditions.
+    """
+    ready, *details = verdicts
+    first_seen = since[1] if since is not None and since[0] == ready.reason.name else now
+    is_stalled = stalled(ready.reason, status.conditions, first_seen, now)
+    summary = summarize(ready, is_stalled=is_stalled)
+    facts |= {
+        "observed_generation": metadata.generation,
+        "last_handled_reconcile_at": metadata.reconcile_requested_at,
+        "conditions": merge(status.conditions, [*summary, *details], metadata.generation, now),
+    }
+    impatient = ready.reason.patience is Patience.GRACE and not is_stalled
+    return status.model_copy(update=facts), first_seen + GRACE if impatient else None
 
 
 def check(status: Status, generation: int, *, deleting: bool = False) -> list[str]:

@@ -11,7 +11,7 @@ from pbx_operator.api.reasons import Reason
 from pbx_operator.api.v1alpha1.interlink import Interlink
 from pbx_operator.api.v1alpha1.linkrecord import LinkRecord
 from pbx_operator.domain.link_facts import LinkSnapshot, side_of
-from pbx_operator.domain.record import (
+from pbx_operator.domain.record_facts import (
     Side,
     account_of,
     admits,

@@ -12,7 +12,7 @@ from typing import Literal, NamedTuple, Protocol, TypeVar
 from pbx_operator.api.meta import ObjectKey, Resource
 from pbx_operator.api.v1alpha1 import DialPlanSlice, Interlink, InternalNumber, LinkRecord, PBXAccount
 from pbx_operator.domain.link_facts import account_ready
-from pbx_operator.domain.record import (
+from pbx_operator.domain.record_facts import (
     SIDES,
     Party,
     account_of,

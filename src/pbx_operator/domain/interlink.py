@@ -43,19 +43,8 @@ from pbx_operator.domain.plan import (
     Redeem,
     StatusUpdate,
 )
-from pbx_operator.domain.record import (
-    Abandon,
-    Adopt,
-    EndDuplicate,
-    Leave,
-    Revoke,
-    RunTimers,
-    SetPolicy,
-    closing_of,
-    interlink_of,
-    pair_of,
-    wanted_policy,
-)
+from pbx_operator.domain.record import Abandon, Adopt, EndDuplicate, Leave, Revoke, RunTimers, SetPolicy
+from pbx_operator.domain.record_facts import closing_of, interlink_of, pair_of, wanted_policy
 from pbx_operator.domain.redemption import Gone, Linked, Refused, Used
 from pbx_operator.domain.told import tell_peer
 from pbx_operator.domain.unreadable import Unreadable, show_unreadable

@@ -33,13 +33,9 @@ from pbx_operator.domain.plan import (
     RemoveFinalizer,
     Target,
 )
-from pbx_operator.domain.record import (
-    ORPHAN_PERIOD,
+from pbx_operator.domain.record import ORPHAN_PERIOD, Abandon, Fence, Leave, RunTimers
+from pbx_operator.domain.record_facts import (
     SIDES,
-    Abandon,
-    Fence,
-    Leave,
-    RunTimers,
     Side,
     account_of,
     admits,

@@ -17,7 +17,7 @@ from pbx_operator.api.v1alpha1.linkrecord import LinkRecord, NamespacedName
 from pbx_operator.api.v1alpha1.pbxaccount import PBXAccount
 from pbx_operator.domain.conditions import is_true
 from pbx_operator.domain.offers import NO_OFFER, Offer
-from pbx_operator.domain.record import Side, account_of, interlink_of, sides_of
+from pbx_operator.domain.record_facts import Side, account_of, interlink_of, sides_of
 from pbx_operator.domain.redemption import Result
 
 
@@ -67,7 +67,7 @@ class RedeemTry:
 class MintTry:
     """Why the last attempt to issue a key did not end in a record."""
 
-    problem: Literal["WaitingForCleanup", "SecretNameTaken", "KeyKnown", "NoAnswer"]
+    problem: Literal["WaitingForCleanup", "SecretNameTaken", "KeyKnown"]
     next_try: datetime
 
 

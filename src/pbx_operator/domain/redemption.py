@@ -18,7 +18,8 @@ from pbx_operator.api.v1alpha1.linkrecord import (
     Redeemer,
 )
 from pbx_operator.domain.keys import SigningKey, instance_id, link_id, verify
-from pbx_operator.domain.record import admits, any_closing, ended, expired
+from pbx_operator.domain.record import ended
+from pbx_operator.domain.record_facts import admits, any_closing, expired
 
 MAX_RECORDS_PER_NAMESPACE = 10_000
 

@@ -19,7 +19,8 @@ from pbx_operator.api.v1alpha1.linkrecord import (
 )
 from pbx_operator.domain.envelope import Envelope
 from pbx_operator.domain.messages import EndNotice, LinkReport
-from pbx_operator.domain.record import HearEnd, any_closing, peer_instance
+from pbx_operator.domain.record import HearEnd
+from pbx_operator.domain.record_facts import any_closing, peer_instance
 
 CANCEL_PERIOD = timedelta(hours=24)
 """For so long a redeemer that gave up before it had an answer repeats that to an issuer that does not know its key."""

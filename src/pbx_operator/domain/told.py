@@ -10,7 +10,7 @@ from pbx_operator.domain.gate import closed_on_our_side
 from pbx_operator.domain.link_facts import LinkSnapshot
 from pbx_operator.domain.offers import Offer
 from pbx_operator.domain.plan import TellPeer
-from pbx_operator.domain.record import peer_instance
+from pbx_operator.domain.record_facts import peer_instance
 
 MAX_OFFER = 220_000
 """Bytes of numbers with their names that one link may tell; all 11,110 of them fit a message without names."""

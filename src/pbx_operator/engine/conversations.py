@@ -26,7 +26,7 @@ from pbx_operator.domain.messages import (
     SyncAnswer,
     SyncRequest,
 )
-from pbx_operator.domain.record import peer_instance
+from pbx_operator.domain.record_facts import peer_instance
 from pbx_operator.domain.reports import cancel_is_due, is_spoken_about, report_of
 from pbx_operator.engine.store import Observation, Store
 from pbx_operator.links.authority import Authority

@@ -14,7 +14,7 @@ from pbx_operator.api.meta import ObjectKey, ObjectMeta, ResourceType
 from pbx_operator.api.v1alpha1 import DialPlanSlice, Interlink, LinkRecord, PBXAccount
 from pbx_operator.domain.impact import WorkKey, affected
 from pbx_operator.domain.plan import Target
-from pbx_operator.domain.record import Party, places_of
+from pbx_operator.domain.record_facts import Party, places_of
 from pbx_operator.domain.unreadable import Unreadable
 from pbx_operator.engine.memory import Memory
 from pbx_operator.engine.queue import WorkQueue

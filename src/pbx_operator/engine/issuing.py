@@ -39,7 +39,7 @@ from pbx_operator.engine.key_secrets import (
 from pbx_operator.engine.memory import FIRST_PAUSE, SLOW_RETRY, Memory, jittered, longer
 from pbx_operator.links.authority import Authority
 
-MintProblem = Literal["WaitingForCleanup", "SecretNameTaken", "KeyKnown", "NoAnswer"]
+MintProblem = Literal["WaitingForCleanup", "SecretNameTaken", "KeyKnown"]
 
 
 class KeyWork:

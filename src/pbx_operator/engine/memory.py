@@ -11,12 +11,9 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from pbx_operator.api.meta import ObjectKey
-from pbx_operator.domain.conditions import find
+from pbx_operator.domain.conditions import Since, find
 from pbx_operator.domain.link_facts import Attempts
 from pbx_operator.domain.plan import StatusUpdate, Target
-
-Since = tuple[str, datetime]
-"""A Ready reason, and since when it was seen."""
 
 FIRST_PAUSE = timedelta(seconds=1)
 LONGEST_PAUSE = timedelta(minutes=5)

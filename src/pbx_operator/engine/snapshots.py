@@ -11,22 +11,15 @@ from pbx_operator.api.v1alpha1 import Interlink, InternalNumber, LinkRecord, PBX
 from pbx_operator.api.v1alpha1.linkrecord import LinkRecordSpec, record_name
 from pbx_operator.api.v1alpha1.pbxaccount import InterlinkCounts
 from pbx_operator.domain.account import AccountSnapshot, wanted_domain
+from pbx_operator.domain.conditions import Since
 from pbx_operator.domain.link_facts import ClusterFacts, LinkSnapshot, established_of, live, mine, side_of
 from pbx_operator.domain.offers import NO_OFFER, Linked, Offer, has_own_offer, offer_of
 from pbx_operator.domain.plan import Target
 from pbx_operator.domain.prefixes import prefix_holders
-from pbx_operator.domain.record import (
-    SIDES,
-    Party,
-    account_of,
-    interlink_of,
-    other_side,
-    pair_of,
-    peer_instance,
-)
+from pbx_operator.domain.record_facts import SIDES, Party, account_of, interlink_of, other_side, pair_of, peer_instance
 from pbx_operator.domain.redemption import Redemption
 from pbx_operator.domain.unreadable import Unreadable
-from pbx_operator.engine.memory import Memory, Since
+from pbx_operator.engine.memory import Memory
 from pbx_operator.engine.offers import Offers
 from pbx_operator.engine.store import Store
 

@@ -19,7 +19,7 @@ from pbx_operator.api.v1alpha1 import DialPlanSlice, Interlink, InternalNumber, 
 from pbx_operator.api.v1alpha1.shared import AccountReference, Status
 from pbx_operator.domain.account import wanted_domain
 from pbx_operator.domain.link_facts import key_reference
-from pbx_operator.domain.record import Party, accounts_of, pair_of, peer_instance, places_of
+from pbx_operator.domain.record_facts import Party, accounts_of, pair_of, peer_instance, places_of
 from pbx_operator.domain.slices import owner_of
 from pbx_operator.domain.unreadable import OpaqueStatus, Unreadable
 

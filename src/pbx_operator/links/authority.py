@@ -25,17 +25,8 @@ from pbx_operator.api.v1alpha1.linkrecord import (
 )
 from pbx_operator.cluster import Cluster, Conflict, Gone, Unavailable
 from pbx_operator.domain.messages import LinkReport
-from pbx_operator.domain.record import (
-    Abandon,
-    Adopt,
-    Change,
-    FromPeer,
-    Presence,
-    account_of,
-    concerned,
-    peer_instance,
-    transition,
-)
+from pbx_operator.domain.record import Abandon, Adopt, Change, FromPeer, Presence, concerned, transition
+from pbx_operator.domain.record_facts import account_of, peer_instance
 from pbx_operator.domain.redemption import Busy, Decision, IssuerFacts, Redemption, Result, Unknown, decide
 from pbx_operator.domain.reports import Heard, hear
 

@@ -1,0 +1,263 @@
+"""Whether a link is ready, and if not, the nearest reason: the one verdict that everybody looks at first.
+
+The order of the questions is the rule: how the last link ended, what became of the account, what the live record
+says, what was lost, and only then what a new link still waits for.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Literal, NamedTuple
+
+from pbx_operator.api import reasons
+from pbx_operator.api.meta import ConditionStatus
+from pbx_operator.api.reasons import Reason, Verdict, verdict
+from pbx_operator.api.v1alpha1.interlink import Ended, Interlink
+from pbx_operator.api.v1alpha1.linkrecord import EndReason, LinkRecord
+from pbx_operator.domain.link_facts import (
+    LinkSnapshot,
+    RedeemTry,
+    account_ready,
+    established_of,
+    issued_of,
+    issued_too_late,
+    key_reference,
+    key_secret_name,
+    last_ended_of,
+    mine,
+    side_of,
+)
+from pbx_operator.domain.record_facts import Side
+from pbx_operator.domain.redemption import Busy, Gone, Linked, Refused, Unknown, Unreachable, Used
+
+_LATER_END = "set a later spec.issueKey.expirationTime"
+
+
+class View(NamedTuple):
+    """The conclusions that the parts of a status share."""
+
+    snapshot: LinkSnapshot
+    link: Interlink
+    current: LinkRecord | None
+    """The live record of this object."""
+    ended: LinkRecord | None
+    """The record of its last link, if none is live."""
+
+
+def view_of(s: LinkSnapshot, link: Interlink) -> View:
+    """Return what the parts of the object's status are made from."""
+    ours = mine(s, link)
+    current = established_of(ours) or issued_of(ours)
+    return View(s, link, current, last_ended_of(ours) if current is None else None)
+
+
+def ready_verdict(v: View, now: datetime) -> Verdict:
+    """Return Ready, with the nearest reason."""
+    s, link = v.snapshot, v.link
+    account = link.spec.account_ref.name
+    over = _over(v)
+    if over is not None:
+        return over
+    if s.account_metadata is None:
+        return _not_ready(reasons.REF_NOT_FOUND, name=account)
+    if s.account_metadata.deleting:
+        return _not_ready(reasons.ACCOUNT_DELETED, name=account)
+    if v.current is not None and v.current.spec.state == "Established":
+        return verdict("Ready", *linked(v.current))
+    if v.current is not None:
+        return _waiting_for_peer(v)
+    if record_lost(v):
+        return _not_ready(reasons.RECORD_LOST, key_id=link.status.key_id, next_step=_next_key(link))
+    if not account_ready(s.account):
+        return _not_ready(reasons.ACCOUNT_NOT_READY, name=account)
+    if s.cluster.identity_lost:
+        return _not_ready(reasons.IDENTITY_LOST)
+    return _starting(v, now) if link.role == "Issuer" else _redeeming(v)
+
+
+def _not_ready(reason: Reason, **facts: object) -> Verdict:
+    return verdict("Ready", "False", reason, **facts)
+
+
+def linked(record: LinkRecord) -> tuple[ConditionStatus, Reason]:
+    """Return whether a link that we know is one for its peer, too."""
+    return ("False", reasons.PEER_FORGOT) if record.status.peer_knows == "Unknown" else ("True", reasons.ESTABLISHED)
+
+
+def _waiting_for_peer(v: View) -> Verdict:
+    issue = v.link.spec.issue_key
+    secret = key_secret_name(v.link)
+    if issue is not None and issue.ready_when == "Established":
+        return _not_ready(reasons.AWAITING_PEER, secret=secret)
+    return verdict("Ready", "True", reasons.KEY_ISSUED, secret=secret)
+
+
+def _starting(v: View, now: datetime) -> Verdict:
+    """An issuer without a record."""
+    s, attempts = v.snapshot, v.snapshot.attempts
+    if not s.cluster.confirmed:
+        return _not_ready(reasons.CLUSTER_UNCONFIRMED)
+    if key_reference(v.link) is not None:
+        problem = _key_problem(v)
+        if problem is not None:
+            return problem
+        shown = attempts.look.key_id if attempts.look is not None else None
+        if shown is not None and (s.shown_record is not None or shown == v.link.status.key_id):
+            return _not_ready(reasons.KEY_ALREADY_USED, key_id=shown, secret=key_secret_name(v.link))
+    if issued_too_late(v.link, now):
+        return _not_ready(reasons.KEY_EXPIRED, next_step=_LATER_END)
+    if attempts.mint is not None and attempts.mint.problem == "SecretNameTaken":
+        return _not_ready(reasons.SECRET_NAME_TAKEN, secret=key_secret_name(v.link))
+    if attempts.mint is not None and attempts.mint.problem == "WaitingForCleanup":
+        return _not_ready(reasons.WAITING_FOR_CLEANUP, thing=f"Secret {key_secret_name(v.link)}")
+    return _not_ready(reasons.ISSUING)
+
+
+def _key_problem(v: View) -> Verdict | None:
+    look, reference = v.snapshot.attempts.look, key_reference(v.link)
+    if look is None or reference is None or look.found == "Key":
+        return None
+    if look.found == "Missing":
+        return _not_ready(reasons.SECRET_MISSING, secret=reference.name, entry=reference.key)
+    return _not_ready(reasons.KEY_MALFORMED, secret=reference.name, entry=reference.key, problem=look.problem)
+
+
+def _redeeming(v: View) -> Verdict:
+    """A redeemer that has not linked."""
+    problem = _key_problem(v)
+    if problem is not None:
+        return problem
+    last, look = v.snapshot.attempts.redeem, v.snapshot.attempts.look
+    if v.snapshot.spent_elsewhere and look is not None:
+        return _not_ready(reasons.KEY_ALREADY_USED, key_id=look.key_id, secret=key_secret_name(v.link))
+    if last is None or look is None or last.key_id != look.key_id:
+        return _not_ready(reasons.REDEEMING)
+    return _answered(v, last)
+
+
+def _answered(v: View, last: RedeemTry) -> Verdict:
+    """What the issuer's side said last."""
+    facts = {"key_id": last.key_id, "secret": key_secret_name(v.link)}
+    match last.result:
+        case Used():
+            return _not_ready(reasons.KEY_ALREADY_USED, **facts)
+        case Gone(reason):
+            return _not_ready(_void_key(reason), **facts, next_step=_next_key(v.link))
+        case Refused():
+            return _not_ready(reasons.SELF_LINK)
+        case Busy("DuplicateLink"):
+            return _not_ready(reasons.DUPLICATE_LINK, next_step="delete this Interlink, or the other one first")
+        case Busy("RedeemerNotAllowed"):
+            return _not_ready(reasons.REDEEMER_NOT_ALLOWED)
+        case Busy(reason):
+            return _not_ready(reasons.PEER_BUSY, detail=_BUSY[reason])
+        case Unreachable():
+            return _not_ready(reasons.PEER_UNAVAILABLE)
+        case Unknown():
+            return _not_ready(reasons.KEY_UNKNOWN, key_id=last.key_id)
+        case Linked() | None:
+            return _not_ready(reasons.REDEEMING)
+
+
+_BUSY = {
+    "IssuerAbsent": "the Interlink that issued the key is missing",
+    "Closing": "it is ending the link",
+    "AccountNotReady": "its account is not ready",
+    "TooManyRecords": "its namespace has too many links",
+    "Restoring": "a backup is being restored",
+    "Contended": "too many requests came at once",
+}
+
+
+def _void_key(end: EndReason | Literal["Cancelled"]) -> Reason:
+    """Return what a redeemer learns about a key that nobody can use any more."""
+    if end == "KeyExpired":
+        return reasons.KEY_EXPIRED
+    used = end in ("AlreadyUsed", "Deleted", "Orphaned", "DuplicateLink")
+    return reasons.KEY_ALREADY_USED if used else reasons.KEY_REVOKED
+
+
+# --- ended links ------------------------------------------------------------------------------------------------
+
+
+def _over(v: View) -> Verdict | None:
+    """Return how the last link ended, by its record or, once that is purged, by the status, while nothing new began.
+
+    It goes before whatever the account is like: links of a deleted account stay ended when it is gone.
+    """
+    if v.current is not None or not is_over(v):
+        return None
+    ended = ended_field(v.ended, side_of(v.link)) if v.ended is not None else v.link.status.ended
+    key_id = v.ended.spec.key_id if v.ended is not None else v.link.status.key_id
+    if ended is None:
+        return None
+    reason = _end_reason(ended)
+    return _not_ready(reason, **_end_facts(v, reason, key_id))
+
+
+def is_over(v: View) -> bool:
+    """Whether the wish that the last link fulfilled still stands; a new revision or key is a new wish."""
+    status = v.link.status
+    if v.ended is not None:
+        return _same_wish(v, v.ended.spec.revision, v.ended.spec.key_id)
+    return status.ended is not None and _same_wish(v, status.key_revision, status.key_id)
+
+
+def _end_facts(v: View, reason: Reason, key_id: str | None) -> dict[str, object]:
+    issue, next_step = v.link.spec.issue_key, _next_key(v.link)
+    if reason is reasons.KEY_EXPIRED and issue is not None and issue.expiration_time is not None:
+        next_step = f"{_LATER_END}, and {next_step}"
+    if reason is reasons.DUPLICATE_LINK:
+        next_step = f"delete this Interlink; or end the other link, and {next_step}"
+    return {
+        "key_id": key_id,
+        "secret": key_secret_name(v.link),
+        "name": v.link.spec.account_ref.name,
+        "next_step": next_step,
+    }
+
+
+def _end_reason(ended: Ended) -> Reason:
+    """Return the Ready reason of an ended link, per side."""
+    if ended.reason in ("Deleted", "AccountDeleted", "Orphaned"):
+        return reasons.ENDED_BY_PEER if ended.by == "Peer" else reasons.ACCOUNT_DELETED
+    by_reason = {
+        "KeyExpired": reasons.KEY_EXPIRED,
+        "DuplicateLink": reasons.DUPLICATE_LINK,
+        "AlreadyUsed": reasons.KEY_ALREADY_USED,
+    }
+    return by_reason.get(ended.reason, reasons.KEY_REVOKED)
+
+
+def ended_field(record: LinkRecord, side: Side) -> Ended | None:
+    """Return the end as this side sees it; None while the record has none."""
+    end = record.spec.end
+    if end is None:
+        return None
+    own = "Issuer" if side == "issuer" else "Redeemer"
+    return Ended(by="Local" if end.by in (own, "Operator") else "Peer", reason=end.reason, time=end.time)
+
+
+def _next_key(link: Interlink) -> str:
+    if link.role == "Issuer" and key_reference(link) is None:
+        return "raise spec.issueKey.revision for a new key"
+    if link.role == "Issuer":
+        return f"put a new key into Secret {key_secret_name(link)} and raise spec.issueKey.revision"
+    return f"ask for a new key and put it into Secret {key_secret_name(link)}"
+
+
+def _same_wish(v: View, revision: int | None, key_id: str | None) -> bool:
+    """Whether the object still asks for what this revision, or this key, was the answer to."""
+    issue, look = v.link.spec.issue_key, v.snapshot.attempts.look
+    if issue is not None:
+        return revision is not None and revision >= issue.revision
+    return look is None or look.key_id in (None, key_id)
+
+
+def record_lost(v: View) -> bool:
+    """Whether the status tells of a key or link that no record knows."""
+    status = v.link.status
+    known = status.link_id if v.link.role == "Redeemer" else status.key_id
+    if known is None or status.ended is not None or mine(v.snapshot, v.link):
+        return False
+    return _same_wish(v, status.key_revision, status.key_id)
