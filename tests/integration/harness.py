@@ -33,6 +33,9 @@ OPERATOR = "pbx-operator"
 RESOURCES = {kind.resource.kind: kind.resource for kind in KINDS}
 RESOURCES |= {"Secret": SECRETS, "Namespace": NAMESPACES}
 
+_WORLDS = count(1)
+"""One count for all: modules share a control plane, and what a world left there must not meet another."""
+
 
 class Stage:
     """A control plane with at most one operator of ours on it at a time, unless a test starts more."""
@@ -45,7 +48,6 @@ class Stage:
         self.operators: list[OperatorProcess] = []
         self._kubeconfig = proxy.kubeconfig(directory / "kubeconfig")
         self._directory = directory
-        self._worlds = count(1)
         self._tokens = count(1)
         self._probes: World | None = None
 
@@ -81,7 +83,7 @@ class Stage:
 
     def world(self, name: str) -> World:
         """Return a world whose namespaces nobody else has."""
-        return World(self, f"{name}-{next(self._worlds)}")
+        return World(self, f"{name}-{next(_WORLDS)}")
 
     async def settle(self) -> None:
         """Wait until the operator has seen everything that was written before, and has nothing left to do.
