@@ -49,7 +49,8 @@ def invitation(stage: Stage) -> str:
     """Say how to go on with what was left running, and how to end it."""
     pbx = program("pbx")
     return f"""
-Every step was as it should be. The control plane and the operator go on running. Try:
+Every step was as it should be. The control plane and the operator go on running. Accounts count their links up to
+30 s later, in the columns ESTABLISHED and PENDING. Try:
 
 {INDENT}export KUBECONFIG={stage.kubeconfig}
 {INDENT}export PATH={stage.kubectl.parent}:$PATH

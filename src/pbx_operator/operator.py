@@ -13,6 +13,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
+from http import HTTPStatus
 from ipaddress import ip_network
 from typing import Any, TypeVar
 
@@ -24,7 +25,8 @@ from pydantic import TypeAdapter, ValidationError
 from pbx_operator import logs
 from pbx_operator.api.v1alpha1.linkrecord import Endpoint
 from pbx_operator.api.v1alpha1.shared import HostName
-from pbx_operator.cluster import ApiError, Cluster, CredentialsError
+from pbx_operator.cluster import ApiError, Cluster, CredentialsError, Forbidden
+from pbx_operator.cluster.errors import RIGHTS_ADVICE
 from pbx_operator.engine.engine import IDENTITY_SECONDS, Engine, EngineSettings, Federation
 from pbx_operator.engine.identity import Identity, Recovery, load_identity, read_identity
 from pbx_operator.engine.sync import missing_crds
@@ -92,6 +94,8 @@ def _networks(_context: click.Context, _parameter: click.Parameter, values: tupl
         raise click.BadParameter(f"{error}: write a network like 10.0.0.0/8") from None
 
 
+_PORT = click.IntRange(0, 65535)
+
 _namespace_option = click.option(
     "--namespace",
     envvar="POD_NAMESPACE",
@@ -105,11 +109,16 @@ _kubeconfig_option = click.option(
     help="Default: the service account in a Pod, ~/.kube/config elsewhere.",
 )
 _log_level_option = click.option(
-    "--log-level", default="info", show_default=True, type=click.Choice(["debug", "info", "warning"])
+    "--log-level",
+    default="info",
+    show_default=True,
+    type=click.Choice(["debug", "info", "warning"]),
+    help="The least important log lines that are written.",
 )
 
 
-@click.group(invoke_without_command=True)
+@click.group(invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="pbx-operator")
 @_namespace_option
 @_kubeconfig_option
 @click.option(
@@ -119,9 +128,16 @@ _log_level_option = click.option(
     callback=_host_name,
     help="Domain below which accounts without spec.sipDomain get theirs.",
 )
-@click.option("--workers", default=16, show_default=True, type=click.IntRange(1, 256))
-@click.option("--health-port", default=8080, show_default=True, help="Port of /healthz.")
-@click.option("--metrics-port", default=9090, show_default=True, help="Port of /metrics.")
+@click.option(
+    "--workers",
+    default=16,
+    show_default=True,
+    type=click.IntRange(1, 256),
+    help="How many accounts and Interlinks are worked on at the same time. They mostly wait for the API server: more "
+    "make many changes at once quicker, and ask more of it.",
+)
+@click.option("--health-port", default=8080, show_default=True, type=_PORT, help="Port of /healthz.")
+@click.option("--metrics-port", default=9090, show_default=True, type=_PORT, help="Port of /metrics.")
 @_log_level_option
 @click.option(
     "--exchange-endpoint",
@@ -135,6 +151,7 @@ _log_level_option = click.option(
     "--exchange-port",
     default=8443,
     show_default=True,
+    type=_PORT,
     help="Port of the exchange, if it has an endpoint; 0 if `pbx-operator exchange` serves it.",
 )
 @click.option(
@@ -190,7 +207,7 @@ def main(
     help="Where operators of other clusters reach this installation, as given to the operator.",
 )
 @click.option("--port", default=8443, show_default=True, type=click.IntRange(1, 65535), help="Where to listen.")
-@click.option("--metrics-port", default=9090, show_default=True, help="Port of /metrics.")
+@click.option("--metrics-port", default=9090, show_default=True, type=_PORT, help="Port of /metrics.")
 def exchange(
     namespace: str, kubeconfig: str | None, log_level: str, endpoints: tuple[str, ...], port: int, metrics_port: int
 ) -> None:
@@ -278,7 +295,8 @@ async def _wait_for_cluster(cluster: Cluster, options: Options) -> Identity:
         if not missing:
             break
         _log.error(
-            "CustomResourceDefinitions are missing: %s; install them: kubectl apply -f crds/", ", ".join(missing)
+            "CustomResourceDefinitions are missing: %s; install them: kubectl apply --server-side -f crds/",
+            ", ".join(missing),
         )
         await asyncio.sleep(RETRY_SECONDS)
     return await _until_answered(lambda: load_identity(cluster, options.engine.namespace), "loading the identity")
@@ -289,8 +307,14 @@ async def _until_answered(call: Callable[[], Awaitable[T]], doing: str) -> T:
         try:
             return await call()
         except (ApiError, ValueError) as error:
-            _log.error("%s failed: %s; trying again", doing, error)
+            _log.error("%s failed: %s%s; trying again", doing, error, _next_step(error))
             await asyncio.sleep(RETRY_SECONDS)
+
+
+def _next_step(error: Exception) -> str:
+    if not isinstance(error, Forbidden):
+        return ""
+    return "; check the operator's credentials" if error.status == HTTPStatus.UNAUTHORIZED else f"; {RIGHTS_ADVICE}"
 
 
 async def _work(engine: Engine, watches: Watches) -> None:

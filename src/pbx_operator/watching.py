@@ -25,7 +25,7 @@ from pbx_operator.api.meta import API_VERSION, GROUP, VERSION, Resource
 from pbx_operator.api.v1alpha1 import KINDS
 from pbx_operator.cluster import ApiError, CredentialsError, Forbidden, Unavailable
 from pbx_operator.cluster.credentials import Credentials, find_kubeconfig
-from pbx_operator.cluster.errors import Answer, api_error
+from pbx_operator.cluster.errors import RIGHTS_ADVICE, Answer, api_error
 from pbx_operator.engine.engine import Engine
 
 FIRST_PAUSE = 0.5
@@ -227,7 +227,7 @@ def _advice(error: Exception) -> str:
     if isinstance(error, CredentialsError) or (isinstance(error, ApiError) and error.status == HTTPStatus.UNAUTHORIZED):
         return "check the operator's credentials"
     if isinstance(error, Forbidden):
-        return "check the operator's ClusterRole"
+        return RIGHTS_ADVICE
     if isinstance(error, ApiError):
         return "the API server is unavailable"
     return "what kopf said before tells more"

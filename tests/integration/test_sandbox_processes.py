@@ -24,6 +24,12 @@ def sandbox(place: Place, *arguments: str) -> subprocess.CompletedProcess[str]:
     return place.call("-m", "pbx_operator.sandbox", *arguments)
 
 
+def shell(place: Place, command: str) -> str:
+    """Return what a command prints that somebody was told to type."""
+    done = subprocess.run(command, shell=True, env=place.environ, capture_output=True, text=True, check=True)
+    return done.stdout
+
+
 def start_run(place: Place) -> subprocess.Popen[str]:
     """Start `run` with a command that lasts, and wait until the command runs."""
     process = start(place, "run", "--", "sh", "-c", "echo started; exec sleep 600")
@@ -122,7 +128,7 @@ def test_several_start_at_once_and_each_goes_alone(place: Place) -> None:
     assert sandbox(place, "down").returncode == 0
     assert sandbox(place, "down", "--name", "c").returncode == 0
     assert not elsewhere.exists()
-    assert place.is_clean()
+    until(place.is_clean, "the supervisors have ended, too")
 
 
 def test_a_taken_name_and_a_taken_directory_are_refused(place: Place) -> None:
@@ -134,13 +140,17 @@ def test_a_taken_name_and_a_taken_directory_are_refused(place: Place) -> None:
         f"Error: data directory {mine} exists: remove it or choose another\n",
     )
     assert mine.exists()
-    assert sandbox(place, "up").returncode == 0
+    first = sandbox(place, "up")
+    assert first.returncode == 0
     again = sandbox(place, "up")
     assert again.returncode == 1
-    assert again.stderr.startswith("Error: a sandbox named 'default' is already running")
-    assert "default: ready" in sandbox(place, "status").stdout
-    assert sandbox(place, "down").returncode == 0
-    assert place.is_clean()
+    problem, *steps = again.stderr.splitlines()
+    assert problem == "Error: a sandbox named 'default' is already running"
+    use, see, end, _ = (step.partition(": ")[2] for step in steps)
+    assert use == f"export KUBECONFIG={first.stdout.strip()}"
+    assert "default: ready" in shell(place, see)
+    assert shell(place, end) == ""
+    until(place.is_clean, "the supervisor has ended, too")
 
 
 def test_down_of_what_does_not_run_names_what_does(place: Place) -> None:

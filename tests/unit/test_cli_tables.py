@@ -13,7 +13,7 @@ from pbx_operator.api.meta import Condition
 from pbx_operator.api.v1alpha1.interlink import InterlinkStatus, Peer
 from pbx_operator.api.v1alpha1.internalnumber import Application, Destination, ExternalNumber, SIPAddress
 from pbx_operator.cli.tables import clean, make_console, print_answers, print_links
-from pbx_operator.domain.dialplan import Answer, DialPlan
+from pbx_operator.domain.dialplan import Answer, DialPlan, PrefixProblem
 
 
 def link(name: str, state: Any, reason: str, message: str, **facts: Any) -> Any:
@@ -111,6 +111,13 @@ def test_answers_in_a_table() -> None:
     assert "no match" in closed
     assert "the gate of Interlink shut is closed" in shut
     assert "no match" in nothing
+
+
+def test_a_prefix_that_does_not_work_has_a_row() -> None:
+    refused = PrefixProblem("x", "8", "dialPrefix 8 is taken")
+    print_answers(console := seen(140), [Answer("8300", "NoMatch", prefix_problems=(refused,))])
+    row = lines_of(console)[-1].split("   ")
+    assert [cell.strip() for cell in row if cell] == ["dial prefix", "8 of Interlink x", "dialPrefix 8 is taken"]
 
 
 @pytest.mark.parametrize("width", [40, 80])

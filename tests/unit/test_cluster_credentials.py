@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 from pathlib import Path
 
 import pytest
@@ -20,12 +21,19 @@ class Clock:
         return self.now
 
 
-def write_kubeconfig(path: Path, user: dict[str, str], server: str = "https://api.example:6443/") -> str:
+def write_kubeconfig(path: Path, user: dict[str, str], current: str = "x") -> str:
     config = {
-        "clusters": [{"name": "c", "cluster": {"server": server}}],
+        "clusters": [
+            {"name": "c", "cluster": {"server": "https://api.example:6443/"}},
+            {"name": "d", "cluster": {"server": "https://other.example"}},
+        ],
         "users": [{"name": "u", "user": user}],
-        "contexts": [{"name": "x", "context": {"cluster": "c", "user": "u"}}],
-        "current-context": "x",
+        "contexts": [
+            {"name": "x", "context": {"cluster": "c", "user": "u"}},
+            {"name": "y", "context": {"cluster": "d", "user": "u", "namespace": "paris"}},
+            {"name": "no cluster", "context": {"cluster": "gone", "user": "u"}},
+        ],
+        "current-context": current,
     }
     path.write_text(json.dumps(config))
     return str(path)
@@ -103,12 +111,49 @@ async def test_the_service_account_of_a_pod(tmp_path: Path, monkeypatch: pytest.
     assert await credentials.authorization() == "bearer t2"
 
 
-@pytest.mark.parametrize("content", ["", "[]", "{unbalanced", "clusters: []\ncurrent-context: x\n"])
+async def test_a_context_brings_its_cluster_and_namespace(tmp_path: Path) -> None:
+    path = write_kubeconfig(tmp_path / "config", {"token": "t1"})
+    current, chosen = Credentials(path), Credentials(path, "y")
+    await current.load()
+    await chosen.load()
+    assert (current.host, current.namespace) == ("https://api.example:6443", None)
+    assert (chosen.host, chosen.namespace) == ("https://other.example", "paris")
+
+
+@pytest.mark.parametrize(
+    ("current", "wanted", "problem"),
+    [
+        ("x", "z", "has no context 'z': choose one that `KUBECONFIG="),
+        ("z", None, "has no context 'z': choose one that `KUBECONFIG="),
+        ("", None, "has no current context: choose one that `KUBECONFIG="),
+        ("no cluster", None, "cannot be used (Invalid kube-config file. Expected object with name gone in "),
+    ],
+)
+async def test_an_unusable_context_is_named(tmp_path: Path, current: str, wanted: str | None, problem: str) -> None:
+    path = write_kubeconfig(tmp_path / "config", {"token": "t1"}, current)
+    with pytest.raises(CredentialsError, match=re.escape(f"kubeconfig {path} {problem}")):
+        await Credentials(path, wanted).load()
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{unbalanced", "a: [\n b: {", "text", "contexts: []"])
 async def test_a_malformed_kubeconfig_is_named(tmp_path: Path, content: str) -> None:
     path = tmp_path / "config"
     path.write_text(content)
-    with pytest.raises(CredentialsError, match=f"kubeconfig {path}: "):
+    with pytest.raises(CredentialsError, match=rf"^kubeconfig {path} .*: .*`KUBECONFIG={path} kubectl config "):
         await Credentials(str(path)).load()
+
+
+async def test_the_content_of_a_kubeconfig_is_not_repeated(tmp_path: Path) -> None:
+    path = tmp_path / "config"
+    path.write_text("contexts: [{name: x, hunter2: {}}]\nclusters: []\ncurrent-context: x\n")
+    with pytest.raises(CredentialsError, match="Expected key context") as problem:
+        await Credentials(str(path)).load()
+    assert "hunter2" not in str(problem.value)
+
+
+async def test_a_service_account_has_no_contexts() -> None:
+    with pytest.raises(CredentialsError, match="context 'x' needs a kubeconfig: give its path with --kubeconfig"):
+        await Credentials(None, "x").load()
 
 
 async def test_a_missing_kubeconfig_is_named() -> None:

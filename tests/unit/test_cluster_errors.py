@@ -64,6 +64,7 @@ def test_the_text_names_the_call_and_repeats_the_server() -> None:
     answer = Answer(409, {}, status("Conflict", message="the object has been modified"))
     error = api_error("PUT /api/v1/namespaces/a/secrets/s", answer, confidential=True)
     assert str(error) == "PUT /api/v1/namespaces/a/secrets/s: 409 Conflict: the object has been modified"
+    assert error.detail == "the object has been modified"
 
 
 def test_a_strange_answer_is_not_repeated() -> None:
@@ -76,6 +77,7 @@ def test_refused_content_of_a_secret_is_not_repeated() -> None:
     body = status("Invalid", message='Secret is invalid: Invalid value: "hunter2"', details={"causes": [cause]})
     error = api_error("PATCH /x", Answer(422, {}, body), confidential=True)
     assert str(error) == "PATCH /x: 422 Invalid: data[key] (FieldValueInvalid)"
+    assert error.detail == "data[key] (FieldValueInvalid)"
 
 
 LINKS = ResourceType("pbx-operator.io", "v1alpha1", "Interlink", "interlinks")

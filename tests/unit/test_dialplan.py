@@ -15,8 +15,8 @@ from pbx_operator.api.meta import Condition
 from pbx_operator.api.v1alpha1 import Interlink, InternalNumber
 from pbx_operator.api.v1alpha1.interlink import InterlinkStatus
 from pbx_operator.domain.account import AccountSnapshot
-from pbx_operator.domain.dialplan import Answer, DialPlan, Why
-from pbx_operator.domain.offers import Linked
+from pbx_operator.domain.dialplan import Answer, DialPlan, PrefixProblem, Why
+from pbx_operator.domain.offers import EstablishedLink
 
 
 def plan_of(before: AccountSnapshot, interlinks: Sequence[Interlink] | None = None) -> DialPlan:
@@ -27,7 +27,7 @@ def plan_of(before: AccountSnapshot, interlinks: Sequence[Interlink] | None = No
     )
 
 
-def dial(digits: str, *numbers: InternalNumber, links: tuple[Linked, ...] = (), **options: Any) -> Answer:
+def dial(digits: str, *numbers: InternalNumber, links: tuple[EstablishedLink, ...] = (), **options: Any) -> Answer:
     return plan_of(snapshot(account(**options), *numbers, links=links)).answer(digits)
 
 
@@ -111,7 +111,8 @@ class TestPeers:
         assert [name for name, _ in reasons(answer)] == ["old", "twin", "young"]
 
     def test_a_number_that_is_not_offered_looks_like_no_number(self) -> None:
-        assert dial("301", links=(linked("x", "300"),)) == Answer("301", "NoMatch")
+        links = (linked("x", "300"),)
+        assert replace(dial("301", links=links), digits="999") == dial("999", links=links)
 
 
 class TestGates:
@@ -128,7 +129,7 @@ class TestGates:
         assert (answer.outcome, reasons(answer)) == ("NoMatch", [("x", Why.CLOSED)])
         assert answer.passed_over[0].detail == "the gate of Interlink x is closed: the peer closed its gate"
         assert answer.explanation == f"no own number, and {answer.passed_over[0].detail}"
-        assert "no linked account offers it" in dial("301", links=(link,)).explanation
+        assert "gate" not in dial("301", links=(link,)).explanation
 
     def test_the_next_open_gate_gets_the_call(self) -> None:
         links = (linked("shut", "300", priority=1, gate="Closed"), linked("open", "300", priority=2))
@@ -150,6 +151,80 @@ class TestGates:
         answer = plan.answer("300")
         assert answer.outcome == "NoMatch"
         assert obstacle in answer.passed_over[0].detail
+
+
+def established(name: str, *numbers: str, refused: str = "", warned: str = "", **options: Any) -> EstablishedLink:
+    """Return a link as the operator shows it; `refused` or `warned` is what it says of the dialPrefix."""
+    verdict = Condition(
+        type="Accepted",
+        status="False" if refused else "True",
+        reason="DialPrefixEmergency" if refused or warned else "Accepted",
+        message=refused or warned or "accepted",
+        last_transition_time=at(0),
+    )
+    status = InterlinkStatus(state="Established", gate="Open", conditions=(verdict,))
+    return linked(name, *numbers, status=status, **options)
+
+
+class TestMisses:
+    """An answer without a match says what was looked at, and nothing that it cannot know."""
+
+    @pytest.mark.parametrize("links", [[], [interlink("pending")]])
+    def test_without_a_link(self, links: list[Interlink]) -> None:
+        answer = plan_of(snapshot(account()), links).answer("400")
+        assert answer.explanation == "no own number, and no link is established"
+
+    def test_with_one_link(self) -> None:
+        answer = dial("400", links=(established("x", "300"),))
+        assert answer.explanation == (
+            "no own number, and the peer behind Interlink x does not share it; links are not transitive"
+        )
+
+    def test_with_several_links(self) -> None:
+        links = [established("x").interlink, established("y").interlink, interlink("pending")]
+        answer = plan_of(snapshot(account()), links).answer("400")
+        assert (answer.outcome, answer.linked) == ("NoMatch", ("x", "y"))
+        assert answer.explanation == (
+            "no own number, and none of the 2 linked peers shares it; links are not transitive"
+        )
+
+    def test_links_of_other_accounts_do_not_count(self) -> None:
+        others = [
+            established("x", account="other").interlink,
+            established("y", namespace="elsewhere").interlink,
+        ]
+        assert plan_of(snapshot(account()), others).answer("400").linked == ()
+
+
+class TestPrefixProblems:
+    def test_a_refused_prefix_is_told_to_those_who_dial_it(self) -> None:
+        link = established("x", "300", dial_prefix="8", refused="dialPrefix 8 is taken")
+        plan = plan_of(snapshot(account()), [link.interlink])
+        answer = plan.answer("8300")
+        assert answer.outcome == "NoMatch"
+        assert answer.prefix_problems == (PrefixProblem("x", "8", "dialPrefix 8 is taken"),)
+        assert plan.answer("300").prefix_problems == ()
+
+    def test_it_is_told_beside_a_peer_s_answer_too(self) -> None:
+        links = (established("x", "300", dial_prefix="8", refused="beware"), established("y", "8300", priority=0))
+        assert [p.interlink for p in dial("8300", links=links).prefix_problems] == ["x"]
+
+    def test_what_comes_before_every_link_has_no_such_problem(self) -> None:
+        links = (established("x", "12", "300", dial_prefix="1", refused="beware"),)
+        own = dial("1300", number("1300"), links=links)
+        assert (own.outcome, own.prefix_problems) == ("Own", ())
+        assert dial("112", links=links).prefix_problems == ()
+
+    def test_a_warning_is_told_only_if_nothing_is_reached(self) -> None:
+        links = (established("x", "300", dial_prefix="1", warned="112 does not lead to the peer"),)
+        assert [p.detail for p in dial("125", links=links).prefix_problems] == ["112 does not lead to the peer"]
+        assert dial("1300", links=links).prefix_problems == ()
+
+    def test_an_accepted_prefix_has_none(self) -> None:
+        assert dial("8999", links=(established("x", "300", dial_prefix="8"),)).prefix_problems == ()
+
+    def test_a_link_that_nobody_has_judged_yet_has_none(self) -> None:
+        assert dial("8999", links=(linked("x", "300", dial_prefix="8"),)).prefix_problems == ()
 
 
 class TestTrust:
@@ -176,7 +251,7 @@ PREFIXES = st.sampled_from([None, "1", "1", "2", "11", "*"])
 
 
 @st.composite
-def worlds(draw: st.DrawFn) -> tuple[list[str], list[Linked]]:
+def worlds(draw: st.DrawFn) -> tuple[list[str], list[EstablishedLink]]:
     own = draw(st.sets(NUMBERS.filter(lambda n: n != "112"), max_size=3))
     links = [
         linked(
@@ -192,7 +267,7 @@ def worlds(draw: st.DrawFn) -> tuple[list[str], list[Linked]]:
     return sorted(own), links
 
 
-def expected(digits: str, own: list[str], links: list[Linked]) -> tuple[str, str | None, str | None]:
+def expected(digits: str, own: list[str], links: list[EstablishedLink]) -> tuple[str, str | None, str | None]:
     """Say who gets the call by the words of the rules, without slices."""
     if digits in ("112", "911"):
         return "Emergency", None, None
@@ -220,7 +295,7 @@ def expected(digits: str, own: list[str], links: list[Linked]) -> tuple[str, str
 
 @settings(deadline=None)
 @given(worlds())
-def test_slices_say_what_the_rules_say(world: tuple[list[str], list[Linked]]) -> None:
+def test_slices_say_what_the_rules_say(world: tuple[list[str], list[EstablishedLink]]) -> None:
     own, links = world
     plan = plan_of(snapshot(account(), *(number(n) for n in own), links=tuple(links)))
     numbers = {"1", "2", "11", "12", "112", "21", "200", "2112", "911"}

@@ -1,14 +1,19 @@
-"""The command line of the operator refuses what cannot work, before it does anything."""
+"""The command lines explain themselves; that of the operator refuses what cannot work, before it does anything."""
 
 from __future__ import annotations
 
 import gc
+from importlib.metadata import version
 from unittest import mock
 
 import pytest
+from click import Command
 from click.testing import CliRunner
 
 from pbx_operator import logs, operator
+from pbx_operator.cli.main import main as pbx
+from pbx_operator.cluster import ApiError, Forbidden, Unavailable
+from pbx_operator.sandbox.__main__ import main as sandbox
 
 
 @pytest.mark.parametrize(
@@ -30,3 +35,66 @@ def test_a_host_name_is_taken(value: str, monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(gc, "set_threshold", mock.Mock())
     assert CliRunner().invoke(operator.main, ["--domain-suffix", value]).exit_code == 1
     assert served.called
+
+
+@pytest.mark.parametrize(
+    ("command", "words"),
+    [
+        (pbx, ()),
+        (pbx, ("dial",)),
+        (pbx, ("key", "new")),
+        (operator.main, ()),
+        (operator.main, ("exchange",)),
+        (sandbox, ()),
+        (sandbox, ("up",)),
+        (sandbox, ("run",)),
+    ],
+)
+def test_the_short_help_is_the_long_help(command: Command, words: tuple[str, ...]) -> None:
+    short, long = (CliRunner().invoke(command, [*words, option]) for option in ("-h", "--help"))
+    assert (short.exit_code, short.output) == (0, long.output)
+    assert short.output.startswith("Usage: ")
+
+
+@pytest.mark.parametrize("command", [pbx, operator.main])
+def test_the_version_is_that_of_the_package(command: Command) -> None:
+    result = CliRunner().invoke(command, ["--version"])
+    assert (result.exit_code, result.output.endswith(f"version {version('pbx-operator')}\n")) == (0, True)
+
+
+def test_every_option_of_the_operator_is_explained() -> None:
+    commands = [operator.main, operator.exchange]
+    assert [p.name for c in commands for p in c.params if not getattr(p, "help", None)] == []
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "bounds"),
+    [
+        ("--workers", "0", "1<=x<=256"),
+        ("--workers", "257", "1<=x<=256"),
+        ("--health-port", "65536", "0<=x<=65535"),
+        ("--metrics-port", "-1", "0<=x<=65535"),
+        ("--exchange-port", "65536", "0<=x<=65535"),
+    ],
+)
+def test_a_number_out_of_bounds_is_refused_with_the_bounds(option: str, value: str, bounds: str) -> None:
+    result = CliRunner().invoke(operator.main, [option, value])
+    assert result.exit_code == 2
+    assert f"Invalid value for '{option}': {value} is not in the range {bounds}" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("error", "step"),
+    [
+        (Forbidden("GET /x: 403", status=403), "GET /x: 403; check the operator's ClusterRole (examples/install/rbac"),
+        (Forbidden("GET /x: 401", status=401), "GET /x: 401; check the operator's credentials; trying again"),
+        (Unavailable("GET /x: 503", status=503), "GET /x: 503; trying again"),
+    ],
+)
+async def test_what_is_refused_at_the_start_is_told_with_the_next_step(
+    error: ApiError, step: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(operator, "RETRY_SECONDS", 0)
+    call = mock.AsyncMock(side_effect=[error, "an answer"])
+    assert await operator._until_answered(call, "looking for the CRDs") == "an answer"
+    assert f"looking for the CRDs failed: {step}" in caplog.text

@@ -71,7 +71,9 @@ def test_a_released_name_leaves_nothing(tmp_path: Path) -> None:
 
 def test_a_name_is_held_once_and_can_be_taken_again(tmp_path: Path) -> None:
     with hold("a", tmp_path / "data") as holder:
-        with pytest.raises(SandboxError, match="'a' is already running"):
+        with pytest.raises(
+            SandboxError, match=r"'a' is already running\n  to see it: .* status\n  to end it: .* down --name a\n"
+        ):
             claim("a")
         assert not wait_until_gone("a", 0)
         holder.kill()

@@ -16,7 +16,8 @@ from three_offices.telling import Teller, Terminal
 APPLY = "kubectl apply -f examples/three-offices/{file}"
 CARRY = """\
 kubectl get secret to-{office}-key -n paris -o jsonpath='{{.data.key}}' | base64 -d |
-  kubectl create secret generic from-paris -n {office} --from-file=key=/dev/stdin"""
+  kubectl create secret generic from-paris -n {office} --from-file=key=/dev/stdin \\
+    --dry-run=client -o yaml | kubectl apply -f -"""
 MAKE_PRIVATE = """kubectl patch inum workshop -n rome --type=merge -p '{"spec":{"visibility":"Private"}}'"""
 
 

@@ -10,15 +10,20 @@ import asyncio
 import json
 import re
 from dataclasses import dataclass
-from typing import Any, NoReturn, TypeVar
+from typing import Any, TypeVar
 
 import click
 from pydantic import ValidationError
 
 from pbx_operator.api.meta import ObjectKey, Resource
 from pbx_operator.api.v1alpha1 import DialPlanSlice, Interlink, PBXAccount
+from pbx_operator.api.v1alpha1.shared import DnsLabel, NamespaceName
+from pbx_operator.cli.checks import NAMESPACE_ADVICE, fits
+from pbx_operator.cli.failures import CannotAnswerError, absent_account, failed_call
 from pbx_operator.cli.tables import make_console, print_answers
-from pbx_operator.cluster import ApiError, Cluster, CredentialsError, Forbidden, Gone
+from pbx_operator.cluster import ApiError, Cluster, CredentialsError, Gone
+from pbx_operator.cluster.client import REQUESTS
+from pbx_operator.cluster.credentials import Credentials, find_kubeconfig
 from pbx_operator.domain.dialplan import Answer, DialPlan
 from pbx_operator.domain.slice_changes import is_ours
 
@@ -26,12 +31,8 @@ R = TypeVar("R", bound=Resource)
 
 _DIGITS = re.compile(r"[0-9*#]{1,8}")
 EXIT_NO_MATCH = 1
-
-
-class CannotAnswerError(click.ClickException):
-    """The question could not be asked; the message ends with the next step."""
-
-    exit_code = 2
+DEFAULT_NAMESPACE = "default"
+"""The namespace where kubectl looks, too, if neither it nor the kubeconfig's context is told one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,18 +52,34 @@ def _digits(context: click.Context, parameter: click.Parameter, values: tuple[st
 
 
 @click.command()
-@click.argument("account")
+@click.argument("account", callback=fits(DnsLabel, "write the metadata.name of a PBXAccount, for example paris"))
 @click.argument("digits", nargs=-1, required=True, callback=_digits)
-@click.option("-n", "--namespace", default="default", show_default=True, help="Namespace of the account.")
+@click.option(
+    "-n",
+    "--namespace",
+    callback=fits(NamespaceName, NAMESPACE_ADVICE),
+    help=f"Namespace of the account. Default: that of the kubeconfig's context, else {DEFAULT_NAMESPACE}.",
+)
+@click.option("--kubeconfig", help="Default: KUBECONFIG, else ~/.kube/config; in a Pod the service account.")
+@click.option("--context", "context_name", help="Context of the kubeconfig. Default: the current one.")
 @click.option("-o", "--output", type=click.Choice(["text", "json"]), default="text", help="Form of the answer.")
 @click.pass_context
-def dial(context: click.Context, account: str, digits: tuple[str, ...], namespace: str, output: str) -> None:
+def dial(
+    context: click.Context,
+    account: str,
+    digits: tuple[str, ...],
+    namespace: str | None,
+    kubeconfig: str | None,
+    context_name: str | None,
+    output: str,
+) -> None:
     """Tell what happens if a phone of ACCOUNT dials DIGITS, and why.
 
     Exit code 0: numbers or the emergency service are reached; 1: some digits have no match; 2: the question could
     not be asked.
     """
-    published = asyncio.run(_ask(ObjectKey(namespace, account)))
+    credentials = Credentials(find_kubeconfig(kubeconfig), context_name)
+    published = asyncio.run(_ask(credentials, namespace, account))
     plan = DialPlan(published.account, published.slices, published.interlinks)
     answers = [plan.answer(dialed) for dialed in digits]
     if output == "json":
@@ -86,18 +103,26 @@ def answer_json(answer: Answer) -> dict[str, Any]:
         "passedOver": [
             {"interlink": p.interlink, "target": p.target, "why": p.why, "detail": p.detail} for p in answer.passed_over
         ],
+        "prefixProblems": [
+            {"interlink": p.interlink, "dialPrefix": p.prefix, "detail": p.detail} for p in answer.prefix_problems
+        ],
     }
     return {name: value for name, value in facts.items() if value is not None}
 
 
-async def _ask(key: ObjectKey) -> Published:
+async def _ask(credentials: Credentials, namespace: str | None, account: str) -> Published:
+    """Raise CannotAnswerError if that fails."""
     try:
-        async with Cluster.connect(user_agent="pbx") as cluster:
-            return await read_published(cluster, key)
+        async with Cluster(credentials, user_agent="pbx", requests=REQUESTS) as cluster:
+            key = ObjectKey(namespace or credentials.namespace or DEFAULT_NAMESPACE, account)
+            try:
+                return await read_published(cluster, key)
+            except Gone as error:
+                raise await absent_account(cluster, key) from error
     except CredentialsError as error:
-        raise CannotAnswerError(f"{error}. Set KUBECONFIG to the file that kubectl uses.") from error
+        raise CannotAnswerError(str(error)) from error
     except ApiError as error:
-        _explain(error, key)
+        raise failed_call(error, credentials.host) from error
 
 
 async def read_published(cluster: Cluster, key: ObjectKey) -> Published:
@@ -130,13 +155,3 @@ def _parse(model: type[R], item: dict[str, Any]) -> R:
     except ValidationError as error:
         name = f"{model.resource.kind} {item['metadata']['name']}"
         raise CannotAnswerError(f"{name} does not fit this version of pbx: use the operator's version") from error
-
-
-def _explain(error: ApiError, key: ObjectKey) -> NoReturn:
-    if isinstance(error, Gone):
-        step = f"see `kubectl get pbxaccounts -n {key.namespace}`, or choose a namespace with -n"
-        raise CannotAnswerError(f"PBXAccount {key} does not exist: {step}") from error
-    if isinstance(error, Forbidden):
-        step = "ask for get and list on pbxaccounts, interlinks and dialplanslices"
-        raise CannotAnswerError(f"{error}: {step}") from error
-    raise CannotAnswerError(f"{error}: check with `kubectl get pbxaccounts` that the cluster answers") from error

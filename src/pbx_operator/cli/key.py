@@ -8,30 +8,15 @@ from __future__ import annotations
 
 import base64
 import secrets
-from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any
 
 import click
-from pydantic import TypeAdapter, ValidationError
 
 from pbx_operator.api.manifest import to_yaml
 from pbx_operator.api.v1alpha1.interlink import LAST_YEAR
 from pbx_operator.api.v1alpha1.shared import DnsLabel, InstanceID, NamespaceName, ObjectName
+from pbx_operator.cli.checks import NAMESPACE_ADVICE, fits
 from pbx_operator.domain.keys import SECRET_ENTRY, SECRET_TYPE, SEED_BYTES, Bundle, SigningKey, key_id, key_text
-
-
-def _fits(field_type: Any, advice: str) -> Callable[..., str | None]:
-    """Return the check that an option is a text that fields of this type take."""
-    adapter: TypeAdapter[str] = TypeAdapter(field_type)
-
-    def check(_context: click.Context, _parameter: click.Parameter, value: str | None) -> str | None:
-        try:
-            return None if value is None else adapter.validate_python(value)
-        except ValidationError as error:
-            raise click.BadParameter(f"'{value}' does not fit: {advice}") from error
-
-    return check
 
 
 def _future_time(_context: click.Context, _parameter: click.Parameter, value: str | None) -> datetime | None:
@@ -60,12 +45,12 @@ def key() -> None:
 @click.option("--bundle", is_flag=True, help="Print a bundle: the key with public facts about its issuer.")
 @click.option(
     "--account",
-    callback=_fits(DnsLabel, "write the metadata.name of the PBXAccount, for example amsterdam"),
+    callback=fits(DnsLabel, "write the metadata.name of the PBXAccount, for example amsterdam"),
     help="In the bundle: the PBXAccount that issues the key.",
 )
 @click.option(
     "--instance",
-    callback=_fits(InstanceID, "write the 26 characters that status.peer.instance of an established Interlink shows"),
+    callback=fits(InstanceID, "write the 26 characters that status.peer.instance of an established Interlink shows"),
     help="In the bundle: the operator installation that issues the key.",
 )
 @click.option(
@@ -78,13 +63,13 @@ def key() -> None:
 )
 @click.option(
     "--name",
-    callback=_fits(ObjectName, "write lower case letters, digits, '-' and '.', for example to-rotterdam-key"),
+    callback=fits(ObjectName, "write lower case letters, digits, '-' and '.', for example to-rotterdam-key"),
     help="Name of the Secret.",
 )
 @click.option(
     "-n",
     "--namespace",
-    callback=_fits(NamespaceName, "write lower case letters, digits and '-', for example tenant-2"),
+    callback=fits(NamespaceName, NAMESPACE_ADVICE),
     help="Namespace of the Secret; without it, kubectl's current one.",
 )
 def new(

@@ -9,6 +9,7 @@ from pbx_operator.cli.key import key
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="pbx-operator")
 def main() -> None:
     """Ask about, and work with, phone systems that are declared as Kubernetes objects."""
 

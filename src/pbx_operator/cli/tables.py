@@ -60,7 +60,7 @@ def print_links(console: Console, interlinks: Iterable[Interlink]) -> None:
 
 
 def print_answers(console: Console, answers: Sequence[Answer]) -> None:
-    """Print what happens to dialled digits, why, and which links do not get the call."""
+    """Print what happens to dialled digits, why, which links do not get the call, and which prefixes may not work."""
     rows = [row for answer in answers for row in _answer_cells(answer)]
     if console.width >= NARROW:
         console.print(_table(_ANSWER_COLUMNS, rows))
@@ -103,11 +103,14 @@ def _link_cells(console: Console, link: Interlink) -> tuple[Text, str, str, str,
 
 
 def _answer_cells(answer: Answer) -> Iterator[tuple[str, Text, str, str]]:
-    """Yield the row of an answer, then one for each link that is passed over."""
+    """Yield the row of an answer, then one for each link that is passed over and for each prefix with a problem."""
     label, colour = _OUTCOMES[answer.outcome]
     yield clean(answer.digits), Text(label, style=colour), _reached(answer), clean(answer.explanation)
     for passed in answer.passed_over:
         yield "", Text("passed over", style="dim"), f"{passed.target} via {passed.interlink}", clean(passed.detail)
+    for problem in answer.prefix_problems:
+        prefix = f"{problem.prefix} of Interlink {problem.interlink}"
+        yield "", Text("dial prefix", style="yellow"), prefix, clean(problem.detail)
 
 
 def _reached(answer: Answer) -> str:

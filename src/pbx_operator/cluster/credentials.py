@@ -15,19 +15,23 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kubernetes.aio.client import Configuration
-from kubernetes.aio.config import load_incluster_config, load_kube_config
+from kubernetes.aio.config import ConfigException, load_incluster_config
+from kubernetes.aio.config.kube_config import KubeConfigLoader, KubeConfigMerger
 
 from pbx_operator.cluster.errors import CredentialsError
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Callable
 
 REFRESH_SECONDS = 60.0
 """How long a token is used before it is read again; client-go uses the same period."""
 
+_GIVE_PATH = "give its path with --kubeconfig or KUBECONFIG"
+
 _logger = logging.getLogger(__name__)
 # The loaders have no type annotations.
-_load_kubeconfig: Callable[..., Awaitable[Any]] = load_kube_config
+_merge: Callable[[str], Any] = KubeConfigMerger
+_loader: Callable[..., Any] = KubeConfigLoader
 _load_service_account: Callable[..., None] = load_incluster_config
 
 
@@ -42,10 +46,18 @@ def find_kubeconfig(kubeconfig: str | None) -> str | None:
 
 
 class Credentials:
-    """The address of the API server, the TLS settings and a fresh Authorization header."""
+    """The address of the API server, the TLS settings and a fresh Authorization header.
 
-    def __init__(self, kubeconfig: str | None, *, clock: Callable[[], float] = time.monotonic) -> None:
+    `context` chooses among the contexts of the kubeconfig; None is its current one.
+    """
+
+    def __init__(
+        self, kubeconfig: str | None, context: str | None = None, *, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self.namespace: str | None = None
+        """The namespace that the context names, once it is loaded."""
         self._kubeconfig = kubeconfig
+        self._context = context
         self._clock = clock
         self._refresh_at = 0.0
         self._configuration = Configuration()
@@ -55,15 +67,18 @@ class Credentials:
         configuration = Configuration()
         self._refresh_at = self._clock() + REFRESH_SECONDS
         _require_file(self._kubeconfig)
+        if self._kubeconfig is None and self._context is not None:
+            raise CredentialsError(f"context {self._context!r} needs a kubeconfig: {_GIVE_PATH}")
         try:
             if self._kubeconfig is None:
                 _load_service_account(client_configuration=configuration)
             else:
-                await _load_kubeconfig(
-                    config_file=self._kubeconfig, client_configuration=configuration, persist_config=False
-                )
+                self.namespace = await _load_kubeconfig(self._kubeconfig, self._context, configuration)
+        except CredentialsError:
+            raise
         except Exception as error:  # the loaders raise whatever a malformed file leads to
-            raise CredentialsError(f"{self._source}: {type(error).__name__}: {error}") from error
+            step = f": see what `KUBECONFIG={self._kubeconfig} kubectl config view` says" if self._kubeconfig else ""
+            raise CredentialsError(f"{self._source} cannot be used ({_in_words(error)}){step}") from error
         self._configuration = configuration
 
     async def authorization(self) -> str | None:
@@ -114,9 +129,35 @@ class Credentials:
         return "service account" if self._kubeconfig is None else f"kubeconfig {self._kubeconfig}"
 
 
+async def _load_kubeconfig(paths: str, context: str | None, configuration: Configuration) -> str | None:
+    """Read a kubeconfig into a configuration, and return the namespace that its context names.
+
+    Raises CredentialsError if there is no such context, and whatever else a malformed file leads to.
+    """
+    merged = _merge(paths).config
+    name = context or merged.safe_get("current-context")
+    chosen = merged["contexts"].get_with_name(name, safe=True)
+    if chosen is None:
+        problem = f"has no context {name!r}" if name else "has no current context"
+        step = f"choose one that `KUBECONFIG={paths} kubectl config get-contexts` lists"
+        raise CredentialsError(f"kubeconfig {paths} {problem}: {step}")
+    await _loader(merged, active_context=name, config_base_path=None).load_and_set(configuration)
+    namespace: str | None = chosen["context"].safe_get("namespace")
+    return namespace
+
+
+def _in_words(error: Exception) -> str:
+    """Return what a loader says, in one line; its own errors explain themselves, others only with their kind.
+
+    It names an entry by its content, which may be a token, so that is cut off.
+    """
+    text = " ".join(str(error).split())
+    return text.partition("/{")[0] if isinstance(error, ConfigException) else f"{type(error).__name__}: {text}"
+
+
 def _require_file(kubeconfig: str | None) -> None:
     """Refuse a list of paths of which none exists; the loader would only log that."""
     if kubeconfig is not None and not any(
         Path(path).expanduser().is_file() for path in kubeconfig.split(os.pathsep) if path
     ):
-        raise CredentialsError(f"kubeconfig {kubeconfig}: no such file; set KUBECONFIG or give another path")
+        raise CredentialsError(f"kubeconfig {kubeconfig}: no such file; {_GIVE_PATH}")

@@ -26,15 +26,18 @@ class ApiError(Exception):
     """A call to the API server failed; the subclasses tell what that means.
 
     `status` is the HTTP status (0 if there was no answer), `reason` the metav1.Status reason or the kind of
-    network error, `message` the explanation for people, and `retry_after` the seconds to wait that the server
-    asked for, if it did.
+    network error, `message` the explanation for people, `detail` the part of it that are the server's own words, and
+    `retry_after` the seconds to wait that the server asked for, if it did.
     """
 
-    def __init__(self, message: str, *, status: int = 0, reason: str = "", retry_after: float | None = None) -> None:
+    def __init__(
+        self, message: str, *, status: int = 0, reason: str = "", detail: str = "", retry_after: float | None = None
+    ) -> None:
         super().__init__(message)
         self.message = message
         self.status = status
         self.reason = reason
+        self.detail = detail
         self.retry_after = retry_after
 
 
@@ -66,6 +69,9 @@ class Unavailable(ApiError):
     while it was being read.
     """
 
+
+RIGHTS_ADVICE = "check the operator's ClusterRole (examples/install/rbac.yaml)"
+"""The next step when the operator meets Forbidden with status 403."""
 
 _MEANINGS: dict[int, type[ApiError]] = {
     HTTPStatus.BAD_REQUEST: Invalid,
@@ -105,6 +111,7 @@ def api_error(call: str, answer: Answer, *, confidential: bool) -> ApiError:
         ": ".join(str(word) for word in words if word),
         status=answer.status,
         reason=reason,
+        detail=str(text or ""),
         retry_after=_retry_after(answer.headers, details),
     )
 

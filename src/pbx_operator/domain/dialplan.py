@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal
 
+from pbx_operator.api.reasons import ACCEPTED
 from pbx_operator.api.v1alpha1.dialplanslice import DialPlanSlice, Row
 from pbx_operator.api.v1alpha1.interlink import Interlink
 from pbx_operator.api.v1alpha1.internalnumber import Destination
@@ -44,6 +45,16 @@ class PassedOver:
 
 
 @dataclass(frozen=True, slots=True)
+class PrefixProblem:
+    """A dialPrefix with which the digits begin, and which is refused, or else does not work for all numbers."""
+
+    interlink: str
+    prefix: str
+    detail: str
+    """For people: why, and the next step; the message of the condition Accepted."""
+
+
+@dataclass(frozen=True, slots=True)
 class Answer:
     """What happens when a phone of the account dials the digits."""
 
@@ -58,6 +69,9 @@ class Answer:
     target: str | None = None
     """Where a call over an Interlink goes: `number@domain`."""
     passed_over: tuple[PassedOver, ...] = ()
+    prefix_problems: tuple[PrefixProblem, ...] = ()
+    linked: tuple[str, ...] = ()
+    """The established Interlinks of the account: whose peers might have shared the number."""
 
     @property
     def ambiguous(self) -> bool:
@@ -78,9 +92,17 @@ class Answer:
                 name = f" ({self.display_name})" if self.display_name else ""
                 return f"{self.number}{name} of the peer behind Interlink {self.interlink}"
             case "NoMatch":
-                if self.passed_over:
-                    return f"no own number, and {self.passed_over[0].detail}"
-                return "no own number, and no linked account offers it: links are not transitive"
+                return f"no own number, and {self.passed_over[0].detail if self.passed_over else self._miss()}"
+
+    def _miss(self) -> str:
+        """Say which peers do not share the number: one of them may reach it, but over a link of its own."""
+        match self.linked:
+            case ():
+                return "no link is established"
+            case (interlink,):
+                return f"the peer behind Interlink {interlink} does not share it; links are not transitive"
+            case _:
+                return f"none of the {len(self.linked)} linked peers shares it; links are not transitive"
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +126,7 @@ class DialPlan:
         """Read the slices that count: those in the account's namespace that its UID owns."""
         self._account = account
         self._interlinks = {i.metadata.name: i for i in interlinks if i.metadata.namespace == account.key.namespace}
+        self._own_links = [i for i in self._interlinks.values() if i.spec.account_ref.name == account.metadata.name]
         self._emergency: set[str] = set()
         self._by_digits: defaultdict[str, list[_Entry]] = defaultdict(list)
         self._by_number: defaultdict[tuple[str | None, str], list[_Entry]] = defaultdict(list)
@@ -127,7 +150,9 @@ class DialPlan:
         winner = self._winner(digits)
         passed_over = tuple(self._pass_over(e, winner) for e in self._entries(digits) if e is not winner)
         if winner is None:
-            return Answer(digits, "NoMatch", passed_over=passed_over)
+            linked = tuple(i.metadata.name for i in self._own_links if i.status.state == "Established")
+            problems = self._prefix_problems(digits, warnings=True)
+            return Answer(digits, "NoMatch", passed_over=passed_over, prefix_problems=problems, linked=linked)
         row = winner.row
         return Answer(
             digits=digits,
@@ -138,6 +163,7 @@ class DialPlan:
             interlink=winner.interlink,
             target=row.target,
             passed_over=passed_over,
+            prefix_problems=() if winner.interlink is None else self._prefix_problems(digits, warnings=False),
         )
 
     def _entries(self, digits: str) -> list[_Entry]:
@@ -160,6 +186,19 @@ class DialPlan:
         calls = find(interlink.status.conditions, "CallsAllowed")
         because = f": {calls.message}" if calls is not None and calls.status != "True" else ""
         return f"the gate of Interlink {entry.interlink} is closed{because}"
+
+    def _prefix_problems(self, digits: str, *, warnings: bool) -> tuple[PrefixProblem, ...]:
+        """Return the prefixes that may be why the digits do not reach what they were meant to reach.
+
+        Those that are accepted with a warning, and so work for most numbers, only if asked for.
+        """
+        return tuple(
+            PrefixProblem(link.metadata.name, prefix, judged.message)
+            for link in self._own_links
+            if (prefix := link.spec.dial_prefix) and digits.startswith(prefix)
+            if (judged := find(link.status.conditions, "Accepted"))
+            if judged.status != "True" or (warnings and judged.reason != ACCEPTED.name)
+        )
 
     def _pass_over(self, entry: _Entry, winner: _Entry | None) -> PassedOver:
         interlink, target = entry.interlink or "", entry.row.target or ""

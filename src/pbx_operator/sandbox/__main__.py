@@ -38,7 +38,7 @@ class _Group(click.Group):
             raise click.ClickException(str(error)) from error
 
 
-@click.group(cls=_Group)
+@click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
 def main() -> None:
     """Run a Kubernetes control plane (API server, etcd, controller manager) on this machine, without nodes."""
 

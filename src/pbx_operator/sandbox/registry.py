@@ -10,6 +10,7 @@ import os
 import re
 import shutil
 import stat
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -118,13 +119,24 @@ def claim(name: str) -> Claim:
     deadline = time.monotonic() + _CLAIM_PATIENCE
     while (descriptor := _try_lock(lock, os.O_CREAT)) is None:
         if time.monotonic() > deadline:
-            raise SandboxError(
-                f"a sandbox named {name!r} is already running: take it down first, or choose another name"
-            )
+            raise SandboxError(_taken(name, _read_state(lock)))
         time.sleep(_POLL)
     taken = Claim(lock, descriptor)
     taken.clear()
     return taken
+
+
+def _taken(name: str, state: SandboxState | None) -> str:
+    """Say how to use, to see and to end the sandbox that has the name; it may be starting, and then has no state."""
+    command = f"{sys.executable} -m pbx_operator.sandbox"
+    steps = {
+        "to use it": f"export KUBECONFIG={state.kubeconfig}" if state else "",
+        "to see it": f"{command} status",
+        "to end it": f"{command} down --name {name}",
+        "to start another one": f"{command} up --name ANOTHER",
+    }
+    lines = [f"  {purpose}: {step}" for purpose, step in steps.items() if step]
+    return "\n".join([f"a sandbox named {name!r} is already running", *lines])
 
 
 def running() -> list[SandboxState]:
