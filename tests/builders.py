@@ -30,7 +30,7 @@ from pbx_operator.domain.conditions import check, find
 from pbx_operator.domain.keys import base32, base64url
 from pbx_operator.domain.link_facts import account_name
 from pbx_operator.domain.numbers import resolve
-from pbx_operator.domain.offers import Linked, OfferedNumber, make_offer, offer
+from pbx_operator.domain.offers import EstablishedLink, OfferedNumber, make_offer, offer
 from pbx_operator.domain.plan import AddFinalizer, DeleteSlice, Plan, RemoveFinalizer, WriteSlice
 
 NAMESPACE = "default"
@@ -204,7 +204,7 @@ def record(
         "key_id": key_id,
         "key_public": public_key(key_id),
         "revision": issuer.spec.issue_key.revision if issuer.spec.issue_key else 1,
-        "issued_time": issuer.metadata.creation_timestamp,
+        "issued_time": issuer.metadata.creation_timestamp if established else NOW,
         "issuer": Issuer(
             instance=INSTANCE, public_key=public_key("issuer"), account=account_name(issuer), interlink=identity(issuer)
         ),
@@ -243,13 +243,13 @@ def linked(
     established: datetime = BEFORE,
     gate: Literal["Open", "Closed"] = "Open",
     **options: Any,
-) -> Linked:
+) -> EstablishedLink:
     """Return an established link over which the peer (by default named like the link) offers these numbers.
 
     A number may be written `200=Reception` to give it a display name.
     """
     offered = [(digits, shown or None) for digits, _, shown in (n.partition("=") for n in numbers)]
-    return Linked(
+    return EstablishedLink(
         interlink=interlink(name, account, namespace, gate=gate, **options),
         key_id=digest(f"key of {namespace}/{name}", 16),
         established=established,
@@ -259,12 +259,12 @@ def linked(
 
 def link_between(
     ours: Interlink, theirs: Interlink, owner: PBXAccount, numbers: list[InternalNumber], **options: Any
-) -> Linked:
+) -> EstablishedLink:
     """Return the link between two Interlinks as our side sees it, with what the peer's account offers."""
     made = record(ours, theirs, **options) if ours.role == "Issuer" else record(theirs, ours, **options)
     assert made.spec.redeemer is not None
     held = resolve(owner, numbers).held
-    return Linked(ours, made.spec.key_id, made.spec.redeemer.time, offer(owner, theirs, held))
+    return EstablishedLink(ours, made.spec.key_id, made.spec.redeemer.time, offer(owner, theirs, held))
 
 
 def snapshot(

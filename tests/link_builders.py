@@ -35,6 +35,7 @@ from pbx_operator.domain.link_facts import (
     MintTry,
     RedeemTry,
     account_name,
+    ended_as_duplicate,
 )
 from pbx_operator.domain.plan import Action, ChangeRecord, Plan
 from pbx_operator.domain.record import Change, Fence
@@ -147,7 +148,7 @@ def looked(key_id: str | None, *, again: float = 60, problem: str = "", redeem: 
     return Attempts(look=KeyLook(found, at(again), timedelta(seconds=60), key_id, problem), redeem=redeem)
 
 
-def answered(key_id: str, result: Result | None, *, basis: object = None, again: float = 900) -> Attempts:
+def answered(key_id: str, result: Result, *, basis: object = None, again: float = 900) -> Attempts:
     """Return the memory of a process that presented the key of the Secret and got this answer."""
     return looked(key_id, redeem=RedeemTry(key_id, result, basis, at(again)))
 
@@ -198,7 +199,7 @@ def gather(
 def _rivals(
     here: tuple[LinkRecord, ...], seen: LinkRecord | None, own: Party, known: Iterable[LinkRecord]
 ) -> tuple[LinkRecord, ...]:
-    pairs = {pair_of(r.spec) for r in here if r.spec.state == "Established"}
+    pairs = {pair_of(r.spec) for r in here if r.spec.state == "Established" or ended_as_duplicate(r)}
     if seen is not None and seen.spec.state == "Issued":
         pairs.add(pair_of(seen.spec) | {own})
     return tuple(r for r in known if r.spec.state == "Established" and pair_of(r.spec) in pairs)

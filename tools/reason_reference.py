@@ -1,4 +1,4 @@
-"""The reference page of all conditions and reasons, rendered from the table in `pbx_operator.api.reasons`."""
+"""The reference page of all conditions, reasons and Events, rendered from the table in `pbx_operator.api.reasons`."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ import re
 from collections.abc import Iterator
 
 from pbx_operator.api.conditions import CONDITIONS, ConditionType, Reason
+from pbx_operator.api.facts import FACTS
 from pbx_operator.api.meta import ConditionStatus
-from pbx_operator.api.reasons import FACTS, REASONS
+from pbx_operator.api.reasons import REASONS
 
 INTRODUCTION = """\
 # Conditions and reasons
@@ -29,6 +30,27 @@ Unless the object is being deleted, exactly one of these holds, so that `kubectl
 The operator reacts to the change that a stalled object waits for, be it in this object or in another one. The
 column *patience* says which of the two stands beside Ready.
 """
+EVENTS = """\
+## Events
+
+Kubernetes Events, which `kubectl describe` and `kubectl events` show, tell once what a status shows for as long as it
+lasts. They have the reasons and messages of the conditions, and each is also a line of the operator's log. A status
+that stays as it is tells nothing, nor does a restart of the operator.
+
+| type | reason | when |
+|---|---|---|
+| Warning | that of Ready | the object becomes Stalled, or is Stalled for another reason |
+| Normal | that of Ready | the object becomes Ready, or is Ready for another reason |
+| Warning | that of CallsAllowed | calls may not pass any more, while the link lives |
+| Normal | that of CallsAllowed | calls may pass again |
+| Warning | that of Accepted | a dialPrefix is refused, or accepted with a warning |
+| Normal | `RevisionWaits` | a raised `spec.issueKey.revision` begins to wait for the end of the link |
+| Warning | `EndedByPeer` | the peer ended the link and the Interlink goes, too, so that no status can say so |
+
+No condition shows these; each is a Warning:
+
+| reason | when | what to do |
+|---|---|---|"""
 FACTS_HEAD = """\
 ## Facts
 
@@ -42,7 +64,8 @@ def reason_reference() -> str:
     """Return the Markdown page."""
     sections = [_section(type_, meaning) for type_, meaning in CONDITIONS.items()]
     facts = [_row(_fact(name), meaning) for name, meaning in FACTS.items()]
-    return "\n".join([INTRODUCTION, *sections, FACTS_HEAD, *facts, ""])
+    events = [_row(f"`{r.name}`", _prose(r.what), _prose(r.fix)) for r in REASONS if not r.shown]
+    return "\n".join([INTRODUCTION, *sections, EVENTS, *events, "", FACTS_HEAD, *facts, ""])
 
 
 def _section(type_: ConditionType, meaning: str) -> str:

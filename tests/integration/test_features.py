@@ -94,6 +94,19 @@ async def test_a_revision_raised_on_a_link_waits_for_its_end(world: World) -> No
     await world.green(raised, redeemer(world))
 
 
+async def test_a_key_secret_that_is_deleted_is_noticed(world: World) -> None:
+    await offices(world)
+    await world.apply(issuer(world))
+    await world.ready(issuer(world), "KeyIssued")
+    await world.stage.api.cluster.delete(SECRETS, ObjectKey(issuer(world).key.namespace, "x-key"))
+    await world.apply(reconcile(issuer(world), "now"))
+    await world.ready(issuer(world), "SecretMissing", "Stalled")
+    assert "raise spec.issueKey.revision" in world.message(issuer(world))
+    await world.apply(issuer(world, issue={"revision": 2}))
+    await world.ready(issuer(world), "KeyIssued")
+    assert await world.key_of(issuer(world))
+
+
 async def test_a_new_revision_links_again_after_the_end(world: World) -> None:
     await offices(world)
     kept = redeemer(world, onPeerDeletion="Retain")
@@ -180,9 +193,11 @@ async def test_a_wrong_key_is_not_used_up_by_whoever_enters_it_wrongly(world: Wo
 async def test_secret_and_redeemer_in_any_order(world: World) -> None:
     await offices(world)
     await world.apply(redeemer(world))
-    await world.ready(redeemer(world), "SecretMissing")
+    await world.ready(redeemer(world), "SecretMissing", "Stalled")
     await world.offer_key(issuer(world), redeemer(world))
     await world.green(issuer(world), redeemer(world))
+    for reason, type_ in (("SecretMissing", "Warning"), ("Established", "Normal")):
+        assert [e["type"] for e in await world.event(redeemer(world), reason)] == [type_]
 
 
 # --- gates ------------------------------------------------------------------------------------------------------
@@ -204,6 +219,9 @@ async def test_each_side_closes_the_gate(world: World) -> None:
     await world.apply(issuer(world))
     await world.green(issuer(world), redeemer(world))
     await world.reaches(a, "301", b)
+    for link, reason in ((issuer(world), "ClosedHere"), (redeemer(world), "ClosedByPeer")):
+        assert [e["type"] for e in await world.event(link, reason)] == ["Warning"]
+        assert [e["type"] for e in await world.event(link, "GateOpen")] == ["Normal"]
 
 
 async def test_a_redeemer_taken_off_the_list_loses_its_calls_and_gets_them_back(world: World) -> None:
@@ -234,6 +252,18 @@ async def test_renaming_shows_on_the_other_side(world: World) -> None:
     await world.apply(issuer(world, displayName="Tim"))
     await world.stage.settle()
     await world.green(issuer(world), redeemer(world))
+
+
+async def test_a_prefix_is_refused_or_used_with_a_warning(world: World) -> None:
+    await offices(world)
+    await world.join(issuer(world, dialPrefix="112"), redeemer(world, dialPrefix="9"))
+    for link, status in ((issuer(world), "False"), (redeemer(world), "True")):
+        await world.ready(link, "DialPrefixEmergency", "Accepted")
+        assert world.shows(link, "Accepted") == (status, "DialPrefixEmergency")
+        assert [e["type"] for e in await world.event(link, "DialPrefixEmergency")] == ["Warning"]
+    b, a = (builders.account("a", f"{world.name}-{side}") for side in "ba")
+    await world.until(lambda: world.dial(b, "9201").interlink == "y", "the doubtful prefix is used")
+    assert world.dial(a, "112301").outcome == "NoMatch"
 
 
 # --- objects that go and come back ------------------------------------------------------------------------------
@@ -282,6 +312,9 @@ async def test_the_link_ends_when_the_window_runs_out(world: World) -> None:
     (record,) = world.records()
     assert record.spec.end is not None
     assert (record.spec.end.by, record.spec.end.reason) == ("Issuer", "Deleted")
+    assert [e["type"] for e in await world.event(redeemer(world), "EndedByPeer")] == ["Warning"]
+    told = [line for line in world.stage.operator.lines() if line.get("reason") == "EndedByPeer"]
+    assert redeemer(world).key.namespace in {line["namespace"] for line in told}
 
 
 @pytest.mark.parametrize("side", ["issuer", "redeemer"])

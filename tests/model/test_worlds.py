@@ -10,7 +10,8 @@ from typing import Any, NamedTuple
 import pytest
 
 from model.cast import Config
-from model.explore import Explorer, TooLarge
+from model.explore import Explorer
+from model.search import TooLarge
 from model.worlds import ONCE, SMALL
 from pbx_operator.api.v1alpha1.linkrecord import Closing
 from pbx_operator.domain import interlink, link_end, record
@@ -77,7 +78,9 @@ BROKEN = (
         replace(BROUGHT, two=True, late=1, windows=False),
         "a link goes back to an object that is gone",
     ),
-    Broken("the forsaken are forgotten", link_end, "forsaken", nothing, DYING, "what was deleted is not gone"),
+    Broken(
+        "vanished Interlinks are forgotten", link_end, "interlink_gone", nothing, DYING, "what was deleted is not gone"
+    ),
     Broken("no timer runs", link_end, "timers", nothing, AGAIN_I, "what was deleted is not gone"),
     Broken("no Secret is swept", interlink, "_sweep", nothing, RETAIN, "the Secret of a spent or void key stays"),
     Broken(

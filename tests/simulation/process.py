@@ -7,7 +7,7 @@ left to chance is the order of these steps, and that is the test's to choose.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Generator, Mapping
+from collections.abc import Callable, Coroutine, Generator, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, NoReturn
@@ -15,13 +15,14 @@ from typing import Any, NoReturn
 from prometheus_client import CollectorRegistry
 
 from builders import NOW
-from pbx_operator.api.meta import ObjectKey, ObjectMeta, ResourceType
+from pbx_operator.api.meta import Condition, ObjectKey, ObjectMeta, ResourceType
+from pbx_operator.api.reasons import Verdict
 from pbx_operator.api.v1alpha1 import KINDS
 from pbx_operator.api.v1alpha1.linkrecord import Contact
 from pbx_operator.cluster import ApiError, Cluster, Listing, Unavailable
 from pbx_operator.domain.impact import WorkKey
 from pbx_operator.domain.link_facts import ClusterFacts
-from pbx_operator.domain.plan import StatusUpdate
+from pbx_operator.domain.plan import StatusUpdate, Target
 from pbx_operator.engine.elsewhere import Elsewhere
 from pbx_operator.engine.executor import Executor
 from pbx_operator.engine.identity import Identity
@@ -165,10 +166,13 @@ class Task:
 
 
 class Silence:
-    """Nobody is told of statuses."""
+    """Nobody is told of anything."""
 
-    def status_written(self, update: StatusUpdate) -> None:
+    def status_written(self, update: StatusUpdate, before: Iterable[Condition]) -> None:
         """Ignore it: the status itself is looked at."""
+
+    def warn(self, target: Target, verdict: Verdict) -> None:
+        """Ignore it: that the object goes is seen."""
 
 
 class NoPeer:
@@ -194,10 +198,10 @@ class Process:
         authority = Authority(wire, self.snapshots, now, self.intake)
         elsewhere = Elsewhere(wire, authority, identity, self.intake, now, NoPeer(), Contact())
         keys = KeyWork(wire, authority, identity, self.intake, self.memory, now, elsewhere)
-        executor = Executor(wire, self.store, self.intake, authority, keys, self.snapshots.link)
+        executor = Executor(wire, self.store, self.intake, authority, keys, self.snapshots.link, Silence())
         self.planner = Planner(self.store, self.snapshots)
         metrics = Metrics(CollectorRegistry(), WORKERS)
-        worker = Worker(self.queue, self.planner.plan, executor, self.memory, Silence(), clocks, metrics)
+        worker = Worker(self.queue, self.planner.plan, executor, self.memory, clocks, metrics)
         self._api, self._seen = api, {kind.resource.plural: len(api.events[kind.resource.plural]) for kind in KINDS}
         self._load(Task(load(wire, self.intake)))
         self.intake.open()

@@ -154,7 +154,8 @@ def test_names_and_columns() -> None:
     assert spec["names"]["shortNames"] == ["ilk"]
     assert (spec["scope"], custom_resource_definition(LinkRecord)["spec"]["scope"]) == ("Namespaced", "Cluster")
     assert [column["name"] for column in version["additionalPrinterColumns"]][:2] == ["Ready", "Reason"]
-    assert [column["name"] for column in version["additionalPrinterColumns"] if "priority" in column] == ["Message"]
+    wide = [column["name"] for column in version["additionalPrinterColumns"] if "priority" in column]
+    assert wide == ["Accepted", "Message"]
     assert {"jsonPath": ".spec.accountRef.name"} in version["selectableFields"]
 
 

@@ -143,8 +143,8 @@ class TestRedeeming:
         another = replace(s.attempts, look=looked(digest("another", 16)).look)
         assert todo(replace(s, attempts=another), at(30)) == self.REDEEM
 
-    @pytest.mark.parametrize("result", [None, Unknown(), Busy("IssuerAbsent"), Busy("DuplicateLink")])
-    def test_other_answers_are_asked_for_again(self, result: Result | None) -> None:
+    @pytest.mark.parametrize("result", [Unknown(), Busy("IssuerAbsent"), Busy("DuplicateLink")])
+    def test_other_answers_are_asked_for_again(self, result: Result) -> None:
         s = around(REDEEMER, attempts=answered(self.KEY, result, basis=(None, False), again=30))
         assert (todo(s, at(29)), todo(s, at(30))) == ([], self.REDEEM)
         assert plan(s).requeue == at(30)

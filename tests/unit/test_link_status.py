@@ -35,7 +35,7 @@ from pbx_operator.domain.conditions import find
 from pbx_operator.domain.link_end import target_of
 from pbx_operator.domain.link_facts import ClusterFacts, LinkSnapshot
 from pbx_operator.domain.plan import DeleteInterlink
-from pbx_operator.domain.redemption import Busy, Gone, Refused, Unknown, Used
+from pbx_operator.domain.redemption import Busy, Gone, Linked, Refused, Unknown, Used
 
 # They stay when the other side ends the link, so that every end can be seen.
 ISSUER = interlink("i", "a", uid="u", on_peer_deletion="Retain")
@@ -44,6 +44,8 @@ BROUGHT = interlink("i", "a", uid="u", issue={"from_secret_ref": {"name": "own"}
 CLOSED_ISSUER, CLOSED_REDEEMER = with_spec(ISSUER, gate="Closed"), with_spec(REDEEMER, gate="Closed")
 LINK = record(ISSUER, REDEEMER)
 KEY = key_of(LINK)
+assert LINK.spec.redeemer is not None
+WON = Linked(LINK.spec.redeemer)
 UNCONFIRMED, LOST = ClusterFacts(INSTANCE, confirmed=False), ClusterFacts(INSTANCE, identity_lost=True)
 TIRED = [ready_account("a", ready=False), ready_account("b", ready=False)]
 GONE: list[Any] = []
@@ -108,7 +110,7 @@ OF_THE_ISSUER = {
 }
 
 OF_THE_REDEEMER = {
-    "Redeeming": (around(REDEEMER, attempts=answered(KEY, None)), "!Redeeming (Reconciling)"),
+    "Redeeming": (around(REDEEMER, attempts=answered(KEY, WON)), "!Redeeming (Reconciling)"),
     "Established": (around(REDEEMER, LINK, peers=[ISSUER]), "Established"),
     "RefNotFound": (around(REDEEMER, accounts=GONE, attempts=looked(KEY)), "!RefNotFound (Reconciling)"),
     "AccountNotReady": (around(REDEEMER, accounts=TIRED, attempts=looked(KEY)), "!AccountNotReady (Reconciling)"),
@@ -377,7 +379,10 @@ class TestDetails:
             ("8", {}, {}, "Accepted"),
             ("8", {}, {"older_prefix_holder": "older"}, "!DialPrefixConflict"),
             ("8", {"numbering": {"reserved_prefixes": ("8",)}}, {}, "!ReservedPrefix"),
-            ("11", {}, {}, "!DialPrefixEmergency"),
+            ("112", {}, {}, "!DialPrefixEmergency"),
+            ("9", {}, {}, "DialPrefixEmergency"),
+            ("9", {}, {"older_prefix_holder": "older"}, "!DialPrefixConflict"),
+            ("112", {}, {"older_prefix_holder": "older"}, "!DialPrefixEmergency"),
         ],
     )
     def test_a_dial_prefix_that_cannot_be_used_leaves_the_link_up(

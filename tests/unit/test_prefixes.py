@@ -10,31 +10,46 @@ from builders import account, account_status_of, linked, number, planned, settle
 from pbx_operator.api.v1alpha1.pbxaccount import Emergency, Numbering
 from pbx_operator.domain.dialplan import DialPlan
 from pbx_operator.domain.emergency import emergency_numbers, never_routed
-from pbx_operator.domain.prefixes import prefix_verdict
+from pbx_operator.domain.prefixes import prefix_verdict, usable_prefixes
 
 SPELLS = "followed by 2 is the emergency number 112, so it never reaches a peer's number 2"
 STARTS = "starts with the emergency number 112, so dialing it may call the emergency service"
 NOT_USED = "; it is not used, and the peer's numbers are dialled as they are"
+USED = "; it is used all the same"
 
 
 @pytest.mark.parametrize(
-    ("prefix", "options", "problem"),
+    ("prefix", "options", "status", "problem"),
     [
-        ("112", {}, f"{STARTS}: choose another dialPrefix{NOT_USED}"),
-        ("112", {"emergency": Emergency(protection="Warn")}, f"{STARTS}: choose another dialPrefix"),
-        ("11", {}, f"{SPELLS}: choose another dialPrefix if you can"),
+        ("112", {}, "False", f"{STARTS}: choose another dialPrefix{NOT_USED}"),
+        ("112", {"emergency": Emergency(protection="Warn")}, "True", f"{STARTS}: choose another dialPrefix{USED}"),
+        ("11", {}, "True", f"{SPELLS}: choose another dialPrefix if you can{USED}"),
         (
             "11",
             {"numbering": Numbering(dialing="DigitByDigit")},
-            f"{SPELLS}, nor any that starts with it: choose another dialPrefix if you can",
+            "True",
+            f"{SPELLS}, nor any that starts with it: choose another dialPrefix if you can{USED}",
         ),
     ],
     ids=["refused", "tolerated", "useless for a number", "useless for the numbers behind it"],
 )
-def test_what_is_wrong_with_a_prefix(prefix: str, options: dict[str, Any], problem: str) -> None:
+def test_what_is_wrong_with_a_prefix(prefix: str, options: dict[str, Any], status: str, problem: str) -> None:
+    """Refused and warned about are two things: what is refused is not used."""
     verdict = prefix_verdict(account(**options), prefix)
-    assert verdict is not None
+    assert (verdict.status, verdict.reason.name) == (status, "DialPrefixEmergency")
     assert verdict.message == f'dialPrefix "{prefix}" {problem}'
+    links = [linked("x", "200", dial_prefix=prefix)]
+    assert (usable_prefixes(account(**options), links) == {"x": prefix}) == (status == "True")
+
+
+def test_nine_is_the_beginning_of_911_and_used_all_the_same() -> None:
+    verdict = prefix_verdict(account(country="FR"), "9")
+    assert (verdict.status, verdict.reason.name) == ("True", "DialPrefixEmergency")
+    assert "followed by 11 is the emergency number 911" in verdict.message
+
+
+def test_a_prefix_without_problems_is_accepted() -> None:
+    assert prefix_verdict(account(country="FR"), "8").reason.name == "Accepted"
 
 
 @pytest.mark.parametrize(

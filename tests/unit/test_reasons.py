@@ -12,8 +12,9 @@ import pytest
 
 from pbx_operator.api import reasons
 from pbx_operator.api.conditions import CONDITIONS, ConditionType, Place
+from pbx_operator.api.facts import FACTS
 from pbx_operator.api.meta import ConditionStatus
-from pbx_operator.api.reasons import FACTS, GRACE, REASONS, Patience, Reason, Verdict, verdict
+from pbx_operator.api.reasons import GRACE, REASONS, Patience, Reason, Verdict, verdict
 from pbx_operator.domain.conditions import summarize
 from support import ROOT
 
@@ -157,6 +158,15 @@ def test_every_row_is_on_the_page(reason: Reason, page: str) -> None:
         if type_ == "Ready":
             row += f" {reason.patience or ''} |"
         assert row in section(page, type_).split("\n")
+
+
+def test_what_only_events_tell_is_on_the_page(page: str) -> None:
+    alone = [reason for reason in REASONS if not reason.shown]
+    assert [reason.name for reason in alone] == ["KeyReplay"]
+    for reason in alone:
+        assert f"| `{reason.name}` | {reason.what.replace('{key_id}', '*key id*')} | {reason.fix} |" in section(
+            page, "Events"
+        )
 
 
 def test_every_placeholder_is_on_the_page(page: str) -> None:

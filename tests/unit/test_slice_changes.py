@@ -31,7 +31,7 @@ from pbx_operator.api.v1alpha1 import DialPlanSlice, InternalNumber, PBXAccount
 from pbx_operator.api.v1alpha1.shared import Sharing
 from pbx_operator.domain.account import PUBLICATION_PERIOD, AccountSnapshot
 from pbx_operator.domain.numbers import resolve
-from pbx_operator.domain.offers import Linked
+from pbx_operator.domain.offers import EstablishedLink
 from pbx_operator.domain.plan import DeleteSlice, WriteSlice
 from pbx_operator.domain.slice_changes import diff_slices
 from pbx_operator.domain.slices import draft_slices
@@ -185,7 +185,7 @@ SHARINGS = st.sampled_from([None, Sharing(), Sharing(mode="None"), sharing("100-
 
 
 @st.composite
-def configurations(draw: st.DrawFn) -> tuple[PBXAccount, list[InternalNumber], list[Linked]]:
+def configurations(draw: st.DrawFn) -> tuple[PBXAccount, list[InternalNumber], list[EstablishedLink]]:
     owner = account(sharing=draw(SHARINGS) or Sharing())
     low, high = draw(st.integers(100, 200)), draw(st.integers(100, 260))
     private = draw(st.sets(st.integers(100, 260), max_size=30))
@@ -197,8 +197,8 @@ def configurations(draw: st.DrawFn) -> tuple[PBXAccount, list[InternalNumber], l
 @settings(deadline=None)
 @given(configurations(), configurations())
 def test_no_moment_lets_a_link_reach_what_neither_the_old_nor_the_new_plan_does(
-    old: tuple[PBXAccount, list[InternalNumber], list[Linked]],
-    new: tuple[PBXAccount, list[InternalNumber], list[Linked]],
+    old: tuple[PBXAccount, list[InternalNumber], list[EstablishedLink]],
+    new: tuple[PBXAccount, list[InternalNumber], list[EstablishedLink]],
 ) -> None:
     parts: dict[str, DialPlanSlice] = {}
     for owner, numbers, links in (old, new):

@@ -78,7 +78,7 @@ class Bench:
         """Run the worker; it must not end by itself."""
         metrics = Metrics(CollectorRegistry(), 1)
         clocks = Clocks(lambda: NOW, lambda: 0.0)
-        worker = Worker(self.queue, self.plan, mock.AsyncMock(), Memory(), mock.Mock(), clocks, metrics)
+        worker = Worker(self.queue, self.plan, mock.AsyncMock(), Memory(), clocks, metrics)
         task = asyncio.create_task(worker.run())
         yield
         assert not task.done()
@@ -155,7 +155,7 @@ async def test_a_refusal_is_logged_with_its_object_and_reason(bench: Bench, capl
     (line,) = lines(caplog)
     assert BAD_FIELDS.items() <= line.items()
     assert (line["level"], line["reason"]) == ("warning", "Forbidden")
-    assert "check the operator's ClusterRole; next try in" in line["msg"]
+    assert "check the operator's ClusterRole (examples/install/rbac.yaml); next try in" in line["msg"]
 
 
 async def test_a_bug_is_logged_with_its_object_and_where_it_is(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:

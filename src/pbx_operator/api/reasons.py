@@ -7,7 +7,6 @@ arrives with the work that can make it true.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from pbx_operator.api.conditions import GRACE as GRACE
@@ -43,33 +42,6 @@ def verdict(type_: ConditionType, status: ConditionStatus, reason: Reason, **fac
     return Verdict(type_, status, reason, reason.message(**facts))
 
 
-FACTS: Mapping[str, str] = {
-    "account": "metadata.name of the PBXAccount",
-    "count": "how many there are",
-    "country": "the value of `spec.country`",
-    "detail": "what keeps that side from it",
-    "domain": "the SIP domain that the account would have",
-    "entry": "the entry of the Secret's data",
-    "finding": "the whole message: the digits, the emergency number and the next step",
-    "holder": "metadata.name of the object that has it",
-    "key_id": "the public name of the key, as in `status.keyID`",
-    "kind": "`account` or `number`",
-    "name": "metadata.name of the PBXAccount",
-    "next_step": "how this side gets a new key: from the peer into the Secret, or by a higher `spec.issueKey.revision`",
-    "number": "the value of `spec.number`",
-    "prefix": "the dial prefix or the reserved prefix",
-    "problem": "what does not fit, without the value",
-    "sample": "the first of them",
-    "revision": "the wanted `spec.issueKey.revision`",
-    "secret": "metadata.name of the Secret",
-    "slice": "metadata.name of the DialPlanSlice",
-    "thing": "the object that is in the way",
-    "value": "the field and its value",
-    "waiting": "what the deletion waits for",
-    "warnings": "what is tolerated, and the next step",
-}
-"""What each placeholder of the table stands for."""
-
 _READY: Place = ("Ready", "True")
 _NOT_READY: Place = ("Ready", "False")
 _READY_UNKNOWN: Place = ("Ready", "Unknown")
@@ -101,7 +73,7 @@ RESOLVED = Reason("ResolvedRefs", "all references were found", shown=(_RESOLVED,
 KEY_ISSUED_ONCE = Reason("KeyIssued", "the key was issued", shown=(_ISSUED,))
 REVISION_WAITS = Reason(
     "RevisionWaits",
-    "the key was issued; revision {revision} waits, and its key is made when the link has ended",
+    "the key was issued; revision {revision} waits until the link has ended: {outcome}",
     shown=(_ISSUED,),
 )
 GATE_OPEN = Reason("GateOpen", "calls may pass in both directions", shown=(_OPEN,))
@@ -153,8 +125,20 @@ AWAITING_PEER = Reason(
     patience=Patience.PROGRESS,
     shown=_NO_LINK,
 )
-ISSUING = Reason("Issuing", "the key is being issued", patience=Patience.PROGRESS, shown=_NO_LINK)
-REDEEMING = Reason("Redeeming", "the key is being redeemed", patience=Patience.PROGRESS, shown=_NO_LINK)
+ISSUING = Reason(
+    "Issuing",
+    "the key is being issued, or waits until the time to restore a backup is over",
+    patience=Patience.PROGRESS,
+    shown=_NO_LINK,
+    text="{progress}",
+)
+REDEEMING = Reason(
+    "Redeeming",
+    "the key is being redeemed, or waits until the time to restore a backup is over",
+    patience=Patience.PROGRESS,
+    shown=_NO_LINK,
+    text="{progress}",
+)
 
 # --- it may pass by itself, but not for ever --------------------------------------------------------------------
 NUMBER_CONFLICT = Reason(
@@ -215,8 +199,8 @@ REDEEMER_NOT_ALLOWED = Reason(
 )
 SECRET_MISSING = Reason(
     "SecretMissing",
-    "Secret {secret} with the entry {entry} does not exist",
-    "create it with the key text in it",
+    "there is no Secret {secret} with the key in its entry {entry}",
+    "{next_step}",
     Patience.GRACE,
     shown=(*_NO_LINK, _UNRESOLVED),
 )
@@ -270,8 +254,8 @@ SELF_LINK = Reason(
 ENDED_BY_PEER = Reason("EndedByPeer", "the peer ended the link", "{next_step}", Patience.PERSON, shown=_NO_LINK)
 ACCOUNT_DELETED = Reason(
     "AccountDeleted",
-    "PBXAccount {name} was deleted, which ended the link",
-    "delete this Interlink",
+    "PBXAccount {name} was deleted, or missing for an hour, which ends its links",
+    "{next_step}",
     Patience.PERSON,
     shown=_NO_LINK,
 )
@@ -332,9 +316,9 @@ DIAL_PREFIX_CONFLICT = Reason(
 )
 DIAL_PREFIX_EMERGENCY = Reason(
     "DialPrefixEmergency",
-    "the dialPrefix starts with an emergency number, or a number of the peer would complete it to one",
+    "the dialPrefix collides with an emergency number: it is not used (False), or used with this warning (True)",
     "choose another prefix",
-    shown=(_REFUSED,),
+    shown=(_REFUSED, _ACCEPTED),
     text="{finding}",
 )
 NO_KEY_YET = Reason("NoKey", "no key has been issued yet", shown=(_NOT_ISSUED,))
@@ -380,6 +364,14 @@ SHADOWED = Reason(
     "{count} number(s) of peers are hidden by own numbers: {sample}",
     "set a dialPrefix on the link to reach them",
     shown=(_CONFLICTED,),
+)
+
+# --- told by an Event alone -------------------------------------------------------------------------------------
+KEY_REPLAY = Reason(
+    "KeyReplay",
+    "somebody else presented the used key {key_id}",
+    "nothing was linked; if the text of the key may have leaked, see that the linked peer is the one you meant",
+    shown=(),
 )
 
 REASONS = tuple(value for value in globals().values() if isinstance(value, Reason))

@@ -31,7 +31,7 @@ from pbx_operator.domain.account_status import (
 from pbx_operator.domain.claims import Award, Claim, created, settle
 from pbx_operator.domain.conditions import Since, status_with
 from pbx_operator.domain.numbers import Resolution, protected_numbers, resolve
-from pbx_operator.domain.offers import Linked
+from pbx_operator.domain.offers import EstablishedLink
 from pbx_operator.domain.plan import Action, AddFinalizer, Plan, RemoveFinalizer, StatusUpdate, Target
 from pbx_operator.domain.slice_changes import SliceChanges, any_left, delete_all, diff_slices, is_ours
 from pbx_operator.domain.slices import draft_slices
@@ -60,7 +60,7 @@ class AccountSnapshot:
     """All InternalNumbers of the namespace that name this account."""
     claimed: tuple[Claim, ...] = ()
     """The claims of those that cannot be read."""
-    links: tuple[Linked, ...] = ()
+    links: tuple[EstablishedLink, ...] = ()
     """The established links whose Interlink of this account exists."""
     open_gates: frozenset[str] = frozenset()
     """Names of the account's Interlinks whose status shows an open gate, also if nothing links them any more."""

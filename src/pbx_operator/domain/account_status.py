@@ -14,7 +14,7 @@ from pbx_operator.api.v1alpha1.pbxaccount import NumberCounts, PBXAccount, PBXAc
 from pbx_operator.domain.conditions import Since, status_with
 from pbx_operator.domain.emergency import never_routed
 from pbx_operator.domain.numbers import Outcome, Resolution, sends_digit_by_digit
-from pbx_operator.domain.offers import Linked
+from pbx_operator.domain.offers import EstablishedLink
 from pbx_operator.domain.prefixes import usable_prefixes
 
 COUNTER_PERIOD = timedelta(seconds=30)
@@ -89,7 +89,7 @@ class Shadows:
 
 
 def find_shadows(
-    account: PBXAccount, resolution: Resolution, links: Sequence[Linked], protected: frozenset[str]
+    account: PBXAccount, resolution: Resolution, links: Sequence[EstablishedLink], protected: frozenset[str]
 ) -> Shadows:
     """Return which numbers of peers the account's own numbers hide."""
     own = {n.spec.number for n in resolution.held}

@@ -26,6 +26,7 @@ from pbx_operator.domain.link_facts import (
     last_ended_of,
     live,
     mine,
+    next_secret_look,
     side_of,
 )
 from pbx_operator.domain.link_status import link_status
@@ -96,7 +97,7 @@ def _actions(s: LinkSnapshot, now: datetime) -> list[Action]:
     link = s.interlink
     clock = [*link_end.timers(s, now), *link_end.purge(s, now)]
     if link is None:
-        return [*link_end.forsaken(s), *clock]
+        return [*link_end.interlink_gone(s), *clock]
     if link.metadata.deleting:
         return [*link_end.delete(s, link, now), *clock]
     if TEARDOWN_FINALIZER not in link.metadata.finalizers:
@@ -105,7 +106,7 @@ def _actions(s: LinkSnapshot, now: datetime) -> list[Action]:
     if first:
         return first
     work = _issue(s, link, now) if link.role == "Issuer" else _redeem(s, link, now)
-    return [*link_end.strangers(s, link), *work, *clock]
+    return [*link_end.interlink_replaced(s, link), *work, *clock] or _look_after_secret(s, link, now)
 
 
 def _held_back(action: Action, s: LinkSnapshot, now: datetime) -> bool:
@@ -226,6 +227,12 @@ def _tend_key(s: LinkSnapshot, link: Interlink, unused: LinkRecord) -> list[Acti
     return [ChangeRecord(unused.metadata.name, SetPolicy(ready, issue.allowed_redeemers))]
 
 
+def _look_after_secret(s: LinkSnapshot, link: Interlink, now: datetime) -> list[Action]:
+    """See whether somebody deleted the Secret of an unused key."""
+    due = next_secret_look(s, link)
+    return [read_key(link)] if due is not None and due <= now else []
+
+
 def _wants_key(s: LinkSnapshot, link: Interlink) -> bool:
     """Whether the object still waits for a key of the wanted revision.
 
@@ -316,9 +323,9 @@ def _next_look(s: LinkSnapshot, now: datetime) -> datetime | None:
 
 def _next_tries(s: LinkSnapshot, link: Interlink) -> list[datetime | None]:
     attempts = s.attempts
-    look = attempts.look.next_look if attempts.look and key_reference(link) is not None else None
+    users_key = attempts.look.next_look if attempts.look and key_reference(link) is not None else None
     redeem = attempts.redeem.next_try if attempts.redeem and not isinstance(attempts.redeem.result, Linked) else None
-    return [look, redeem, attempts.mint.next_try if attempts.mint else None]
+    return [users_key, next_secret_look(s, link), redeem, attempts.mint.next_try if attempts.mint else None]
 
 
 def _earliest(*times: datetime | None) -> datetime | None:

@@ -9,19 +9,21 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 from pbx_operator.api.meta import TEARDOWN_FINALIZER, ObjectMeta
-from pbx_operator.api.v1alpha1.interlink import Interlink
-from pbx_operator.api.v1alpha1.linkrecord import InterlinkIdentity, LinkRecord
-from pbx_operator.domain.keys import link_id
+from pbx_operator.api.v1alpha1.interlink import Interlink, SecretKeyReference
+from pbx_operator.api.v1alpha1.linkrecord import LinkRecord
+from pbx_operator.domain.keys import SECRET_ENTRY, link_id
 from pbx_operator.domain.link_facts import (
     LinkSnapshot,
     account_name,
     adoptable,
     ended_by_peer,
     established_of,
+    identity_of,
     key_reference,
+    key_secret_name,
     live,
     mine,
-    named_elsewise,
+    records_of_predecessors,
     side_of,
 )
 from pbx_operator.domain.plan import (
@@ -58,17 +60,19 @@ _END_OF_TIME = datetime.max.replace(tzinfo=UTC)
 # --- the object is gone -----------------------------------------------------------------------------------------
 
 
-def forsaken(s: LinkSnapshot) -> list[Action]:
+def interlink_gone(s: LinkSnapshot) -> list[Action]:
     """Deal with records whose object of this place does not exist."""
-    return [action for r in s.records if live(r) for side in sides_of(r.spec, s.key) for action in _forsake(s, r, side)]
+    return [
+        action for r in s.records if live(r) for side in sides_of(r.spec, s.key) for action in _side_gone(s, r, side)
+    ]
 
 
-def strangers(s: LinkSnapshot, link: Interlink) -> list[Action]:
+def interlink_replaced(s: LinkSnapshot, link: Interlink) -> list[Action]:
     """Deal with records that name this place for an object that this one does not succeed."""
-    return [action for r, side in named_elsewise(s, link) for action in _forsake(s, r, side)]
+    return [action for r, side in records_of_predecessors(s, link) for action in _side_gone(s, r, side)]
 
 
-def _forsake(s: LinkSnapshot, record: LinkRecord, side: Side) -> list[Action]:
+def _side_gone(s: LinkSnapshot, record: LinkRecord, side: Side) -> list[Action]:
     named = interlink_of(record.spec, side)
     if named is None:
         return []
@@ -135,8 +139,8 @@ def _fence(s: LinkSnapshot, link: Interlink) -> list[Action]:
     ours = link_id(record.spec.issuer.instance, record.spec.key_id, s.cluster.instance, link.metadata.uid)
     if ours in record.spec.fences or not _may_fence(s, link, record):
         return []
-    here = InterlinkIdentity(namespace=s.key.namespace, name=s.key.name, uid=link.metadata.uid)
-    return [ChangeRecord(record.metadata.name, Fence(ours, s.cluster.instance, account_name(link), here))]
+    fence = Fence(ours, s.cluster.instance, account_name(link), identity_of(link))
+    return [ChangeRecord(record.metadata.name, fence)]
 
 
 def _may_fence(s: LinkSnapshot, link: Interlink, record: LinkRecord) -> bool:
@@ -288,8 +292,6 @@ def target_of(link: Interlink) -> Target:
 
 
 def read_key(link: Interlink) -> ReadKey:
-    """Look at the Secret that the user named. Raises ValueError if the key is generated."""
-    reference = key_reference(link)
-    if reference is None:
-        raise ValueError(f"Interlink {link.key} names no Secret")
-    return ReadKey(link.key, reference)
+    """Look at the Secret that the user named, or at the one that the operator put a key into."""
+    generated = SecretKeyReference(name=key_secret_name(link), key=SECRET_ENTRY)
+    return ReadKey(link.key, key_reference(link) or generated)

@@ -10,15 +10,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Literal
+from zlib import crc32
 
 from pbx_operator.api.meta import ObjectKey, ObjectMeta
 from pbx_operator.api.v1alpha1.interlink import Interlink, SecretKeyReference
-from pbx_operator.api.v1alpha1.linkrecord import LinkRecord, NamespacedName
+from pbx_operator.api.v1alpha1.linkrecord import InterlinkIdentity, LinkRecord, NamespacedName
 from pbx_operator.api.v1alpha1.pbxaccount import PBXAccount
 from pbx_operator.domain.conditions import is_true
 from pbx_operator.domain.offers import NO_OFFER, Offer
 from pbx_operator.domain.record_facts import Side, account_of, interlink_of, sides_of
 from pbx_operator.domain.redemption import Result
+
+SECRET_LOOK_PERIOD = timedelta(minutes=5)
+"""How long after its issue the Secret of an unused key is looked at first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +61,7 @@ class RedeemTry:
     """How the authority answered the last redemption; `basis` is what it could see then."""
 
     key_id: str
-    result: Result | None
-    """None: no answer came."""
+    result: Result
     basis: object
     next_try: datetime
 
@@ -156,6 +159,36 @@ def key_secret_name(interlink: Interlink) -> str:
     return (issue.secret_name if issue else None) or f"{interlink.metadata.name}-key"
 
 
+def next_secret_look(s: LinkSnapshot, interlink: Interlink) -> datetime | None:
+    """Return when to see whether the Secret of an unused generated key still holds it; None if there is no such key.
+
+    Secrets are not watched, so a process looks now and then, and at once if a user asks for it.  After its start it
+    spreads its first looks over the period, or those at all unused keys would come at one moment.
+    """
+    unused = issued_of(mine(s, interlink))
+    if unused is None or key_reference(interlink) is not None:
+        return None
+    if s.attempts.look is not None:
+        return s.attempts.look.next_look
+    if _is_asked_for(interlink, unused):
+        return unused.spec.issued_time
+    first = unused.spec.issued_time + SECRET_LOOK_PERIOD
+    share = crc32(unused.spec.key_id.encode()) / 2**32
+    return first if s.cluster.started is None else max(first, s.cluster.started + share * SECRET_LOOK_PERIOD)
+
+
+def _is_asked_for(interlink: Interlink, unused: LinkRecord) -> bool:
+    """Whether a fresh look at a key was requested that is shown already."""
+    asked, status = interlink.metadata.reconcile_requested_at, interlink.status
+    return asked not in (None, status.last_handled_reconcile_at) and status.key_id == unused.spec.key_id
+
+
+def generated_key_lost(s: LinkSnapshot, interlink: Interlink, unused: LinkRecord) -> bool:
+    """Whether the last look found no Secret with the unused key that the operator had put there."""
+    look = s.attempts.look
+    return key_reference(interlink) is None and look is not None and look.key_id != unused.spec.key_id
+
+
 def live(record: LinkRecord) -> bool:
     """Whether the record is not Ended."""
     return record.spec.state != "Ended"
@@ -164,6 +197,11 @@ def live(record: LinkRecord) -> bool:
 def account_name(interlink: Interlink) -> NamespacedName:
     """Return the account that an Interlink names, as records write it."""
     return NamespacedName(namespace=interlink.key.namespace, name=interlink.spec.account_ref.name)
+
+
+def identity_of(interlink: Interlink) -> InterlinkIdentity:
+    """Return an Interlink in its present life, as records write it."""
+    return InterlinkIdentity(namespace=interlink.key.namespace, name=interlink.key.name, uid=interlink.metadata.uid)
 
 
 def mine(s: LinkSnapshot, interlink: Interlink) -> tuple[LinkRecord, ...]:
@@ -200,7 +238,7 @@ def adoptable(s: LinkSnapshot, interlink: Interlink) -> tuple[LinkRecord, ...]:
     return tuple(r for r in established if r.spec.key_id == shown)
 
 
-def named_elsewise(s: LinkSnapshot, interlink: Interlink) -> tuple[tuple[LinkRecord, Side], ...]:
+def records_of_predecessors(s: LinkSnapshot, interlink: Interlink) -> tuple[tuple[LinkRecord, Side], ...]:
     """Return live records, with the side, that name this place for an object that is gone for good.
 
     They are neither this object's own nor will it adopt them; one that is linked already adopts nothing.
@@ -235,6 +273,11 @@ def last_ended_of(records: tuple[LinkRecord, ...]) -> LinkRecord | None:
     """Return the record that ended last."""
     found = [(r.spec.end.time, r.metadata.name, r) for r in records if r.spec.end is not None]
     return max(found, key=lambda item: item[:2])[2] if found else None
+
+
+def ended_as_duplicate(record: LinkRecord) -> bool:
+    """Whether the link ended since another one joins the two accounts."""
+    return record.spec.end is not None and record.spec.end.reason == "DuplicateLink"
 
 
 def ended_by_peer(record: LinkRecord, side: Side) -> bool:

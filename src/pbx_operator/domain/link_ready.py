@@ -10,15 +10,17 @@ from datetime import datetime
 from typing import Literal, NamedTuple
 
 from pbx_operator.api import reasons
-from pbx_operator.api.meta import ConditionStatus
+from pbx_operator.api.meta import ConditionStatus, ObjectKey
 from pbx_operator.api.reasons import Reason, Verdict, verdict
 from pbx_operator.api.v1alpha1.interlink import Ended, Interlink
 from pbx_operator.api.v1alpha1.linkrecord import EndReason, LinkRecord
+from pbx_operator.domain.keys import SECRET_ENTRY
 from pbx_operator.domain.link_facts import (
     LinkSnapshot,
     RedeemTry,
     account_ready,
     established_of,
+    generated_key_lost,
     issued_of,
     issued_too_late,
     key_reference,
@@ -27,10 +29,12 @@ from pbx_operator.domain.link_facts import (
     mine,
     side_of,
 )
-from pbx_operator.domain.record_facts import Side
+from pbx_operator.domain.record_facts import SIDES, Party, Side, account_of, interlink_of, pair_of
 from pbx_operator.domain.redemption import Busy, Gone, Linked, Refused, Unknown, Unreachable, Used
 
+_REDEEMING = "the key is being redeemed"
 _LATER_END = "set a later spec.issueKey.expirationTime"
+_AFTER_RESTORE = "10 minutes after the operator was started with --after-restore"
 
 
 class View(NamedTuple):
@@ -61,18 +65,23 @@ def ready_verdict(v: View, now: datetime) -> Verdict:
     if s.account_metadata is None:
         return _not_ready(reasons.REF_NOT_FOUND, name=account)
     if s.account_metadata.deleting:
-        return _not_ready(reasons.ACCOUNT_DELETED, name=account)
+        return _not_ready(reasons.ACCOUNT_DELETED, name=account, next_step="delete this Interlink")
     if v.current is not None and v.current.spec.state == "Established":
         return verdict("Ready", *linked(v.current))
     if v.current is not None:
-        return _waiting_for_peer(v)
+        return _waiting_for_peer(v, v.current)
     if record_lost(v):
         return _not_ready(reasons.RECORD_LOST, key_id=link.status.key_id, next_step=_next_key(link))
     if not account_ready(s.account):
         return _not_ready(reasons.ACCOUNT_NOT_READY, name=account)
     if s.cluster.identity_lost:
         return _not_ready(reasons.IDENTITY_LOST)
-    return _starting(v, now) if link.role == "Issuer" else _redeeming(v)
+    return _starting(v, now) if link.role == "Issuer" else _redeeming(v, now)
+
+
+def gone_with_peer() -> Verdict:
+    """Return why an Interlink is deleted that follows its peer; no status shows it any more."""
+    return _not_ready(reasons.ENDED_BY_PEER, next_step="spec.onPeerDeletion is Delete, so this Interlink goes, too")
 
 
 def _not_ready(reason: Reason, **facts: object) -> Verdict:
@@ -84,9 +93,11 @@ def linked(record: LinkRecord) -> tuple[ConditionStatus, Reason]:
     return ("False", reasons.PEER_FORGOT) if record.status.peer_knows == "Unknown" else ("True", reasons.ESTABLISHED)
 
 
-def _waiting_for_peer(v: View) -> Verdict:
+def _waiting_for_peer(v: View, unused: LinkRecord) -> Verdict:
     issue = v.link.spec.issue_key
     secret = key_secret_name(v.link)
+    if generated_key_lost(v.snapshot, v.link, unused):
+        return _not_ready(reasons.SECRET_MISSING, secret=secret, entry=SECRET_ENTRY, next_step=_next_key(v.link))
     if issue is not None and issue.ready_when == "Established":
         return _not_ready(reasons.AWAITING_PEER, secret=secret)
     return verdict("Ready", "True", reasons.KEY_ISSUED, secret=secret)
@@ -110,7 +121,9 @@ def _starting(v: View, now: datetime) -> Verdict:
         return _not_ready(reasons.SECRET_NAME_TAKEN, secret=key_secret_name(v.link))
     if attempts.mint is not None and attempts.mint.problem == "WaitingForCleanup":
         return _not_ready(reasons.WAITING_FOR_CLEANUP, thing=f"Secret {key_secret_name(v.link)}")
-    return _not_ready(reasons.ISSUING)
+    if s.cluster.restoring(now):
+        return _not_ready(reasons.ISSUING, progress=f"a backup is being restored: the key is issued {_AFTER_RESTORE}")
+    return _not_ready(reasons.ISSUING, progress="the key is being issued")
 
 
 def _key_problem(v: View) -> Verdict | None:
@@ -118,11 +131,12 @@ def _key_problem(v: View) -> Verdict | None:
     if look is None or reference is None or look.found == "Key":
         return None
     if look.found == "Missing":
-        return _not_ready(reasons.SECRET_MISSING, secret=reference.name, entry=reference.key)
+        facts = {"secret": reference.name, "entry": reference.key}
+        return _not_ready(reasons.SECRET_MISSING, **facts, next_step="create it with the key text in it")
     return _not_ready(reasons.KEY_MALFORMED, secret=reference.name, entry=reference.key, problem=look.problem)
 
 
-def _redeeming(v: View) -> Verdict:
+def _redeeming(v: View, now: datetime) -> Verdict:
     """A redeemer that has not linked."""
     problem = _key_problem(v)
     if problem is not None:
@@ -130,9 +144,12 @@ def _redeeming(v: View) -> Verdict:
     last, look = v.snapshot.attempts.redeem, v.snapshot.attempts.look
     if v.snapshot.spent_elsewhere and look is not None:
         return _not_ready(reasons.KEY_ALREADY_USED, key_id=look.key_id, secret=key_secret_name(v.link))
-    if last is None or look is None or last.key_id != look.key_id:
-        return _not_ready(reasons.REDEEMING)
-    return _answered(v, last)
+    if last is not None and look is not None and last.key_id == look.key_id:
+        return _answered(v, last)
+    if v.snapshot.cluster.restoring(now):
+        progress = f"a backup is being restored: the key is redeemed {_AFTER_RESTORE}"
+        return _not_ready(reasons.REDEEMING, progress=progress)
+    return _not_ready(reasons.REDEEMING, progress=_REDEEMING)
 
 
 def _answered(v: View, last: RedeemTry) -> Verdict:
@@ -146,7 +163,7 @@ def _answered(v: View, last: RedeemTry) -> Verdict:
         case Refused():
             return _not_ready(reasons.SELF_LINK)
         case Busy("DuplicateLink"):
-            return _not_ready(reasons.DUPLICATE_LINK, next_step="delete this Interlink, or the other one first")
+            return _not_ready(reasons.DUPLICATE_LINK, next_step=f"delete this Interlink, or {_other_link(v)} first")
         case Busy("RedeemerNotAllowed"):
             return _not_ready(reasons.REDEEMER_NOT_ALLOWED)
         case Busy(reason):
@@ -155,8 +172,8 @@ def _answered(v: View, last: RedeemTry) -> Verdict:
             return _not_ready(reasons.PEER_UNAVAILABLE)
         case Unknown():
             return _not_ready(reasons.KEY_UNKNOWN, key_id=last.key_id)
-        case Linked() | None:
-            return _not_ready(reasons.REDEEMING)
+        case Linked():
+            return _not_ready(reasons.REDEEMING, progress=_REDEEMING)
 
 
 _BUSY = {
@@ -167,6 +184,23 @@ _BUSY = {
     "Restoring": "a backup is being restored",
     "Contended": "too many requests came at once",
 }
+
+
+def _other_link(v: View) -> str:
+    """Return, for people, the other link of the two accounts: by its Interlink of our account, in our namespace."""
+    joining = v.ended or v.snapshot.shown_record
+    if joining is None:
+        return "the other one"
+    own = ObjectKey(v.snapshot.key.namespace, v.link.spec.account_ref.name)
+    pair = pair_of(joining.spec) | {Party(v.snapshot.cluster.instance, own)}
+    names = [
+        named.name
+        for rival in v.snapshot.rivals
+        for side in SIDES
+        if pair_of(rival.spec) == pair and (account := account_of(rival.spec, side)) and account.key == own
+        if (named := interlink_of(rival.spec, side)) is not None
+    ]
+    return f"Interlink {min(names)}" if names else "the other one"
 
 
 def _void_key(end: EndReason | Literal["Cancelled"]) -> Reason:
@@ -208,13 +242,22 @@ def _end_facts(v: View, reason: Reason, key_id: str | None) -> dict[str, object]
     if reason is reasons.KEY_EXPIRED and issue is not None and issue.expiration_time is not None:
         next_step = f"{_LATER_END}, and {next_step}"
     if reason is reasons.DUPLICATE_LINK:
-        next_step = f"delete this Interlink; or end the other link, and {next_step}"
+        next_step = f"delete this Interlink; or delete {_other_link(v)}, and {next_step}"
+    if reason is reasons.ACCOUNT_DELETED:
+        next_step = f"delete this Interlink, or {_with_account(v)}{next_step}"
     return {
         "key_id": key_id,
         "secret": key_secret_name(v.link),
         "name": v.link.spec.account_ref.name,
         "next_step": next_step,
     }
+
+
+def _with_account(v: View) -> str:
+    """Return what else a new link needs where the account is gone."""
+    metadata = v.snapshot.account_metadata
+    missing = metadata is None or metadata.deleting
+    return f"create PBXAccount {v.link.spec.account_ref.name} again and " if missing else ""
 
 
 def _end_reason(ended: Ended) -> Reason:

@@ -50,14 +50,13 @@ def _reachable(v: View) -> list[Verdict]:
 
 def _accepted(v: View) -> Verdict:
     s, prefix = v.snapshot, v.link.spec.dial_prefix
-    if s.account is not None and prefix is not None:
-        problem = prefix_verdict(s.account, prefix)
-        if problem is not None:
-            return problem
-        if s.older_prefix_holder is not None:
-            facts = {"prefix": prefix, "holder": s.older_prefix_holder}
-            return verdict("Accepted", "False", reasons.DIAL_PREFIX_CONFLICT, **facts)
-    return verdict("Accepted", "True", reasons.ACCEPTED)
+    if s.account is None or prefix is None:
+        return verdict("Accepted", "True", reasons.ACCEPTED)
+    judged = prefix_verdict(s.account, prefix)
+    if judged.status == "True" and s.older_prefix_holder is not None:
+        facts = {"prefix": prefix, "holder": s.older_prefix_holder}
+        return verdict("Accepted", "False", reasons.DIAL_PREFIX_CONFLICT, **facts)
+    return judged
 
 
 def _resolved(v: View, ready: Verdict) -> Verdict:
@@ -69,7 +68,7 @@ def _resolved(v: View, ready: Verdict) -> Verdict:
 def _established(v: View, ready: Verdict) -> Verdict:
     if v.current is not None and v.current.spec.state == "Established":
         return verdict("Established", *linked(v.current))
-    if v.current is not None:
+    if ready.status == "True":
         return verdict("Established", "False", reasons.AWAITING_PEER, secret=key_secret_name(v.link))
     return Verdict("Established", "False", ready.reason, ready.message)
 
@@ -80,12 +79,21 @@ def _calls_allowed(v: View) -> Verdict:
 
 
 def _key_issued(v: View) -> Verdict:
-    issue = v.link.spec.issue_key
-    if v.current is not None and issue is not None and v.current.spec.revision < issue.revision:
-        return verdict("KeyIssued", "True", reasons.REVISION_WAITS, revision=issue.revision)
-    if v.current is not None:
+    issue, current = v.link.spec.issue_key, v.current
+    if current is None:
+        return verdict("KeyIssued", "False", reasons.ENDED if v.ended is not None else reasons.NO_KEY_YET)
+    if issue is None or current.spec.state != "Established" or current.spec.revision >= issue.revision:
         return verdict("KeyIssued", "True", reasons.KEY_ISSUED_ONCE)
-    return verdict("KeyIssued", "False", reasons.ENDED if v.ended is not None else reasons.NO_KEY_YET)
+    outcome = _OUTCOMES[v.link.spec.on_peer_deletion]
+    return verdict("KeyIssued", "True", reasons.REVISION_WAITS, revision=issue.revision, outcome=outcome)
+
+
+_OUTCOMES = {
+    "Delete": "if the peer ends it, this Interlink goes, too, and the revision with it;"
+    " with spec.onPeerDeletion Retain it stays and gets its key",
+    "Retain": "then its key is made",
+}
+"""What becomes of a raised revision, by `spec.onPeerDeletion`."""
 
 
 # --- facts ------------------------------------------------------------------------------------------------------

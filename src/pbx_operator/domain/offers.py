@@ -58,7 +58,7 @@ def offer_of(heard: SideReport) -> Offer:
 
 
 @dataclass(frozen=True, slots=True)
-class Linked:
+class EstablishedLink:
     """An established link as the account on our side sees it."""
 
     interlink: Interlink

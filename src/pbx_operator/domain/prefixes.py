@@ -8,16 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from pbx_operator.api.reasons import DIAL_PREFIX_EMERGENCY, RESERVED_PREFIX, Verdict, verdict
+from pbx_operator.api.reasons import ACCEPTED, DIAL_PREFIX_EMERGENCY, RESERVED_PREFIX, Verdict, verdict
 from pbx_operator.api.v1alpha1.pbxaccount import PBXAccount
 from pbx_operator.domain.emergency import Finding, judge_dial_prefix
 from pbx_operator.domain.numbers import protected_numbers
-from pbx_operator.domain.offers import Linked
+from pbx_operator.domain.offers import EstablishedLink
 
 _NOT_USED = "; it is not used, and the peer's numbers are dialled as they are"
+_USED = "; it is used all the same"
 
 
-def prefix_holders(links: Iterable[Linked]) -> dict[str, str]:
+def prefix_holders(links: Iterable[EstablishedLink]) -> dict[str, str]:
     """Return the Interlink that each dialPrefix belongs to: the oldest established link that wants it."""
     holders: dict[str, str] = {}
     for link in sorted(links, key=lambda link: link.seniority):
@@ -26,24 +27,26 @@ def prefix_holders(links: Iterable[Linked]) -> dict[str, str]:
     return holders
 
 
-def prefix_verdict(account: PBXAccount, prefix: str) -> Verdict | None:
-    """Return Accepted=False if a dialPrefix is a problem in this account, whoever wants it.
+def prefix_verdict(account: PBXAccount, prefix: str) -> Verdict:
+    """Return whether a dialPrefix is accepted in this account, whoever wants it.
 
-    A prefix that some number of a peer would complete to an emergency number works for the other numbers, and is
-    reported all the same: what the peer shares must not decide about it.
+    What is refused is Accepted=False and not used.  What is only warned about is Accepted=True with the reason for
+    the warning.  A prefix that some number of a peer would complete to an emergency number is of that kind: it works
+    for the other numbers, and what the peer shares must not decide about it.
     """
     reserved = _reserved(account, prefix)
     if reserved is not None:
         value, name = f"dialPrefix {prefix}", account.metadata.name
         return verdict("Accepted", "False", RESERVED_PREFIX, value=value, prefix=reserved, account=name)
     finding = _finding(account, prefix)
-    if finding is not None:
-        effect = "" if finding.severity == "Warned" else _NOT_USED
-        return verdict("Accepted", "False", DIAL_PREFIX_EMERGENCY, finding=finding.message + effect)
-    return None
+    if finding is None:
+        return verdict("Accepted", "True", ACCEPTED)
+    if finding.severity == "Refused":
+        return verdict("Accepted", "False", DIAL_PREFIX_EMERGENCY, finding=finding.message + _NOT_USED)
+    return verdict("Accepted", "True", DIAL_PREFIX_EMERGENCY, finding=finding.message + _USED)
 
 
-def usable_prefixes(account: PBXAccount, links: Iterable[Linked]) -> dict[str, str]:
+def usable_prefixes(account: PBXAccount, links: Iterable[EstablishedLink]) -> dict[str, str]:
     """Return the dialPrefix of each Interlink, by name, that has one and may use it."""
     return {holder: prefix for prefix, holder in prefix_holders(links).items() if _usable(account, prefix)}
 

@@ -27,7 +27,7 @@ from pbx_operator.api.v1alpha1.shared import AccountReference
 from pbx_operator.domain.emergency import never_routed
 from pbx_operator.domain.keys import base32
 from pbx_operator.domain.numbers import sends_digit_by_digit
-from pbx_operator.domain.offers import Linked, Offer, OfferedNumber, has_own_offer, permits
+from pbx_operator.domain.offers import EstablishedLink, Offer, OfferedNumber, has_own_offer, permits
 from pbx_operator.domain.prefixes import usable_prefixes
 
 MAX_ROWS = 100
@@ -114,7 +114,7 @@ class Draft:
 
 
 def draft_slices(
-    account: PBXAccount, held: Sequence[InternalNumber], links: Sequence[Linked], protected: frozenset[str]
+    account: PBXAccount, held: Sequence[InternalNumber], links: Sequence[EstablishedLink], protected: frozenset[str]
 ) -> list[Draft]:
     """Return all slices that the account should have.
 
@@ -134,7 +134,7 @@ def draft_slices(
     return drafts
 
 
-def _age_rank(link: Linked) -> str:
+def _age_rank(link: EstablishedLink) -> str:
     established, key_id = link.seniority
     return f"{format_time(established)}-{key_id}"
 
@@ -172,7 +172,7 @@ def _peer(
     return tuple(_draft(head, group, part) for group, part in split(numbers))
 
 
-def _offer(account: PBXAccount, link: Linked, held: Sequence[InternalNumber]) -> Iterator[Draft]:
+def _offer(account: PBXAccount, link: EstablishedLink, held: Sequence[InternalNumber]) -> Iterator[Draft]:
     """Draft what this link may reach where it has a sharing of its own.
 
     The first slice exists always, as its absence means the default.

@@ -112,13 +112,12 @@ class Engine:
         """Answers other installations."""
         elsewhere = Elsewhere(cluster, authority, identity, self._intake, clocks.now, peer, contact)
         keys = KeyWork(cluster, authority, identity, self._intake, memory, clocks.now, elsewhere)
-        executor = Executor(cluster, self._store, self._intake, authority, keys, snapshots.link)
+        executor = Executor(cluster, self._store, self._intake, authority, keys, snapshots.link, self._events)
         self._worker = Worker(
             self._queue,
             Planner(self._store, snapshots).plan,
             executor,
             memory,
-            self._events,
             clocks,
             metrics,
         )

@@ -1,80 +1,129 @@
-"""Kubernetes Events: what happened to an object, told once to whoever looks at it.
+"""Kubernetes Events: what happened to an object, told once to whoever looks at it, and in the log.
 
-Events are a courtesy.  They are written aside from the work, a few per second at most, and dropped when there are
-too many, so that they never delay a link.
+What is news follows from the conditions before and after a write alone, so that neither a status that stays as it is
+nor a restart of the operator repeats anything.  Events are a courtesy.  They are written aside from the work, a few
+per second at most, and dropped when there are too many, so that they never delay a link.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Literal, NamedTuple
 from uuid import uuid4
 
-from pbx_operator.api.meta import EVENTS, GROUP, Condition, ObjectKey
-from pbx_operator.api.reasons import REVISION_WAITS
+from pbx_operator.api.meta import EVENTS, GROUP, Condition
+from pbx_operator.api.reasons import ACCEPTED, KEY_REPLAY, NOT_ESTABLISHED, REVISION_WAITS, Verdict
 from pbx_operator.api.v1alpha1 import Interlink, LinkRecord
 from pbx_operator.cluster import ApiError, Cluster
-from pbx_operator.domain.conditions import is_true
 from pbx_operator.domain.plan import StatusUpdate, Target
 from pbx_operator.engine.store import Observation
 
 CONTROLLER = f"{GROUP}/operator"
 QUEUE_LENGTH = 1_000
 PER_SECOND = 10.0
-_TOLD = ("Ready", "KeyIssued")
-"""Conditions whose reason is worth an event or a log line."""
 
 _log = logging.getLogger(__name__)
 
 
+class News(NamedTuple):
+    """Something that is told once about an object; without a type it is for the log alone."""
+
+    reason: str
+    message: str
+    type: Literal["Normal", "Warning"] | None
+
+
+def news(before: Iterable[Condition], after: Iterable[Condition]) -> Iterator[News]:
+    """Yield what a status tells that the one before did not."""
+    old, new = {c.type: c for c in before}, {c.type: c for c in after}
+    for found in (_of_ready(old, new), _of_acceptance(old, new), _of_gate(old, new), _of_revision(old, new)):
+        if found is not None:
+            yield found
+
+
+_Conditions = Mapping[str, Condition]
+
+
+def _is_news(old: _Conditions, new: Condition) -> bool:
+    known = old.get(new.type)
+    return known is None or (known.status, known.reason) != (new.status, new.reason)
+
+
+def _of_ready(old: _Conditions, new: _Conditions) -> News | None:
+    """A person hears of what is ready, and of what is not once patience with it has run out."""
+    ready, stalled = new.get("Ready"), new.get("Stalled")
+    if stalled is not None and _is_news(old, stalled):
+        return News(stalled.reason, stalled.message, "Warning")
+    if ready is None or not _is_news(old, ready):
+        return None
+    return News(ready.reason, ready.message, "Normal" if ready.status == "True" else None)
+
+
+def _of_acceptance(old: _Conditions, new: _Conditions) -> News | None:
+    """What is not accepted, or with a warning, is told here unless Ready says the same."""
+    accepted, ready = new.get("Accepted"), new.get("Ready")
+    if accepted is None or accepted.status == "Unknown" or accepted.reason == ACCEPTED.name:
+        return None
+    told_by_ready = ready is not None and ready.reason == accepted.reason
+    return News(accepted.reason, accepted.message, "Warning") if not told_by_ready and _is_news(old, accepted) else None
+
+
+def _of_gate(old: _Conditions, new: _Conditions) -> News | None:
+    """Calls stop, or may pass again, while there is a link; where there is none, Ready tells."""
+    was, calls = old.get("CallsAllowed"), new.get("CallsAllowed")
+    if was is None or calls is None or was.status == calls.status:
+        return None
+    if NOT_ESTABLISHED.name in (was.reason, calls.reason):
+        return None
+    return News(calls.reason, calls.message, "Normal" if calls.status == "True" else "Warning")
+
+
+def _of_revision(old: _Conditions, new: _Conditions) -> News | None:
+    issued = new.get("KeyIssued")
+    if issued is None or issued.reason != REVISION_WAITS.name or not _is_news(old, issued):
+        return None
+    return News(issued.reason, issued.message, "Normal")
+
+
 class EventRecorder:
-    """Writes an Event when the Ready reason of an object changes."""
+    """Tells news as log lines and Events."""
 
     def __init__(self, cluster: Cluster, instance: str, clock: Callable[[], datetime]) -> None:
         self._cluster = cluster
         self._instance = instance
         self._clock = clock
-        self._told: dict[tuple[Target, str], str] = {}
         self._waiting: asyncio.Queue[dict[str, Any]] = asyncio.Queue(QUEUE_LENGTH)
 
-    def status_written(self, update: StatusUpdate) -> None:
-        """Tell of a status that is shown from now on, if a condition has another reason than before."""
-        conditions = update.status.conditions
-        for condition in conditions:
-            if condition.type in _TOLD and self._is_news(update.target, condition):
-                _log.info(condition.message, extra={"object": update.target, "reason": condition.reason})
-                if condition.type == "KeyIssued":
-                    self._post(update.target, condition.reason, condition.message, warning=False)
-                elif condition.status == "True" or is_true(conditions, "Stalled"):
-                    self._post(update.target, condition.reason, condition.message, condition.status != "True")
+    def status_written(self, update: StatusUpdate, before: Iterable[Condition]) -> None:
+        """Tell what a status says that is shown from now on, and that the conditions `before` did not say."""
+        for found in news(before, update.status.conditions):
+            self._tell(update.target, found)
+
+    def warn(self, target: Target, verdict: Verdict) -> None:
+        """Tell of what no status will show, since the object goes."""
+        self._tell(target, News(verdict.reason.name, verdict.message, "Warning"))
 
     def observed(self, observation: Observation) -> None:
-        """Tell of a key that was presented by a second party, and forget what is gone."""
+        """Tell the issuer of a key that was presented by a second party."""
         old, new = observation.old, observation.new
         if isinstance(old, LinkRecord) and isinstance(new, LinkRecord) and new.status.replay and not old.status.replay:
             named = new.spec.issuer.interlink
-            target = Target(Interlink.resource, named.key, named.uid)
-            self._post(target, "KeyReplay", f"somebody else presented the used key {new.spec.key_id}", warning=True)
-        if old is not None and new is None:
-            target = Target(old.resource, ObjectKey(old.metadata.namespace, old.metadata.name), old.metadata.uid)
-            for type_ in _TOLD:
-                self._told.pop((target, type_), None)
+            message = KEY_REPLAY.message(key_id=new.spec.key_id)
+            self._tell(Target(Interlink.resource, named.key, named.uid), News(KEY_REPLAY.name, message, "Warning"))
 
-    def _is_news(self, target: Target, condition: Condition) -> bool:
-        known = self._told.get((target, condition.type))
-        self._told[target, condition.type] = condition.reason
-        return known != condition.reason and (condition.type == "Ready" or condition.reason == REVISION_WAITS.name)
-
-    def _post(self, target: Target, reason: str, note: str, warning: bool) -> None:
+    def _tell(self, target: Target, found: News) -> None:
+        _log.info(found.message, extra={"object": target, "reason": found.reason})
+        if found.type is None:
+            return
         try:
-            self._waiting.put_nowait(self._event(target, reason, note, "Warning" if warning else "Normal"))
+            self._waiting.put_nowait(self._event(target, found))
         except asyncio.QueueFull:
             _log.debug("too many events; one was dropped")
 
-    def _event(self, target: Target, reason: str, note: str, type_: str) -> dict[str, Any]:
+    def _event(self, target: Target, found: News) -> dict[str, Any]:
         return {
             "apiVersion": EVENTS.api_version,
             "kind": EVENTS.kind,
@@ -83,9 +132,9 @@ class EventRecorder:
             "reportingController": CONTROLLER,
             "reportingInstance": self._instance,
             "action": "Reconcile",
-            "reason": reason,
-            "note": note[:1024],
-            "type": type_,
+            "reason": found.reason,
+            "note": found.message[:1024],
+            "type": found.type,
             "regarding": {
                 "apiVersion": target.resource.api_version,
                 "kind": target.resource.kind,

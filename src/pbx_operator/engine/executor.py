@@ -6,14 +6,16 @@ intake, so that the next plan starts from it.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Any, Protocol
 
-from pbx_operator.api.meta import TEARDOWN_FINALIZER, ObjectKey, ResourceType
+from pbx_operator.api.meta import TEARDOWN_FINALIZER, Condition, ObjectKey, ResourceType
+from pbx_operator.api.reasons import Verdict
 from pbx_operator.api.v1alpha1 import DialPlanSlice, Interlink, LinkRecord
 from pbx_operator.cluster import AlreadyExists, Cluster, Conflict, Gone, Unavailable
 from pbx_operator.domain.interlink import redemption_basis
 from pbx_operator.domain.link_facts import LinkSnapshot
+from pbx_operator.domain.link_ready import gone_with_peer
 from pbx_operator.domain.plan import (
     Action,
     AddFinalizer,
@@ -38,6 +40,16 @@ from pbx_operator.engine.store import Store
 from pbx_operator.links.authority import Authority
 
 
+class Recorder(Protocol):
+    """Whoever tells people what happened."""
+
+    def status_written(self, update: StatusUpdate, before: Iterable[Condition]) -> None:
+        """Take note of a status that is shown from now on, in place of one with the conditions `before`."""
+
+    def warn(self, target: Target, verdict: Verdict) -> None:
+        """Take note of what no status will show, since the object goes."""
+
+
 class Executor:
     """Does what a plan says."""
 
@@ -49,6 +61,7 @@ class Executor:
         authority: Authority,
         keys: KeyWork,
         link_snapshot: Callable[[ObjectKey], LinkSnapshot],
+        recorder: Recorder,
     ) -> None:
         self._cluster = cluster
         self._store = store
@@ -56,6 +69,7 @@ class Executor:
         self._authority = authority
         self._keys = keys
         self._link_snapshot = link_snapshot
+        self._recorder = recorder
         self._doubtful: set[Target] = set()
 
     async def settle_doubts(self) -> None:
@@ -78,8 +92,11 @@ class Executor:
                 await self._authority.tell(record, told)
             case PurgeRecord(record, uid):
                 await self._delete(Target(LinkRecord.resource, ObjectKey("", record), uid))
-            case DeleteSlice(target) | DeleteInterlink(target):
+            case DeleteSlice(target):
                 await self._delete(target)
+            case DeleteInterlink(target):
+                if await self._delete(target):
+                    self._recorder.warn(target, gone_with_peer())
             case WriteSlice(slice_):
                 await self._write_slice(slice_)
             case DeleteSpentSecret(secret, owner_uid, key_id):
@@ -105,11 +122,12 @@ class Executor:
         """Show a status unless it is shown already; return whether anything was written. Raises ApiError."""
         target, status = update.target, update.status
         table = self._store.tables[target.resource.plural]
-        metadata = table.metadata_of(target.key)
-        if metadata is None or metadata.uid != target.uid or table.status_of(target.key) == status:
+        metadata, before = table.metadata_of(target.key), table.status_of(target.key)
+        if metadata is None or metadata.uid != target.uid or before == status:
             return False
         body = _reference(target.resource, target.key, metadata.resource_version)
         await self._guarded(target, self._cluster.put_status(target.resource, {**body, "status": status.to_json()}))
+        self._recorder.status_written(update, before.conditions if before is not None else ())
         return True
 
     async def _finalizers(self, target: Target, *, add: bool) -> None:
@@ -125,7 +143,7 @@ class Executor:
         }
         await self._guarded(target, self._cluster.patch(target.resource, target.key, patch))
 
-    async def _guarded(self, target: Target, call: Any) -> None:
+    async def _guarded(self, target: Target, call: Awaitable[dict[str, Any]]) -> None:
         """Await a write that names the version it rests on; if that is outdated, look again before the next plan."""
         try:
             raw = await call
@@ -150,17 +168,18 @@ class Executor:
         except Gone:
             self._intake.missed(target.resource, target.key)
 
-    async def _delete(self, target: Target) -> None:
-        """Delete an object in this life only; the watch tells when it is gone."""
+    async def _delete(self, target: Target) -> bool:
+        """Delete an object in this life only, and return whether it was there; the watch tells when it is gone."""
         try:
             await self._cluster.delete(target.resource, target.key, uid=target.uid)
         except (Gone, Conflict):
             await self._refresh(target)
-            return
+            return False
         if target.resource is Interlink.resource:
             await self._refresh(target)
         else:
             self._intake.deleted(target.resource, target.key, target.uid)
+        return True
 
     async def _write_slice(self, slice_: DialPlanSlice) -> None:
         resource, metadata = DialPlanSlice.resource, slice_.metadata

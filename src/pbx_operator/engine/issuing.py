@@ -14,17 +14,23 @@ from pbx_operator.api.meta import ObjectKey
 from pbx_operator.api.v1alpha1 import Interlink, LinkRecord
 from pbx_operator.api.v1alpha1.interlink import SecretKeyReference
 from pbx_operator.api.v1alpha1.linkrecord import (
-    InterlinkIdentity,
     Issuer,
     LinkRecordSpec,
-    NamespacedName,
     Policy,
     record_manifest,
     record_name,
 )
 from pbx_operator.cluster import AlreadyExists, Cluster, Gone
 from pbx_operator.domain.keys import Bundle, IssuerAddress, SigningKey, key_id, key_text
-from pbx_operator.domain.link_facts import KeyLook, MintTry, RedeemTry, key_reference, key_secret_name
+from pbx_operator.domain.link_facts import (
+    KeyLook,
+    MintTry,
+    RedeemTry,
+    account_name,
+    identity_of,
+    key_reference,
+    key_secret_name,
+)
 from pbx_operator.domain.redemption import Busy, Result, Unreachable, sign_redemption
 from pbx_operator.engine.elsewhere import Elsewhere
 from pbx_operator.engine.identity import Identity
@@ -36,7 +42,7 @@ from pbx_operator.engine.key_secrets import (
     delete_key_secret,
     read_key,
 )
-from pbx_operator.engine.memory import FIRST_PAUSE, SLOW_RETRY, Memory, jittered, longer
+from pbx_operator.engine.memory import FIRST_PAUSE, LONGEST_PAUSE, SLOW_RETRY, Memory, jittered, longer
 from pbx_operator.links.authority import Authority
 
 MintProblem = Literal["WaitingForCleanup", "SecretNameTaken", "KeyKnown"]
@@ -64,10 +70,9 @@ class KeyWork:
         self._clock = clock
 
     async def look(self, link: Interlink, reference: SecretKeyReference) -> Bundle | None:
-        """Read the Secret of a user's key and remember what was found."""
+        """Read the Secret of a key and remember what was found."""
         found = await read_key(self._cluster, link.key.namespace, reference)
-        last = self._memory.attempts(link.metadata.uid).look
-        pause = longer(last.pause) if last is not None else FIRST_PAUSE
+        pause = self._pause(link)
         next_look = self._clock() + jittered(pause)
         if isinstance(found, KeyNotThere):
             look = KeyLook(found.found, next_look, pause, problem=found.problem)
@@ -75,6 +80,13 @@ class KeyWork:
             look = KeyLook("Key", next_look, pause, key_id=key_id(found.key.public))
         self._memory.note(link.metadata.uid, look=look)
         return found if isinstance(found, Bundle) else None
+
+    def _pause(self, link: Interlink) -> timedelta:
+        """Return how long to wait for the next look: a user may put a key somewhere soon, ours is there."""
+        if key_reference(link) is None:
+            return LONGEST_PAUSE
+        last = self._memory.attempts(link.metadata.uid).look
+        return longer(last.pause) if last is not None else FIRST_PAUSE
 
     async def mint(self, link: Interlink) -> None:
         """Make the key Secret, then the record. Raises ApiError."""
@@ -99,7 +111,7 @@ class KeyWork:
             return key_text
         me = self._identity
         issuer = IssuerAddress(
-            public_key=me.public_key, account=_account(link), interlink=_identity(link), contact=contact
+            public_key=me.public_key, account=account_name(link), interlink=identity_of(link), contact=contact
         )
         return lambda key: Bundle(key, me.instance, link.spec.account_ref.name, issuer=issuer).text()
 
@@ -133,14 +145,14 @@ class KeyWork:
 
     async def _present(self, link: Interlink, bundle: Bundle, here: str, identity: SigningKey) -> Result:
         if bundle.instance not in (None, self._identity.instance):
-            return await self._elsewhere.redeem(_account(link), _identity(link), bundle)
+            return await self._elsewhere.redeem(account_name(link), identity_of(link), bundle)
         request = sign_redemption(
             bundle.key,
             here,
             identity,
             self._identity.instance,
-            _account(link),
-            _identity(link),
+            account_name(link),
+            identity_of(link),
         )
         return await self._authority.redeem(request)
 
@@ -179,14 +191,6 @@ class KeyWork:
         self._memory.note(link.metadata.uid, mint=MintTry(problem, self._clock() + jittered(pause)))
 
 
-def _account(link: Interlink) -> NamespacedName:
-    return NamespacedName(namespace=link.key.namespace, name=link.spec.account_ref.name)
-
-
-def _identity(link: Interlink) -> InterlinkIdentity:
-    return InterlinkIdentity(namespace=link.key.namespace, name=link.key.name, uid=link.metadata.uid)
-
-
 def _new_record(
     link: Interlink,
     key: SigningKey,
@@ -210,8 +214,8 @@ def _new_record(
         issuer=Issuer(
             instance=identity.instance,
             public_key=identity.public_key,
-            account=_account(link),
-            interlink=_identity(link),
+            account=account_name(link),
+            interlink=identity_of(link),
         ),
         policy=Policy(expiration_time=expires, allowed_redeemers=issue.allowed_redeemers),
     )

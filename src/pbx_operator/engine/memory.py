@@ -18,6 +18,10 @@ from pbx_operator.domain.plan import StatusUpdate, Target
 FIRST_PAUSE = timedelta(seconds=1)
 LONGEST_PAUSE = timedelta(minutes=5)
 SLOW_RETRY = timedelta(minutes=15)
+MISSED = 5
+"""Answers missed in a row after which an installation counts as out of reach."""
+GOOD = 2
+"""Answers in a row after which it counts as back."""
 
 
 def longer(pause: timedelta) -> timedelta:
@@ -28,12 +32,6 @@ def longer(pause: timedelta) -> timedelta:
 def jittered(pause: timedelta) -> timedelta:
     """Spread a pause over 80 to 120 %, so that many that fail together do not return together."""
     return pause * random.uniform(0.8, 1.2)
-
-
-MISSED = 5
-"""Answers missed in a row after which an installation counts as out of reach."""
-GOOD = 2
-"""Answers in a row after which it counts as back."""
 
 
 @dataclass(frozen=True, slots=True)

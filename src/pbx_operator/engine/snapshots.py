@@ -12,8 +12,16 @@ from pbx_operator.api.v1alpha1.linkrecord import LinkRecordSpec, record_name
 from pbx_operator.api.v1alpha1.pbxaccount import InterlinkCounts
 from pbx_operator.domain.account import AccountSnapshot, wanted_domain
 from pbx_operator.domain.conditions import Since
-from pbx_operator.domain.link_facts import ClusterFacts, LinkSnapshot, established_of, live, mine, side_of
-from pbx_operator.domain.offers import NO_OFFER, Linked, Offer, has_own_offer, offer_of
+from pbx_operator.domain.link_facts import (
+    ClusterFacts,
+    LinkSnapshot,
+    ended_as_duplicate,
+    established_of,
+    live,
+    mine,
+    side_of,
+)
+from pbx_operator.domain.offers import NO_OFFER, EstablishedLink, Offer, has_own_offer, offer_of
 from pbx_operator.domain.plan import Target
 from pbx_operator.domain.prefixes import prefix_holders
 from pbx_operator.domain.record_facts import SIDES, Party, account_of, interlink_of, other_side, pair_of, peer_instance
@@ -48,10 +56,8 @@ class Snapshots:
 
     def link(self, key: ObjectKey) -> LinkSnapshot:
         """Gather what bears on one Interlink, or on the place of one."""
-        store = self._store
-        link = store.interlinks.get(key)
-        records = tuple(store.records.select("interlink", key))
-        snapshot = LinkSnapshot(
+        link, records = self._store.interlinks.get(key), tuple(self._store.records.select("interlink", key))
+        place = LinkSnapshot(
             key,
             self._cluster,
             records=records,
@@ -59,37 +65,38 @@ class Snapshots:
             accounts=self._accounts(records),
             unreadable=self._unreadable(records),
         )
-        if link is None:
-            return snapshot
-        account = ObjectKey(key.namespace, link.spec.account_ref.name)
-        unreadable = store.accounts.unreadable(account)
-        snapshot = replace(
-            snapshot,
+        return self._with_object(place, link) if link is not None else place
+
+    def _with_object(self, s: LinkSnapshot, link: Interlink) -> LinkSnapshot:
+        """Add what bears on the Interlink itself."""
+        account = ObjectKey(s.key.namespace, link.spec.account_ref.name)
+        owner, unreadable = self._store.accounts.get(account), self._store.accounts.unreadable(account)
+        attempts = self._memory.attempts(link.metadata.uid)
+        shown_key = attempts.look.key_id if attempts.look is not None else None
+        shown = self._record_of_key(shown_key or link.status.key_id)
+        s = replace(
+            s,
             interlink=link,
-            account=store.accounts.get(account),
+            account=owner,
             unreadable_account=unreadable.metadata if unreadable is not None else None,
-            attempts=self._memory.attempts(link.metadata.uid),
-            since=self._memory.since(Target(Interlink.resource, key, link.metadata.uid)),
+            attempts=attempts,
+            since=self._memory.since(Target(Interlink.resource, s.key, link.metadata.uid)),
             older_prefix_holder=self._older_prefix_holder(link, account),
+            offer_published=not has_own_offer(owner, link) or bool(self._store.slices.select("offer", s.key)),
+            shown_record=shown,
+            spent_elsewhere=link.role == "Redeemer" and self._spent_elsewhere(shown_key),
+            rivals=self._rivals(s.records, shown, Party(self._cluster.instance, account)),
         )
-        snapshot = replace(snapshot, offer_published=self._offer_published(snapshot, link))
-        if any(peer_instance(r.spec) is not None for r in records):
-            snapshot = replace(
-                snapshot, offer=self._offers.over(key, account), peer_reachable=self._peer_reachable(snapshot, link)
-            )
-        shown = self._shown_record(snapshot, link)
-        spent = self._spent_elsewhere(snapshot, link)
-        rivals = self._rivals(records, shown, Party(self._cluster.instance, account))
-        return replace(snapshot, shown_record=shown, spent_elsewhere=spent, rivals=rivals)
+        if all(peer_instance(r.spec) is None for r in s.records):
+            return s
+        return replace(s, offer=self._offers.over(s.key, account), peer_reachable=self._peer_reachable(s, link))
 
     def _peer_reachable(self, s: LinkSnapshot, link: Interlink) -> bool | None:
         record = established_of(mine(s, link))
         return self._memory.reachable(peer_instance(record.spec)) if record is not None else None
 
-    def _spent_elsewhere(self, s: LinkSnapshot, link: Interlink) -> bool:
-        key_id = s.attempts.look.key_id if s.attempts.look is not None else None
-        known = self._store.records.select("key", key_id) if key_id is not None else []
-        return link.role == "Redeemer" and any(_spent_its_key(r) for r in known)
+    def _spent_elsewhere(self, key_id: str | None) -> bool:
+        return key_id is not None and any(_spent_its_key(r) for r in self._store.records.select("key", key_id))
 
     def _others(self, key: ObjectKey, records: Iterable[LinkRecord]) -> dict[ObjectKey, Interlink]:
         found = {}
@@ -116,18 +123,13 @@ class Snapshots:
                     found.add(account.key)
         return frozenset(found)
 
-    def _offer_published(self, s: LinkSnapshot, link: Interlink) -> bool:
-        return not has_own_offer(s.account, link) or bool(self._store.slices.select("offer", link.key))
-
-    def _shown_record(self, s: LinkSnapshot, link: Interlink) -> LinkRecord | None:
-        look = s.attempts.look
-        key_id = (look.key_id if look is not None else None) or link.status.key_id
-        return self._store.records.get(ObjectKey("", record_name(key_id))) if key_id else None
+    def _record_of_key(self, key_id: str | None) -> LinkRecord | None:
+        return self._store.records.get(ObjectKey("", record_name(key_id))) if key_id is not None else None
 
     def _rivals(
         self, records: Iterable[LinkRecord], shown: LinkRecord | None, account: Party
     ) -> tuple[LinkRecord, ...]:
-        pairs = {pair_of(r.spec) for r in records if r.spec.state == "Established"}
+        pairs = {pair_of(r.spec) for r in records if r.spec.state == "Established" or ended_as_duplicate(r)}
         if shown is not None and shown.spec.state == "Issued":
             pairs.add(pair_of(shown.spec) | {account})
         return tuple(rival for pair in pairs for rival in self._store.records.select("pair", pair))
@@ -172,7 +174,7 @@ class Snapshots:
             counters_written=self._memory.shown(own) if own is not None else None,
         )
 
-    def _links(self, interlinks: Iterable[Interlink]) -> Iterable[Linked]:
+    def _links(self, interlinks: Iterable[Interlink]) -> Iterable[EstablishedLink]:
         for link in interlinks:
             record = self._established(link)
             linked = _linked(link, record, self._offer(record, link)) if record is not None else None
@@ -237,12 +239,12 @@ def _spent_its_key(record: LinkRecord) -> bool:
     return record.spec.role == "Replica" and end is not None and end.reason != "Cancelled"
 
 
-def _linked(link: Interlink, record: LinkRecord, offered: Offer) -> Linked | None:
+def _linked(link: Interlink, record: LinkRecord, offered: Offer) -> EstablishedLink | None:
     redeemer = record.spec.redeemer
-    return Linked(link, record.spec.key_id, redeemer.time, offered) if redeemer is not None else None
+    return EstablishedLink(link, record.spec.key_id, redeemer.time, offered) if redeemer is not None else None
 
 
-def _count(interlinks: Iterable[Interlink], links: Iterable[Linked]) -> InterlinkCounts:
+def _count(interlinks: Iterable[Interlink], links: Iterable[EstablishedLink]) -> InterlinkCounts:
     linked = {link.interlink.key for link in links}
     pending = [i for i in interlinks if i.key not in linked and i.status.state != "Ended"]
     return InterlinkCounts(pending=len(pending), established=len(linked))

@@ -11,10 +11,10 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Protocol
 
 from pbx_operator.api.v1alpha1 import Interlink, PBXAccount
 from pbx_operator.cluster import ApiError, Conflict, Forbidden, Unavailable
+from pbx_operator.cluster.errors import RIGHTS_ADVICE
 from pbx_operator.domain.impact import WorkKey
 from pbx_operator.domain.plan import Plan, StatusUpdate, Target, WriteSlice
 from pbx_operator.engine.executor import Executor
@@ -28,13 +28,6 @@ FIRST_BACKOFF = 0.1
 LONGEST_BACKOFF = 300.0
 
 _log = logging.getLogger(__name__)
-
-
-class Recorder(Protocol):
-    """Whoever tells people about changes of a status."""
-
-    def status_written(self, update: StatusUpdate) -> None:
-        """Take note of a status that is shown from now on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +51,6 @@ class Worker:
         plan: Callable[[WorkKey, datetime], Plan],
         executor: Executor,
         memory: Memory,
-        recorder: Recorder,
         clocks: Clocks,
         metrics: Metrics,
     ) -> None:
@@ -66,7 +58,6 @@ class Worker:
         self._plan = plan
         self._executor = executor
         self._memory = memory
-        self._recorder = recorder
         self._clocks = clocks
         self._metrics = metrics
         self._pauses: dict[WorkKey, float] = {}
@@ -122,7 +113,6 @@ class Worker:
             self._memory.note_reason(update, now)
             if await self._executor.write_status(update):
                 self._memory.note_shown(update.target, now)
-                self._recorder.status_written(update)
 
     def _back_off(self, key: WorkKey, error: ApiError | None) -> None:
         """Try the key again after a pause that doubles from failure to failure."""
@@ -146,5 +136,5 @@ def _about(key: WorkKey, reason: str) -> dict[str, object]:
 def _hint(error: ApiError) -> str:
     """Return what an administrator can do about an error, if anything."""
     if isinstance(error, Forbidden) and "being terminated" not in error.message:
-        return "; check the operator's ClusterRole"
+        return f"; {RIGHTS_ADVICE}"
     return ""

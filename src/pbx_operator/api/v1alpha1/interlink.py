@@ -147,7 +147,8 @@ class IssueKey(Model):
     issued, not later."""
     revision: Revision = 1
     """revision asks for a new key when it is raised: an unused key is revoked; on an established link the new
-    key waits until the link has ended. Lower values are ignored."""
+    key waits until the link has ended, and never comes if this object goes with it, see onPeerDeletion. Lower values
+    are ignored."""
     allowed_redeemers: Annotated[tuple[AllowedRedeemer, ...], Field(max_length=32), ATOMIC] = ()
     """allowedRedeemers limits who may enter the key; empty means whoever has it. Taking the linked peer off
     the list later closes the gate until it is back."""
@@ -287,6 +288,12 @@ class Interlink(Resource):
             Column("Account", ".spec.accountRef.name", "PBXAccount on this side."),
             Column("Peer", ".status.peer.account", "PBXAccount on the other side."),
             Column("Age", ".metadata.creationTimestamp", "Time since creation.", "date"),
+            Column(
+                "Accepted",
+                '.status.conditions[?(@.type=="Accepted")].reason',
+                "Whether the dialPrefix is accepted, and if not, or with a warning, why.",
+                priority=1,
+            ),
             Column("Message", '.status.conditions[?(@.type=="Ready")].message', "What to do.", priority=1),
         ),
         selectable_fields=(

@@ -1,0 +1,35 @@
+"""What the placeholders in the messages of the table of reasons stand for, for the reference page."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+FACTS: Mapping[str, str] = {
+    "account": "metadata.name of the PBXAccount",
+    "count": "how many there are",
+    "country": "the value of `spec.country`",
+    "detail": "what keeps that side from it",
+    "domain": "the SIP domain that the account would have",
+    "entry": "the entry of the Secret's data",
+    "finding": "the whole message: the digits, the emergency number and the next step",
+    "holder": "metadata.name of the object that has it",
+    "key_id": "the public name of the key, as in `status.keyID`",
+    "kind": "`account` or `number`",
+    "name": "metadata.name of the PBXAccount",
+    "next_step": "what to do on this side, such as how it gets a new key: from the peer into the Secret, or by a higher"
+    " `spec.issueKey.revision`",
+    "number": "the value of `spec.number`",
+    "outcome": "what comes of the revision when the link ends, which depends on `spec.onPeerDeletion`",
+    "prefix": "the dial prefix or the reserved prefix",
+    "problem": "what does not fit, without the value",
+    "progress": "the whole message: what goes on, or what it waits for",
+    "sample": "the first of them",
+    "revision": "the wanted `spec.issueKey.revision`",
+    "secret": "metadata.name of the Secret",
+    "slice": "metadata.name of the DialPlanSlice",
+    "thing": "the object that is in the way",
+    "value": "the field and its value",
+    "waiting": "what the deletion waits for",
+    "warnings": "what is tolerated, and the next step",
+}
+"""What each placeholder of the table stands for."""
