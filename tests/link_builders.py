@@ -200,8 +200,8 @@ def _rivals(
     here: tuple[LinkRecord, ...], seen: LinkRecord | None, own: Party, known: Iterable[LinkRecord]
 ) -> tuple[LinkRecord, ...]:
     pairs = {pair_of(r.spec) for r in here if r.spec.state == "Established" or ended_as_duplicate(r)}
-    if seen is not None and seen.spec.state == "Issued":
-        pairs.add(pair_of(seen.spec) | {own})
+    if seen is not None and seen.spec.state == "Issued" and (unused := pair_of(seen.spec)) is not None:
+        pairs.add(unused | {own})
     return tuple(r for r in known if r.spec.state == "Established" and pair_of(r.spec) in pairs)
 
 

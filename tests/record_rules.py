@@ -29,6 +29,8 @@ def _standing(new: LinkRecordSpec) -> dict[str, bool]:
         "receipt goes with state": new.role != "Replica"
         or (new.state != "Established" if new.receipt is None else new.state != "Requested"),
         "an Authority asks nobody": new.role == "Replica" or _elsewhere(new) == (None, None, None),
+        "an Authority knows its issuer": new.role == "Replica"
+        or None not in (new.issuer.public_key, new.issuer.account, new.issuer.interlink),
         "a fenced link is never Established": not (
             new.state == "Established" and new.redeemer is not None and new.redeemer.link_id in new.fences
         ),
@@ -63,7 +65,7 @@ def _elsewhere(spec: LinkRecordSpec) -> tuple[object, object, object]:
 
 def _fixed(spec: LinkRecordSpec) -> object:
     issuer = spec.issuer
-    place = (issuer.interlink.namespace, issuer.interlink.name)
+    place = issuer.interlink and (issuer.interlink.namespace, issuer.interlink.name)
     own = (spec.role, spec.instance, spec.key_id, spec.key_public, spec.origin, spec.revision, spec.issued_time)
     return (*own, issuer.instance, issuer.public_key, issuer.account, place)
 

@@ -23,8 +23,8 @@ from prometheus_client import REGISTRY, start_http_server
 from pydantic import TypeAdapter, ValidationError
 
 from pbx_operator import logs
-from pbx_operator.api.v1alpha1.linkrecord import Endpoint
-from pbx_operator.api.v1alpha1.shared import HostName
+from pbx_operator.api.v1alpha1.linkrecord import Contact
+from pbx_operator.api.v1alpha1.shared import Endpoint, HostName
 from pbx_operator.cluster import ApiError, Cluster, CredentialsError, Forbidden
 from pbx_operator.cluster.errors import RIGHTS_ADVICE
 from pbx_operator.engine.engine import IDENTITY_SECONDS, Engine, EngineSettings, Federation
@@ -42,6 +42,7 @@ from pbx_operator.exchange.beside import (
 from pbx_operator.exchange.client import RemotePeer
 from pbx_operator.links.authority import Authority
 from pbx_operator.links.records import RecordDesk
+from pbx_operator.links.signs import SignsOfLife
 from pbx_operator.watching import Watches
 
 T = TypeVar("T")
@@ -244,7 +245,8 @@ async def _exchange(kubeconfig: str | None, namespace: str, settings: ExchangeSe
         )
         alone = RecordsAlone()
         authority = Authority(cluster, alone, now, alone, sees_interlinks=False)
-        desk = RecordDesk(authority, identity, contact_of(settings, certificate))
+        signs = SignsOfLife(cluster, namespace, now)
+        desk = RecordDesk(authority, identity, contact_of(settings, certificate), signs)
         recovery = Recovery(cluster, namespace, identity)
         async with exchange_beside(desk, identity, certificate, settings.port, now):
             while True:
@@ -266,6 +268,7 @@ async def _serve(options: Options) -> None:
             "preparing the exchange's certificate",
         )
         contact = contact_of(options.exchange, certificate)
+        _introduce(identity, contact)
         peer = RemotePeer(identity, options.exchange.network, clocks.now)
         federation = Federation(peer, contact, options.exchange.sync_interval)
         engine = Engine(cluster, identity, options.engine, clocks, REGISTRY, federation)
@@ -274,6 +277,14 @@ async def _serve(options: Options) -> None:
         health.behind = lambda: watches.down or engine.lagging
         async with exchange_beside(engine.desk, identity, certificate, options.exchange.port, clocks.now):
             await _work(engine, watches)
+
+
+def _introduce(identity: Identity, contact: Contact) -> None:
+    """Log what the redeemer of a bare key writes into redeemKey.issuer; nothing of it is secret."""
+    where = (
+        f"reached at {', '.join(contact.endpoints)}, with the pin {contact.pins[0]}" if contact.pins else "not reached"
+    )
+    _log.info("this is installation %s; operators of other clusters: %s", identity.instance, where)
 
 
 def _cancel_by_signal(task: asyncio.Task[None] | None) -> None:

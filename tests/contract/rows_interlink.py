@@ -16,7 +16,17 @@ REDEEMING: JSON = changed(
     ISSUING,
     {
         "metadata": {"name": "to-amsterdam"},
-        "spec": {"issueKey": None, "redeemKey": {"secretRef": {"name": "from-amsterdam", "key": "pbx_key.txt"}}},
+        "spec": {
+            "issueKey": None,
+            "redeemKey": {
+                "secretRef": {"name": "from-amsterdam", "key": "pbx_key.txt"},
+                "issuer": {
+                    "instance": "i" * 26,
+                    "endpoints": ["https://pbx.example.com:8443"],
+                    "pin": "P" * 43,
+                },
+            },
+        },
     },
 )
 FULL: JSON = changed(

@@ -99,6 +99,37 @@ IMMUTABLE = (
     _immutable("redeemer", "interlink", "name", value="to-utrecht", old="to-amsterdam"),
 )
 
+BARE = changed(REQUESTED, {"spec": {"issuer": {"publicKey": None, "account": None, "interlink": None}}})
+"""What a redeemer keeps of a key that does not tell who issued it."""
+
+ISSUER = (
+    Row("a bare key of another installation", BARE),
+    Row("a bare key redeemed", _with(BARE, state="Established", receipt=PROOF), before=BARE),
+    *(
+        Row(
+            f"an Authority without {field}",
+            _with(ISSUED, issuer={field: None}),
+            (
+                invalid(
+                    "spec.issuer",
+                    "`issuer` must have publicKey, account and interlink because `role` is 'Authority'",
+                ),
+            ),
+        )
+        for field in ("publicKey", "account", "interlink")
+    ),
+    *(
+        Row(
+            f"{field} of the issuer {verb}",
+            _with(after, issuer={field: REQUESTED["spec"]["issuer"][field] if verb == "added" else None}),
+            (forbidden(f"spec.issuer.{field}", f"`{field}` may not be {verb}: {ADVICE}"),),
+            before=after,
+        )
+        for field in ("publicKey", "account", "interlink")
+        for verb, after in (("added", BARE), ("removed", REQUESTED))
+    ),
+)
+
 LIFE = (
     Row("redeemed", ESTABLISHED, before=ISSUED),
     Row("ended", ENDED, before=ESTABLISHED),
@@ -311,6 +342,7 @@ ROWS = (
     Row("everything set", FULL),
     *LIFE,
     *IMMUTABLE,
+    *ISSUER,
     *ELSEWHERE,
     Row(
         "another keyID",

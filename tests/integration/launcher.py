@@ -23,6 +23,10 @@ def load(periods: dict[str, timedelta]) -> Callable[[], object]:
     account_status.COUNTER_PERIOD = periods.get("counters", account_status.COUNTER_PERIOD)
     record.ORPHAN_PERIOD = periods.get("orphan", record.ORPHAN_PERIOD)
 
+    from pbx_operator.links import signs
+
+    signs.RENEW_PERIOD = periods.get("lease", signs.RENEW_PERIOD)
+
     from pbx_operator.engine import sync
 
     if "prune" in periods:

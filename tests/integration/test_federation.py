@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
 from functools import partial
 
 import pytest
@@ -11,10 +13,13 @@ import pytest_asyncio
 
 from builders import interlink
 from integration.harness import World, number
+from integration.keys import new_key
 from integration.process import free_port
 from integration.two_clusters import Pair, Story, begin_story, knows_end, open_pair, watched
 from pbx_operator.api.meta import ObjectKey
 from pbx_operator.api.v1alpha1 import LinkRecord, PBXAccount
+from pbx_operator.api.v1alpha1.interlink import RedeemKey
+from pbx_operator.api.v1alpha1.linkrecord import Issuer
 from pbx_operator.sandbox import ControlPlane
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -105,6 +110,16 @@ async def test_a_peer_that_is_out_of_reach_is_shown_and_the_link_stays(pair: Pai
     await story.there.ready(story.redeemer, "PeerAnswers", "PeerReachable")
 
 
+async def test_a_peer_that_only_dials_is_missed_when_it_falls_silent(pair: Pair, story: Story) -> None:
+    await story.link()
+    await story.here.ready(story.issuer, "PeerAnswers", "PeerReachable")
+    await pair.hidden.stop()
+    await story.here.ready(story.issuer, "PeerSilent", "PeerReachable")
+    await story.here.green(story.issuer)
+    pair.start_redeemer()
+    await story.here.ready(story.issuer, "PeerAnswers", "PeerReachable")
+
+
 async def test_an_issuer_that_comes_later_is_found(pair: Pair, story: Story) -> None:
     await story.offer()
     await pair.reachable.stop()
@@ -139,6 +154,30 @@ async def test_a_key_works_once_across_clusters(story: Story) -> None:
     rival = interlink("z", "a", story.peer.key.namespace, redeem="key")
     await story.there.apply(rival)
     await story.there.ready(rival, "KeyAlreadyUsed")
+
+
+async def test_a_key_that_both_brought_along_links_them(pair: Pair, story: Story) -> None:
+    """The key in both Gits is bare; the redeemer's user says where its issuer is, from what its operator logs."""
+    told = re.findall(r"installation (\w{26}); .* at (https://\S+), with the pin ([\w-]{43})", pair.reachable.logs())
+    instance, endpoint, pin = told[-1]
+    text, here, there = new_key(), story.issuer.key.namespace, story.redeemer.key.namespace
+    own = {"fromSecretRef": {"name": "mine"}, "expirationTime": datetime.now(UTC) + timedelta(days=1)}
+    entered = {"secretRef": {"name": "key"}, "issuer": {"instance": instance, "endpoints": [endpoint], "pin": pin}}
+    await story.here.put_key(here, "mine", text)
+    await story.there.put_key(there, "key", text)
+    story.issuer = interlink("x", "a", here, issue=own)
+    story.redeemer = interlink("y", "a", there, redeem=RedeemKey.model_validate(entered))
+    await story.there.apply(story.redeemer)
+    await story.there.ready(story.redeemer, "KeyUnknown")
+    await story.here.apply(story.issuer)
+    await story.here.ready(story.issuer, "KeyIssued")
+    await story.hurry()
+    await story.green()
+    owner = story.here.now(story.owner)
+    assert owner is not None
+    await reaches(story.there, story.peer, "200", f"200@{owner.status.sip_domain}")
+    _, replica = story.records()
+    assert replica.spec.issuer == Issuer(instance=instance)
 
 
 async def test_nothing_is_written_while_nothing_changes(pair: Pair, story: Story) -> None:

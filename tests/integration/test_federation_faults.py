@@ -21,7 +21,7 @@ from integration.harness import World
 from integration.process import free_port
 from integration.test_secrecy import traces
 from integration.two_clusters import Pair, Story, begin_story, knows_end, open_pair, watched
-from pbx_operator.api.meta import RECONCILE_ANNOTATION, SECRETS, ObjectKey
+from pbx_operator.api.meta import SECRETS, ObjectKey
 from pbx_operator.domain.keys import key_text, parse_key
 from pbx_operator.exchange.secret_pairs import SecretPairs
 from pbx_operator.links.authority import MAX_ATTEMPTS
@@ -89,12 +89,6 @@ async def given_away(story: Story) -> None:
     await story.here.until(lambda: [r.spec.state for r in story.here.records()] == ["Established"], "it is redeemed")
 
 
-async def hurry(story: Story, token: str = "now") -> None:
-    """Ask the redeemer to try again at once, as its user can."""
-    patch = {"metadata": {"annotations": {RECONCILE_ANNOTATION: token}}}
-    await story.there.stage.api.cluster.patch(story.redeemer.resource, story.redeemer.key, patch)
-
-
 @asynccontextmanager
 async def overheard(story: Story, network: TcpProxy, directory: Path) -> AsyncIterator[Eavesdropper]:
     """Let somebody read what the two sides say meanwhile."""
@@ -131,7 +125,7 @@ async def test_a_request_that_is_lost_consumes_nothing(network: TcpProxy, story:
     await story.there.ready(story.redeemer, "PeerUnavailable")
     await nothing_is_consumed(story)
     network.mode = "pass"
-    await hurry(story)
+    await story.hurry()
     await one_redemption(story)
 
 
@@ -153,6 +147,22 @@ async def test_a_redeemer_that_was_deleted_first_never_redeems(pair: Pair, netwo
     await pair.settle()
     await nothing_is_consumed(story)
     assert story.here.shows(story.issuer, "Ready") == ("True", "KeyIssued")
+
+
+async def test_a_redeemer_whose_request_hangs_is_let_go(pair: Pair, network: TcpProxy, story: Story) -> None:
+    """Deletion waits for no peer, and the request that is still under way makes no link."""
+    await story.offer()
+    network.mode, mark = "hold", len(network.connections)
+    await story.there.apply(story.redeemer)
+    request = await network.connection(mark)
+    network.mode = "pass"
+    await story.there.delete(story.redeemer)
+    await story.there.gone(story.redeemer)
+    assert not request.client.is_closing()
+    await story.here.until(lambda: [len(r.spec.fences) for r in story.here.records()] == [1], "it is fenced off")
+    request.release()
+    await pair.settle()
+    await nothing_is_consumed(story)
 
 
 async def test_a_redeemer_that_was_deleted_ends_what_its_late_request_made(network: TcpProxy, story: Story) -> None:
@@ -289,7 +299,7 @@ async def test_a_manifest_that_is_applied_for_ever_asks_nothing(
         born = there.now(story.redeemer)
         for _ in range(10):
             await there.apply(story.redeemer)
-        await hurry(story)
+        await story.hurry()
         await pair.settle()
         await there.until(lambda: knows_end(there), "the redeemer has nothing left to say")
     last = there.now(story.redeemer)

@@ -17,6 +17,7 @@ from integration.harness import Stage, World, number, open_stage
 from pbx_operator.api.meta import NAMESPACES, SECRETS, ObjectKey, ResourceType
 from pbx_operator.api.v1alpha1 import Interlink, InternalNumber, LinkRecord, PBXAccount
 from pbx_operator.domain.keys import base64url
+from pbx_operator.domain.record_facts import interlink_of
 from pbx_operator.sandbox import ControlPlane
 from support import install_crds
 
@@ -135,7 +136,7 @@ async def test_objects_restored_before_their_records(old: Stage, new: Stage) -> 
     world = world_of(new)
     await world.ready(builders.account("a", NAMES[0]), "Serving")
     await new.settle()
-    assert [r for r in world.records() if r.spec.issuer.interlink.name == "x"] == []
+    assert [r for r in world.records() if (i := interlink_of(r.spec, "issuer")) and i.name == "x"] == []
     await restore(old, new, LinkRecord.resource)
     await world.green(ISSUER, REDEEMER)
     assert [r.spec.state for r in world.records()] == ["Established"]

@@ -11,6 +11,7 @@ from builders import interlink
 from faultproxy import Fault, writes
 from integration.harness import Stage, World
 from pbx_operator.api.v1alpha1 import Interlink
+from pbx_operator.domain.record_facts import interlink_of
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 RIVALS = 50
@@ -75,7 +76,7 @@ async def test_two_keys_join_one_pair_at_the_same_time(stage: Stage, world: Worl
 
 
 def link_id_of(world: World, link: Interlink) -> str | None:
-    record = next(r for r in world.records() if r.spec.issuer.interlink.key == link.key)
+    record = next(r for r in world.records() if (i := interlink_of(r.spec, "issuer")) and i.key == link.key)
     return record.spec.redeemer.link_id if record.spec.redeemer else None
 
 

@@ -11,11 +11,14 @@ from pathlib import Path
 from builders import interlink
 from faultproxy import Call
 from integration.harness import Stage, World, open_stage
+from pbx_operator.api.meta import RECONCILE_ANNOTATION
 from pbx_operator.api.v1alpha1 import Interlink, LinkRecord, PBXAccount
 from pbx_operator.cluster import Gone
 from pbx_operator.sandbox import ControlPlane
 
 DIALS = ("--allow-network", "127.0.0.0/8", "--allow-network", "::1/128", "--sync-interval", "1")
+
+PERIODS = {"lease": 1.0}
 
 
 @dataclass
@@ -31,7 +34,7 @@ class Pair:
         self.start_redeemer()
 
     def start_issuer(self) -> None:
-        self.reachable.start(*DIALS, *self.endpoint)
+        self.reachable.start(*DIALS, *self.endpoint, periods=PERIODS)
 
     def start_redeemer(self) -> None:
         self.hidden.start(*DIALS)
@@ -109,6 +112,11 @@ class Story:
         for world, link in sides:
             await world.gone(link)
         await self.there.until(partial(knows_end, self.there), "the redeemer has nothing left to say")
+
+    async def hurry(self, token: str = "now") -> None:
+        """Ask the redeemer to try again at once, as its user can."""
+        patch = {"metadata": {"annotations": {RECONCILE_ANNOTATION: token}}}
+        await self.there.stage.api.cluster.patch(self.redeemer.resource, self.redeemer.key, patch)
 
     def records(self) -> list[LinkRecord]:
         return [*self.here.records(), *self.there.records()]

@@ -7,14 +7,13 @@ version that was read, so whatever lands first turns the others into conflicts.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Literal
 
 from model.cast import ACCOUNTS, NAMES, Account, Config, I, Q, R, Slot
 from model.operator import Operator
+from model.search import Kind
 from model.state import State, Write, deleted, seen, with_item, with_slot
+from pbx_operator.domain.record_facts import accounts_of
 
-Kind = Literal["progress", "time", "chance"]
-"""Chance is what users and misfortune do; nobody may rely on it."""
 Move = tuple[Kind, tuple[object, ...], State]
 
 
@@ -115,7 +114,8 @@ class World:
         if s.secret is not None and (owner.phase == "A" or owner.life != s.secret[1]):
             yield "progress", ("garbage collection",), s._replace(secret=None)
         if s.account.phase == "D" and not any(
-            r.spec.state != "Ended" and r.spec.issuer.account.name == ACCOUNTS[I] for r in self.operator.records(s)
+            r.spec.state != "Ended" and ACCOUNTS[I] in {a.name for a in accounts_of(r.spec)}
+            for r in self.operator.records(s)
         ):
             yield "progress", ("the account is let go",), s._replace(account=Account("A", s.account.life))
         if s.belief is not None:

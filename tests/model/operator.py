@@ -49,7 +49,7 @@ from pbx_operator.domain.plan import (
     RemoveFinalizer,
 )
 from pbx_operator.domain.record import Change, Presence, RunTimers, concerned, transition
-from pbx_operator.domain.record_facts import Party, account_of, pair_of
+from pbx_operator.domain.record_facts import Party, account_of, interlink_of, pair_of
 from pbx_operator.domain.redemption import IssuerFacts, decide
 
 HERE = ClusterFacts(INSTANCE)
@@ -215,9 +215,10 @@ class Operator:
             return None
         spec, slot, issuer = self.specs[s.recs[shown]], s.slots[place], s.slots[I]
         request = self.cast.request(place, slot.life, slot.moved, shown)
-        present = issuer.phase == "P" and uid(I, issuer.life) == spec.issuer.interlink.uid
-        parties = (spec.issuer, request)
-        pair = frozenset(Party(party.instance, party.account.key) for party in parties)
+        present = issuer.phase == "P" and _issued_by(spec, uid(I, issuer.life))
+        pair = (pair_of(spec.model_copy(update={"redeemer": None})) or frozenset()) | {
+            Party(request.instance, request.account.key)
+        }
         linked = any(
             other.state == "Established" and pair_of(other) == pair
             for k in range(self.config.keys)
@@ -250,6 +251,11 @@ class Operator:
             planned = (a for a in plan_link(snapshot, FAR).actions if isinstance(a, ChangeRecord))
             self._timers[memo] = any(isinstance(a.change, RunTimers) and INDEX[a.record] == key for a in planned)
         return self._timers[memo]
+
+
+def _issued_by(spec: LinkRecordSpec, owner: str) -> bool:
+    named = interlink_of(spec, "issuer")
+    return named is not None and named.uid == owner
 
 
 def _attempts(shown: int | None) -> Attempts:

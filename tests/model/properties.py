@@ -95,7 +95,7 @@ class Properties:
     def _lacks_key(self, state: State, mine: list[LinkRecordSpec]) -> bool:
         life = state.slots[I].life
         specs = [self._operator.specs[number] for number in state.recs if number >= 0]
-        wish = [s for s in specs if life_of(s.issuer.interlink.uid) == life and s.revision >= state.revision]
+        wish = [s for s in specs if _issuer_life(s) == life and s.revision >= state.revision]
         possible = has_account(state) and state.minted < self._config.keys
         return possible and not mine and not wish and not self._live(state)
 
@@ -104,7 +104,7 @@ class Properties:
         if spec is None or spec.state != "Issued" or slot.phase != "P" or slot.moved:
             return False
         request = self._operator.cast.request(R, slot.life, slot.moved, 0)
-        invited = issuer.phase == "P" and issuer.life == life_of(spec.issuer.interlink.uid) and has_account(state)
+        invited = issuer.phase == "P" and issuer.life == _issuer_life(spec) and has_account(state)
         has_key = bool(state.known & 1) and state.carried == 0
         return invited and has_key and request.link_id not in spec.fences
 
@@ -204,3 +204,8 @@ def _names_side(spec: LinkRecordSpec, side: Side, place: int, slot: Slot) -> boo
 
 def _goes_back(old: InterlinkIdentity | None, new: InterlinkIdentity | None) -> bool:
     return old is not None and new is not None and life_of(new.uid) < life_of(old.uid)
+
+
+def _issuer_life(spec: LinkRecordSpec) -> int | None:
+    named = interlink_of(spec, "issuer")
+    return life_of(named.uid) if named is not None else None

@@ -24,6 +24,7 @@ from pbx_operator.domain.impact import WorkKey
 from pbx_operator.domain.link_facts import ClusterFacts
 from pbx_operator.domain.plan import StatusUpdate, Target
 from pbx_operator.engine.elsewhere import Elsewhere
+from pbx_operator.engine.errands import Errands
 from pbx_operator.engine.executor import Executor
 from pbx_operator.engine.identity import Identity
 from pbx_operator.engine.intake import Intake
@@ -197,7 +198,7 @@ class Process:
         self.snapshots = Snapshots(self.store, self.memory, facts, now)
         authority = Authority(wire, self.snapshots, now, self.intake)
         elsewhere = Elsewhere(wire, authority, identity, self.intake, now, NoPeer(), Contact())
-        keys = KeyWork(wire, authority, identity, self.intake, self.memory, now, elsewhere)
+        keys = KeyWork(wire, authority, identity, self.intake, self.memory, now, elsewhere, Errands())
         executor = Executor(wire, self.store, self.intake, authority, keys, self.snapshots.link, Silence())
         self.planner = Planner(self.store, self.snapshots)
         metrics = Metrics(CollectorRegistry(), WORKERS)

@@ -79,6 +79,16 @@ class View:
         return False
 
 
+class Ears:
+    """Remembers which installations spoke."""
+
+    def __init__(self) -> None:
+        self.heard_of: list[str] = []
+
+    async def heard(self, peer: str) -> None:
+        self.heard_of.append(peer)
+
+
 class Site:
     """One installation; the same name has the same identity."""
 
@@ -92,7 +102,8 @@ class Site:
         self.cluster = Direct(self.api)
         self.intake = Intake(Store("pbx.example"), Queue(lambda: 0.0), Memory(), ignore)
         self.authority = Authority(self.cluster, View(), lambda: self.now, self.intake)
-        self.desk = RecordDesk(self.authority, self.identity, self.contact)
+        self.ears = Ears()
+        self.desk = RecordDesk(self.authority, self.identity, self.contact, self.ears)
 
     def interlink(self, name: str, account: str) -> Interlink:
         """Create an Interlink that issues a key."""

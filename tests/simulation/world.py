@@ -29,7 +29,7 @@ from pbx_operator.domain.conditions import check
 from pbx_operator.domain.impact import WorkKey
 from pbx_operator.domain.keys import SigningKey, instance_id, key_text
 from pbx_operator.domain.link_facts import ClusterFacts, LinkSnapshot, key_reference
-from pbx_operator.domain.record_facts import any_closing
+from pbx_operator.domain.record_facts import SIDES, any_closing, interlink_of
 from pbx_operator.engine.identity import Identity
 from simulation.api import Api
 from simulation.invariants import Invariants
@@ -345,7 +345,7 @@ class World:
 
 
 def _uids(spec: LinkRecordSpec) -> set[str]:
-    return {spec.issuer.interlink.uid} | ({spec.redeemer.interlink.uid} if spec.redeemer else set())
+    return {named.uid for side in SIDES if (named := interlink_of(spec, side)) is not None}
 
 
 def _unordered(s: LinkSnapshot) -> LinkSnapshot:

@@ -16,6 +16,7 @@ from pbx_operator.api.v1alpha1 import LinkRecord
 from pbx_operator.api.v1alpha1.linkrecord import (
     Contact,
     InterlinkIdentity,
+    Issuer,
     LinkRecordSpec,
     NamespacedName,
     Policy,
@@ -23,12 +24,12 @@ from pbx_operator.api.v1alpha1.linkrecord import (
 )
 from pbx_operator.cluster import Unavailable
 from pbx_operator.domain.envelope import Envelope, open_envelope, seal
-from pbx_operator.domain.keys import base64url, key_id, link_id, verify
+from pbx_operator.domain.keys import Bundle, addressed, base64url, key_id, link_id, verify
 from pbx_operator.domain.link_facts import ClusterFacts
 from pbx_operator.domain.messages import Cancel, RedeemAnswer, RedeemRequest
 from pbx_operator.domain.record import Leave
 from pbx_operator.domain.redemption import Busy, Gone, Linked, Refused, Result, Unknown, Unreachable, Used, cancel_bytes
-from pbx_operator.engine.elsewhere import Elsewhere
+from pbx_operator.engine.elsewhere import Elsewhere, Question
 from pbx_operator.engine.memory import Memory
 from pbx_operator.engine.snapshots import Snapshots
 from pbx_operator.engine.store import Store
@@ -77,7 +78,8 @@ class Story:
         elsewhere = Elsewhere(
             here.cluster, here.authority, here.identity, here.intake, lambda: here.now, self.peer, here.contact
         )
-        return await elsewhere.redeem(ACCOUNT, INTERLINK, self.bundle)
+        prepared = await elsewhere.prepare(ACCOUNT, INTERLINK, self.bundle)
+        return await elsewhere.ask(prepared) if isinstance(prepared, Question) else prepared
 
     @property
     def spec(self) -> LinkRecordSpec:
@@ -198,6 +200,23 @@ class TestRequest:
         assert await story.redeem() == Unknown()
         assert story.here.cluster.written == []
 
+    async def test_a_bare_key_is_presented_where_its_user_says(self, story: Story) -> None:
+        """Our record says no more of the issuer than the user did, and the issuer answers as to any other."""
+        story.bundle = addressed(Bundle(KEY), story.there.instance, story.there.contact)
+        assert isinstance(await story.redeem(proven(story)), Linked)
+        assert story.peer.contacts == [story.there.contact]
+        assert story.spec.issuer == Issuer(instance=story.there.instance)
+        assert (story.spec.state, story.spec.contact) == ("Established", story.there.contact)
+        reply = await story.there.desk.redeem(story.peer.asked[0], story.here.identity.public_key)
+        assert reply.result == "Linked"
+
+    async def test_where_its_user_says_comes_before_what_a_bundle_says(self, story: Story) -> None:
+        moved = Contact(endpoints=("https://new.example.com",))
+        story.bundle = addressed(story.bundle, story.there.instance, moved)
+        await story.redeem(silent)
+        assert story.peer.contacts == [moved]
+        assert story.spec.issuer == story.there.record().spec.issuer
+
     async def test_nobody_is_asked_from_a_cluster_that_may_be_a_copy(self, story: Story) -> None:
         story.here.identity.confirmed = False
         assert await story.redeem() == Unreachable()
@@ -300,6 +319,10 @@ class TestReceipt:
         assert await story.redeem(proven(story, **changes)) == Unreachable()
         assert story.spec.state == "Requested"
         assert isinstance(await story.redeem(proven(story)), Linked), "the real one is still welcome"
+
+    async def test_one_that_is_longer_than_a_record_holds(self, story: Story) -> None:
+        assert await story.redeem(proven(story, padding="x" * 4000)) == Unreachable()
+        assert story.spec.state == "Requested"
 
     async def test_none(self, story: Story) -> None:
         assert await story.redeem(answered("Linked")) == Unreachable()

@@ -64,6 +64,7 @@ def told(old: LinkRecordSpec, new: LinkRecordSpec | None) -> str:
     announced = new.closing.issuer
     if announced is not None and announced != old.closing.issuer:
         return f"{announced.reason} at {announced.ends_at:%H:%M} of {announced.uid}"
+    assert new.issuer.interlink is not None
     return f"adopted by {new.issuer.interlink.uid}"
 
 
@@ -304,8 +305,8 @@ class TestReading:
         assert sides_of(ISSUED, FORMER_REDEEMER.key) == ()
         assert account_of(ISSUED, "redeemer") is None
         issuer, redeemer = (Party(INSTANCE, ObjectKey("default", name)) for name in "ab")
-        assert pair_of(ISSUED) == {issuer}
-        assert pair_of(LINKED) == {issuer, redeemer}
+        assert pair_of(ISSUED) == frozenset({issuer})
+        assert pair_of(LINKED) == frozenset({issuer, redeemer})
 
     def test_when_the_timer_runs(self) -> None:
         assert [next_timer(s) for s in (ISSUED, EXPIRED, LINKED)] == [None, at(0), None]

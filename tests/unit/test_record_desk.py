@@ -311,9 +311,54 @@ class TestSync:
 
     async def test_links_that_nobody_knows_are_not_looked_for_without_end(self, site: Site, redeemer: Redeemer) -> None:
         await redeemer.redeem()
-        invented = [redeemer.report(key_id=digest(f"{n}", 16)) for n in range(50)]
+        invented = [redeemer.report(key_id=digest(f"{n}", 16), link_id=digest(f"{n}", 26)) for n in range(50)]
         reply = await redeemer.sync(redeemer.report(), *invented)
         assert [link.state for link in reply.links] == ["Live"] + ["Unknown"] * 10
+
+
+class TestSignOfLife:
+    async def test_a_peer_that_speaks_of_its_link_is_heard(self, site: Site, redeemer: Redeemer) -> None:
+        await redeemer.redeem()
+        await redeemer.sync(redeemer.report())
+        assert site.ears.heard_of == [redeemer.site.instance]
+
+    async def test_a_recording_is_none(self, site: Site, redeemer: Redeemer) -> None:
+        await redeemer.redeem()
+        await redeemer.sync(redeemer.report(), fresh=False)
+        assert site.ears.heard_of == []
+
+    async def test_nor_is_a_stranger(self, site: Site, redeemer: Redeemer, stranger: Redeemer) -> None:
+        await redeemer.redeem()
+        await stranger.sync(redeemer.report())
+        assert site.ears.heard_of == []
+
+
+class TestFlood:
+    async def test_a_link_that_is_named_many_times_is_written_once(self, site: Site, redeemer: Redeemer) -> None:
+        await redeemer.redeem()
+        before = len(site.cluster.written)
+        reports = [redeemer.report(rev=n + 1, numbers=NUMBERS) for n in range(100)]
+        reply = await redeemer.sync(*reports)
+        assert len(reply.links) == 1
+        assert len(site.cluster.written) == before + 1
+        heard = status_of(site).heard
+        assert heard is not None
+        assert heard.rev == 100
+
+    async def test_a_recording_does_not_say_that_the_peer_knows_the_link(self, site: Site, redeemer: Redeemer) -> None:
+        await redeemer.redeem()
+        await redeemer.says(rev=7, numbers=NUMBERS)
+        await redeemer.says(state="Unknown")
+        assert status_of(site).peer_knows == "Unknown"
+        await redeemer.sync(redeemer.report(rev=7, numbers=NUMBERS), fresh=False)
+        assert status_of(site).peer_knows == "Unknown"
+        await redeemer.sync(redeemer.report(rev=7, numbers=NUMBERS))
+        assert status_of(site).peer_knows is None
+
+    async def test_nor_that_it_has_forgotten_it(self, site: Site, redeemer: Redeemer) -> None:
+        await redeemer.redeem()
+        await redeemer.sync(redeemer.report(state="Unknown"), fresh=False)
+        assert status_of(site).peer_knows is None
 
 
 class TestHeal:

@@ -172,6 +172,7 @@ _KEYS = (
     "minLength",
     "maxLength",
     "pattern",
+    "minItems",
     "maxItems",
     "x-kubernetes-list-type",
     "x-kubernetes-list-map-keys",

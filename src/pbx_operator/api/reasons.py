@@ -165,7 +165,8 @@ DUPLICATE_LINK = Reason(
 KEY_UNKNOWN = Reason(
     "KeyUnknown",
     "no issuer knows the key {key_id}",
-    "check that the issuing Interlink exists, or enter a new key",
+    "check that the issuing Interlink exists; name the issuer of a bare key from another cluster in"
+    " spec.redeemKey.issuer; or enter a new key",
     Patience.GRACE,
     shown=_NO_LINK,
 )

@@ -276,15 +276,17 @@ def _joins(record: LinkRecord | None) -> tuple[str, ...] | None:
     """Return what accounts depend on: whether a live record is there, and which two objects it joins, if it does."""
     if record is None or record.spec.state == "Ended":
         return None
-    redeemer = record.spec.redeemer
+    issuer, redeemer = record.spec.issuer.interlink, record.spec.redeemer
     if redeemer is None:
         return (record.spec.state,)
-    return (record.spec.state, record.spec.issuer.interlink.uid, redeemer.interlink.uid)
+    return (record.spec.state, issuer.uid if issuer is not None else "", redeemer.interlink.uid)
 
 
 def _rivals(record: LinkRecord, index: Index) -> set[WorkKey]:
     """Return the issuers of other links of the same pair, one of which must end."""
-    return {_link(place) for rival in index.links_of_pair(pair_of(record.spec)) for place in places_of(rival.spec)}
+    pair = pair_of(record.spec)
+    rivals = index.links_of_pair(pair) if pair is not None else ()
+    return {_link(place) for rival in rivals for place in places_of(rival.spec)}
 
 
 def _accounts(record: LinkRecord) -> set[ObjectKey]:

@@ -294,6 +294,8 @@ def _look_due(s: LinkSnapshot, now: datetime) -> bool:
 def _try_due(s: LinkSnapshot, key_id: str, now: datetime) -> bool:
     """Whether to ask the authority: final answers are final for their key, others wait or follow an event."""
     last = s.attempts.redeem
+    if s.attempts.asking == key_id:
+        return False
     if last is None or last.key_id != key_id:
         return True
     if isinstance(last.result, Used | Gone | Refused):

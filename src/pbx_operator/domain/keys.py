@@ -10,7 +10,7 @@ import base64
 import hashlib
 import json
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -136,6 +136,8 @@ class Bundle:
     account: str | None = None
     expiration_time: datetime | None = None
     issuer: IssuerAddress | None = None
+    contact: Contact | None = None
+    """How the issuer can be reached, where not the text says so but whoever entered it."""
 
     def text(self) -> str:
         """Return the bundle as one base64url word."""
@@ -145,6 +147,15 @@ class Bundle:
         if self.issuer is not None:
             facts["issuer"] = self.issuer.to_json()
         return base64url(json.dumps({k: v for k, v in facts.items() if v is not None}).encode())
+
+
+def addressed(bundle: Bundle, instance: str, contact: Contact) -> Bundle:
+    """Return the key as one of this installation, which can be reached so. Raises MalformedKeyError."""
+    if bundle.instance not in (None, instance):
+        raise MalformedKeyError(
+            f"its bundle is from installation {bundle.instance}, but spec.redeemKey.issuer names {instance}"
+        )
+    return replace(bundle, instance=instance, contact=contact)
 
 
 def parse_key(text: str) -> Bundle:

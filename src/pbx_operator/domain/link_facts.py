@@ -80,6 +80,8 @@ class Attempts:
 
     look: KeyLook | None = None
     redeem: RedeemTry | None = None
+    asking: str | None = None
+    """The key that is being presented to another installation."""
     mint: MintTry | None = None
     swept_key: str | None = None
     """The key whose spent Secret is known to be gone."""

@@ -192,7 +192,7 @@ def _other_link(v: View) -> str:
     if joining is None:
         return "the other one"
     own = ObjectKey(v.snapshot.key.namespace, v.link.spec.account_ref.name)
-    pair = pair_of(joining.spec) | {Party(v.snapshot.cluster.instance, own)}
+    pair = (pair_of(joining.spec) or frozenset()) | {Party(v.snapshot.cluster.instance, own)}
     names = [
         named.name
         for rival in v.snapshot.rivals

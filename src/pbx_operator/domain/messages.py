@@ -15,11 +15,9 @@ from pydantic import Field
 from pbx_operator.api.meta import Model, Time
 from pbx_operator.api.v1alpha1.linkrecord import (
     EndParty,
-    Endpoint,
     EndReason,
     InterlinkIdentity,
     NamespacedName,
-    Pin,
     PublicKey,
     SharedNumber,
 )
@@ -27,11 +25,13 @@ from pbx_operator.api.v1alpha1.shared import (
     SHORT,
     DisplayName,
     DnsLabel,
+    Endpoint,
     GateState,
     HostName,
     InstanceID,
     KeyID,
     LinkID,
+    Pin,
 )
 from pbx_operator.domain.envelope import Envelope
 

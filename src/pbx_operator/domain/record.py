@@ -218,6 +218,8 @@ def _may_leave(change: Leave, recorded: InterlinkIdentity, present: Presence) ->
 
 
 def _adopt(spec: LinkRecordSpec, change: Adopt, present: Presence) -> LinkRecordSpec | None:
+    if interlink_of(spec, change.side) is None or spec.state == "Requested":
+        return None
     if present.uid != change.uid or present.deleting or present.account_absent:
         return None
     if spec.state == "Issued" and spec.origin != "BringYourOwn":
@@ -337,6 +339,8 @@ def _close(
 
 def _with_uid(spec: LinkRecordSpec, side: Side, uid: str) -> LinkRecordSpec:
     if side == "issuer":
+        if spec.issuer.interlink is None:
+            return spec
         interlink = spec.issuer.interlink.model_copy(update={"uid": uid})
         return spec.model_copy(update={"issuer": spec.issuer.model_copy(update={"interlink": interlink})})
     if spec.redeemer is None:

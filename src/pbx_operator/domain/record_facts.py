@@ -108,10 +108,16 @@ class Party(NamedTuple):
     account: ObjectKey
 
 
-def pair_of(spec: LinkRecordSpec) -> frozenset[Party]:
-    """Return the two accounts that a record joins, or the issuer's alone while nobody redeemed it."""
-    sides = (spec.issuer, spec.redeemer) if spec.redeemer else (spec.issuer,)
-    return frozenset(Party(side.instance, side.account.key) for side in sides)
+def pair_of(spec: LinkRecordSpec) -> frozenset[Party] | None:
+    """Return the two accounts that a record joins, or the issuer's alone while nobody redeemed it.
+
+    None where the key did not tell its issuer's account: then the issuer alone knows whether the pair is linked.
+    """
+    if spec.issuer.account is None:
+        return None
+    issuer = Party(spec.issuer.instance, spec.issuer.account.key)
+    redeemer = spec.redeemer
+    return frozenset({issuer} if redeemer is None else {issuer, Party(redeemer.instance, redeemer.account.key)})
 
 
 def sides_of(spec: LinkRecordSpec, interlink: ObjectKey) -> tuple[Side, ...]:

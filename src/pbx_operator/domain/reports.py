@@ -84,12 +84,14 @@ def unknown(report: LinkReport) -> LinkReport:
     return LinkReport(key_id=report.key_id, link_id=report.link_id, state="Unknown")
 
 
-def hear(record: LinkRecord, report: LinkReport, contact: Contact | None = None) -> Heard:
+def hear(record: LinkRecord, report: LinkReport, contact: Contact | None = None, *, fresh: bool = True) -> Heard:
     """Return what a report of the peer changes; that the record names its signer as that peer has been checked.
 
-    `contact` is how the peer says that it can be reached; None if it did not say.
+    `contact` is how the peer says that it can be reached; None if it did not say.  One that is not `fresh` may be a
+    recording, and so says nothing about whether the peer knows the link now.
     """
     spec, status = record.spec, record.status
+    knows = None if fresh else status.peer_knows
     if contact is not None and contact.endpoints and contact != status.contact:
         return _status(status, contact=contact)
     if spec.state == "Ended":
@@ -97,17 +99,17 @@ def hear(record: LinkRecord, report: LinkReport, contact: Contact | None = None)
     if report.state == "Ended":
         return Heard(change=HearEnd(report.end.reason) if report.end is not None else None)
     if report.state == "Unknown":
-        return _status(status, peer_knows="Unknown")
+        return _status(status, peer_knows="Unknown" if fresh else knows)
     if not _is_news(spec, status, report):
-        return _status(status, peer_knows=None)
+        return _status(status, peer_knows=knows)
     closing = "Announced" if report.state == "Closing" else "None"
     if status.heard is None and report.numbers is None:
-        return _status(status, peer_knows=None)
+        return _status(status, peer_knows=knows)
     heard = status.heard or SideReport()
     if report.numbers is not None and report.rev > heard.rev:
         facts = {name: getattr(report, name) for name in ("rev", "account", "display_name", "sip_domain")}
         heard = heard.model_copy(update={**facts, "gate": report.gate or "Closed", "numbers": report.numbers})
-    return _status(status, peer_knows=None, heard=heard.model_copy(update={"closing": closing}))
+    return _status(status, peer_knows=knows, heard=heard.model_copy(update={"closing": closing}))
 
 
 def _acknowledges_end(record: LinkRecord, report: LinkReport) -> bool:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from datetime import datetime
 from functools import partial
 from typing import Any
@@ -47,7 +47,7 @@ class Conversations:
     """Speaks with every installation that a link of ours leads to; `interval` is in seconds.
 
     Nothing is said while `confirmed` is False: the identity may be another cluster's, which lives.  `found_out` is
-    told after each round whether the installation answered.
+    told after each round whether the installation answered, or for one that only dials us, what `is_silent` says.
     """
 
     def __init__(
@@ -60,7 +60,9 @@ class Conversations:
         interval: float,
         confirmed: Callable[[], bool],
         found_out: Callable[[str, bool], None],
+        is_silent: Callable[[str], Awaitable[bool | None]],
     ) -> None:
+        self._is_silent = is_silent
         self._confirmed = confirmed
         self._found_out = found_out
         self._store = store
@@ -128,7 +130,10 @@ class Conversations:
 
     async def _round(self, peer: str) -> bool:
         """Say everything once; return whether there was anything to say. Raises PeerUnavailable and ApiError."""
-        records = [r for r in self._store.records.select("peer", peer) if _contact([r]).endpoints]
+        known = self._store.records.select("peer", peer)
+        records = [r for r in known if _contact([r]).endpoints]
+        if not records:
+            return await self._listen(peer) if any(r.spec.state != "Ended" for r in known) else False
         for record in records:
             if cancel_is_due(record, self._clock()):
                 await self._cancel(record)
@@ -136,6 +141,13 @@ class Conversations:
         for some in _batched(spoken_about):
             await self._sync(peer, some)
         return bool(spoken_about)
+
+    async def _listen(self, peer: str) -> bool:
+        """Return whether a peer that only dials has spoken. Raises PeerUnavailable if it fell silent, and ApiError."""
+        silent = await self._is_silent(peer)
+        if silent:
+            raise PeerUnavailable
+        return silent is not None
 
     async def _sync(self, peer: str, records: list[LinkRecord]) -> None:
         reports = [(r, report_of(r, self._acknowledged.get(r.metadata.uid))) for r in records]
@@ -149,7 +161,7 @@ class Conversations:
         answer = await self._peer.ask(_contact(records), peer, draft, SyncAnswer)
         contact = Contact(endpoints=answer.endpoints, pins=answer.pins)
         for report in answer.links:
-            record = told.get(report.link_id)
+            record = told.pop(report.link_id, None)
             if record is not None:
                 self._acknowledged[record.metadata.uid] = report.known_rev
                 if record.spec.state == "Ended" and report.state in ("Ended", "Unknown"):

@@ -6,6 +6,7 @@ dies in between, the same request is asked again, and its answer is the same.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -28,7 +29,7 @@ from pbx_operator.api.v1alpha1.linkrecord import (
 )
 from pbx_operator.cluster import AlreadyExists, Cluster
 from pbx_operator.domain.envelope import EnvelopeError, open_envelope, seal
-from pbx_operator.domain.keys import Bundle, IssuerAddress, SigningKey, key_id
+from pbx_operator.domain.keys import Bundle, SigningKey, key_id
 from pbx_operator.domain.messages import Cancel, Receipt, RedeemAnswer, RedeemRequest
 from pbx_operator.domain.record import Confirm, HearEnd
 from pbx_operator.domain.redemption import (
@@ -50,6 +51,23 @@ from pbx_operator.engine.intake import Intake
 from pbx_operator.links.authority import Authority
 from pbx_operator.links.peer import Peer, PeerUnavailable, speaks_for
 
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A redemption that is recorded and not answered yet."""
+
+    request: Redemption
+    spec: LinkRecordSpec
+    """Our record of it."""
+    contact: Contact
+
+    @property
+    def issuer(self) -> str:
+        """The installation that is asked."""
+        return self.spec.issuer.instance
+
 
 @dataclass(frozen=True, slots=True)
 class Elsewhere:
@@ -63,27 +81,34 @@ class Elsewhere:
     peer: Peer
     contact: Contact
 
-    async def redeem(self, account: NamespacedName, interlink: InterlinkIdentity, bundle: Bundle) -> Result:
-        """Present a key to its issuer and record what it answers. Raises ApiError."""
-        issuer, instance, identity = bundle.issuer, bundle.instance, self.identity.key
-        if issuer is None or instance is None or identity is None:
+    async def prepare(self, account: NamespacedName, interlink: InterlinkIdentity, bundle: Bundle) -> Question | Result:
+        """Record that the key is going to be presented, unless its answer is known already. Raises ApiError."""
+        contact = bundle.contact or (bundle.issuer.contact if bundle.issuer is not None else None)
+        identity = self.identity.key
+        if contact is None or bundle.instance is None or identity is None:
             return Unknown()
         if not self.identity.confirmed:
             return Unreachable()
-        request = sign_redemption(bundle.key, key_id(bundle.key.public), identity, instance, account, interlink)
-        spec = await self._requested(request, bundle, issuer, instance, identity)
+        request = sign_redemption(bundle.key, key_id(bundle.key.public), identity, bundle.instance, account, interlink)
+        issuer = _issuer(bundle, bundle.instance)
+        cancel = _presigned_cancel(request, bundle.key, bundle.instance, identity)
+        spec = await self._requested(request, bundle.key, issuer, contact, cancel)
         if spec.state == "Ended":
             return Gone(spec.end.reason if spec.end is not None else "Cancelled")
         if spec.state == "Established" and spec.redeemer is not None:
             return Linked(spec.redeemer)
+        return Question(request, spec, contact)
+
+    async def ask(self, question: Question) -> Result:
+        """Present the key to its issuer and record what it answers. Raises ApiError."""
         try:
-            answer = await self.peer.ask(issuer.contact, instance, _draft(request), RedeemAnswer)
+            answer = await self.peer.ask(question.contact, question.issuer, _draft(question.request), RedeemAnswer)
         except PeerUnavailable:
             return Unreachable()
-        return await self._conclude(request, spec, answer)
+        return await self._conclude(question.request, question.spec, answer)
 
     async def _requested(
-        self, request: Redemption, bundle: Bundle, issuer: IssuerAddress, instance: str, identity: SigningKey
+        self, request: Redemption, key: SigningKey, issuer: Issuer, contact: Contact, cancel: Proof
     ) -> LinkRecordSpec:
         """Record the request, or find the record of the same request."""
         name = ObjectKey("", replica_name(request.link_id))
@@ -93,12 +118,10 @@ class Elsewhere:
             state="Requested",
             instance=self.identity.instance,
             key_id=request.key_id,
-            key_public=bundle.key.public,
+            key_public=key.public,
             revision=1,
             issued_time=now,
-            issuer=Issuer(
-                instance=instance, public_key=issuer.public_key, account=issuer.account, interlink=issuer.interlink
-            ),
+            issuer=issuer,
             redeemer=Redeemer(
                 link_id=request.link_id,
                 instance=request.instance,
@@ -107,8 +130,8 @@ class Elsewhere:
                 interlink=request.interlink,
                 time=now,
             ),
-            contact=issuer.contact,
-            cancel=_presigned_cancel(request, bundle.key, instance, identity),
+            contact=contact,
+            cancel=cancel,
         )
         try:
             raw = await self.cluster.create(LinkRecord.resource, record_manifest(name.name, spec))
@@ -124,6 +147,10 @@ class Elsewhere:
             case Linked():
                 receipt = _receipt(answer, spec)
                 if receipt is None:
+                    issuer = spec.issuer.instance
+                    _log.warning(
+                        "installation %s says that it linked key %s, but does not prove it", issuer, spec.key_id
+                    )
                     return Unreachable()
                 await self.authority.change(name, Confirm(receipt))
             case Used():
@@ -131,6 +158,14 @@ class Elsewhere:
             case Gone(reason):
                 await self.authority.change(name, HearEnd(reason))
         return result
+
+
+def _issuer(bundle: Bundle, instance: str) -> Issuer:
+    """Return the issuer as far as the key tells."""
+    known = bundle.issuer
+    if known is None:
+        return Issuer(instance=instance)
+    return Issuer(instance=instance, public_key=known.public_key, account=known.account, interlink=known.interlink)
 
 
 def _draft(request: Redemption) -> partial[RedeemRequest]:
@@ -186,8 +221,9 @@ def _receipt(answer: RedeemAnswer, spec: LinkRecordSpec) -> Proof | None:
         return None
     try:
         receipt = Receipt.model_validate(open_envelope(envelope, Receipt.type))
+        proof = Proof.model_validate(envelope.to_json())
     except (EnvelopeError, ValueError):
         return None
     facts = (receipt.issuer, receipt.key_id, receipt.link_id, receipt.redeemer)
     wanted = (spec.issuer.instance, spec.key_id, redeemer.link_id, redeemer.instance)
-    return Proof.model_validate(envelope.to_json()) if facts == wanted else None
+    return proof if facts == wanted else None

@@ -18,6 +18,7 @@ from pbx_operator.domain.impact import WorkKey
 from pbx_operator.domain.link_facts import ClusterFacts
 from pbx_operator.engine.conversations import Conversations
 from pbx_operator.engine.elsewhere import Elsewhere
+from pbx_operator.engine.errands import Errands
 from pbx_operator.engine.events import EventRecorder
 from pbx_operator.engine.executor import Executor
 from pbx_operator.engine.identity import Identity, Recovery
@@ -34,6 +35,7 @@ from pbx_operator.engine.worker import Clocks, Worker
 from pbx_operator.links.authority import Authority
 from pbx_operator.links.peer import Peer
 from pbx_operator.links.records import RecordDesk
+from pbx_operator.links.signs import SignsOfLife
 
 IDENTITY_SECONDS = 10.0
 """Between two looks at the Secret of an identity that cannot be used."""
@@ -98,6 +100,7 @@ class Engine:
         self._snapshots = snapshots
         authority = Authority(cluster, snapshots, clocks.now, self._intake)
         peer, contact = federation.peer, federation.contact
+        signs = SignsOfLife(cluster, settings.namespace, clocks.now)
         self._conversations = Conversations(
             self._store,
             authority,
@@ -107,11 +110,13 @@ class Engine:
             federation.interval,
             lambda: identity.confirmed,
             self._intake.found_out,
+            signs.is_silent,
         )
-        self.desk = RecordDesk(authority, identity, contact)
+        self.desk = RecordDesk(authority, identity, contact, signs)
         """Answers other installations."""
         elsewhere = Elsewhere(cluster, authority, identity, self._intake, clocks.now, peer, contact)
-        keys = KeyWork(cluster, authority, identity, self._intake, memory, clocks.now, elsewhere)
+        self._errands = Errands()
+        keys = KeyWork(cluster, authority, identity, self._intake, memory, clocks.now, elsewhere, self._errands)
         executor = Executor(cluster, self._store, self._intake, authority, keys, snapshots.link, self._events)
         self._worker = Worker(
             self._queue,
@@ -137,13 +142,16 @@ class Engine:
     async def run(self) -> None:
         """Work until cancelled. Raises TimeWentBackError if etcd was restored under our feet."""
         self._intake.open()
-        async with asyncio.TaskGroup() as tasks:
-            for _ in range(self._settings.workers):
-                tasks.create_task(self._worker.run())
-            tasks.create_task(self._events.run())
-            tasks.create_task(self._conversations.run())
-            tasks.create_task(self._prune())
-            tasks.create_task(self._await_identity())
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                for _ in range(self._settings.workers):
+                    tasks.create_task(self._worker.run())
+                tasks.create_task(self._events.run())
+                tasks.create_task(self._conversations.run())
+                tasks.create_task(self._prune())
+                tasks.create_task(self._await_identity())
+        finally:
+            await self._errands.end()
 
     def _observe(self, observation: Observation) -> None:
         self._events.observed(observation)

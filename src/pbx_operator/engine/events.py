@@ -19,6 +19,7 @@ from pbx_operator.api.reasons import ACCEPTED, KEY_REPLAY, NOT_ESTABLISHED, REVI
 from pbx_operator.api.v1alpha1 import Interlink, LinkRecord
 from pbx_operator.cluster import ApiError, Cluster
 from pbx_operator.domain.plan import StatusUpdate, Target
+from pbx_operator.domain.record_facts import interlink_of
 from pbx_operator.engine.store import Observation
 
 CONTROLLER = f"{GROUP}/operator"
@@ -110,9 +111,10 @@ class EventRecorder:
         """Tell the issuer of a key that was presented by a second party."""
         old, new = observation.old, observation.new
         if isinstance(old, LinkRecord) and isinstance(new, LinkRecord) and new.status.replay and not old.status.replay:
-            named = new.spec.issuer.interlink
-            message = KEY_REPLAY.message(key_id=new.spec.key_id)
-            self._tell(Target(Interlink.resource, named.key, named.uid), News(KEY_REPLAY.name, message, "Warning"))
+            named = interlink_of(new.spec, "issuer")
+            if named is not None:
+                message = KEY_REPLAY.message(key_id=new.spec.key_id)
+                self._tell(Target(Interlink.resource, named.key, named.uid), News(KEY_REPLAY.name, message, "Warning"))
 
     def _tell(self, target: Target, found: News) -> None:
         _log.info(found.message, extra={"object": target, "reason": found.reason})

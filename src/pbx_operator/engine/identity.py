@@ -126,6 +126,7 @@ async def _read(cluster: Cluster, namespace: str, home: str) -> Identity | None:
 def _lost(record: dict[str, Any]) -> Identity:
     spec = LinkRecord.model_validate(record).spec
     ours = spec.redeemer if spec.role == "Replica" and spec.redeemer is not None else spec.issuer
+    assert ours.public_key is not None, "only a peer's may be absent"
     _log.error(
         "Secret %s is gone although LinkRecords exist: restore it from a backup; links that exist go on",
         IDENTITY_SECRET,

@@ -127,6 +127,10 @@ class Intake:
             self._memory.hurry(link.metadata.uid)
             self._queue.add(WorkKey("Link", link.key))
 
+    def answered(self, interlink: ObjectKey) -> None:
+        """Take note that another installation answered about the key of an Interlink."""
+        self._queue.add(WorkKey("Link", interlink))
+
     def found_out(self, peer: str, answered: bool) -> None:
         """Take note that an installation in another cluster answered, or did not."""
         if self._memory.note_reach(peer, answered=answered):

@@ -6,6 +6,7 @@ by its name and recognised by its content.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Literal
@@ -14,14 +15,23 @@ from pbx_operator.api.meta import ObjectKey
 from pbx_operator.api.v1alpha1 import Interlink, LinkRecord
 from pbx_operator.api.v1alpha1.interlink import SecretKeyReference
 from pbx_operator.api.v1alpha1.linkrecord import (
+    Contact,
     Issuer,
     LinkRecordSpec,
     Policy,
     record_manifest,
     record_name,
 )
-from pbx_operator.cluster import AlreadyExists, Cluster, Gone
-from pbx_operator.domain.keys import Bundle, IssuerAddress, SigningKey, key_id, key_text
+from pbx_operator.cluster import AlreadyExists, ApiError, Cluster, Gone
+from pbx_operator.domain.keys import (
+    Bundle,
+    IssuerAddress,
+    MalformedKeyError,
+    SigningKey,
+    addressed,
+    key_id,
+    key_text,
+)
 from pbx_operator.domain.link_facts import (
     KeyLook,
     MintTry,
@@ -32,7 +42,8 @@ from pbx_operator.domain.link_facts import (
     key_secret_name,
 )
 from pbx_operator.domain.redemption import Busy, Result, Unreachable, sign_redemption
-from pbx_operator.engine.elsewhere import Elsewhere
+from pbx_operator.engine.elsewhere import Elsewhere, Question
+from pbx_operator.engine.errands import Errands
 from pbx_operator.engine.identity import Identity
 from pbx_operator.engine.intake import Intake
 from pbx_operator.engine.key_secrets import (
@@ -44,6 +55,8 @@ from pbx_operator.engine.key_secrets import (
 )
 from pbx_operator.engine.memory import FIRST_PAUSE, LONGEST_PAUSE, SLOW_RETRY, Memory, jittered, longer
 from pbx_operator.links.authority import Authority
+
+_log = logging.getLogger(__name__)
 
 MintProblem = Literal["WaitingForCleanup", "SecretNameTaken", "KeyKnown"]
 
@@ -60,8 +73,10 @@ class KeyWork:
         memory: Memory,
         clock: Callable[[], datetime],
         elsewhere: Elsewhere,
+        errands: Errands,
     ) -> None:
         self._elsewhere = elsewhere
+        self._errands = errands
         self._cluster = cluster
         self._authority = authority
         self._identity = identity
@@ -71,7 +86,7 @@ class KeyWork:
 
     async def look(self, link: Interlink, reference: SecretKeyReference) -> Bundle | None:
         """Read the Secret of a key and remember what was found."""
-        found = await read_key(self._cluster, link.key.namespace, reference)
+        found = _addressed(await read_key(self._cluster, link.key.namespace, reference), link)
         pause = self._pause(link)
         next_look = self._clock() + jittered(pause)
         if isinstance(found, KeyNotThere):
@@ -125,7 +140,7 @@ class KeyWork:
             await self._record(link, bundle.key, "BringYourOwn")
 
     async def redeem(self, link: Interlink, basis: object) -> None:
-        """Present the key to the authority and remember the answer. Raises ApiError."""
+        """Present the key to the authority, ours or another installation's. Raises ApiError."""
         reference = key_reference(link)
         if reference is None or self._identity.key is None or not await self._alive(link):
             return
@@ -133,28 +148,41 @@ class KeyWork:
         if bundle is None:
             return
         here = key_id(bundle.key.public)
-        result = await self._present(link, bundle, here, self._identity.key)
+        if bundle.instance in (None, self._identity.instance):
+            request = sign_redemption(
+                bundle.key, here, self._identity.key, self._identity.instance, account_name(link), identity_of(link)
+            )
+            self._note_answer(link, here, basis, await self._authority.redeem(request))
+            return
+        prepared = await self._elsewhere.prepare(account_name(link), identity_of(link), bundle)
+        if isinstance(prepared, Question):
+            self._memory.note(link.metadata.uid, asking=here)
+            await self._errands.run(self._ask(link, here, basis, prepared))
+        else:
+            self._note_answer(link, here, basis, prepared)
+
+    async def _ask(self, link: Interlink, here: str, basis: object, question: Question) -> None:
+        """Bring the answer of another installation, unless nobody waits for it any more."""
+        result: Result = Unreachable()
+        try:
+            result = await self._elsewhere.ask(question)
+        except ApiError as error:
+            _log.warning("what installation %s answers could not be recorded: %s", question.issuer, error)
+        except Exception:
+            _log.exception("asking installation %s failed", question.issuer)
+        if self._memory.attempts(link.metadata.uid).asking == here:
+            self._note_answer(link, here, basis, result)
+            self._intake.answered(link.key)
+
+    def _note_answer(self, link: Interlink, here: str, basis: object, result: Result) -> None:
         pause = result.retry_after if isinstance(result, Busy | Unreachable) else SLOW_RETRY
         outcome = RedeemTry(here, result, basis, self._clock() + jittered(pause))
-        self._memory.note(link.metadata.uid, redeem=outcome)
+        self._memory.note(link.metadata.uid, redeem=outcome, asking=None)
 
     async def sweep(self, secret: ObjectKey, owner_uid: str, spent: str) -> None:
         """Delete the Secret of a spent key. Raises ApiError."""
         await delete_key_secret(self._cluster, secret, owner_uid)
         self._memory.note(owner_uid, swept_key=spent)
-
-    async def _present(self, link: Interlink, bundle: Bundle, here: str, identity: SigningKey) -> Result:
-        if bundle.instance not in (None, self._identity.instance):
-            return await self._elsewhere.redeem(account_name(link), identity_of(link), bundle)
-        request = sign_redemption(
-            bundle.key,
-            here,
-            identity,
-            self._identity.instance,
-            account_name(link),
-            identity_of(link),
-        )
-        return await self._authority.redeem(request)
 
     async def _record(self, link: Interlink, key: SigningKey, origin: Literal["Generated", "BringYourOwn"]) -> None:
         spec = _new_record(link, key, origin, self._identity, self._clock().replace(microsecond=0))
@@ -189,6 +217,17 @@ class KeyWork:
     def _note_mint(self, link: Interlink, problem: MintProblem) -> None:
         pause = timedelta(seconds=5) if problem == "WaitingForCleanup" else SLOW_RETRY
         self._memory.note(link.metadata.uid, mint=MintTry(problem, self._clock() + jittered(pause)))
+
+
+def _addressed(found: Bundle | KeyNotThere, link: Interlink) -> Bundle | KeyNotThere:
+    """Return the key with its issuer's address, if the Interlink tells that."""
+    issuer = link.spec.redeem_key.issuer if link.spec.redeem_key is not None else None
+    if issuer is None or isinstance(found, KeyNotThere):
+        return found
+    try:
+        return addressed(found, issuer.instance, Contact(endpoints=issuer.endpoints, pins=(issuer.pin,)))
+    except MalformedKeyError as error:
+        return KeyNotThere("Malformed", str(error))
 
 
 def _new_record(

@@ -130,9 +130,9 @@ class Snapshots:
         self, records: Iterable[LinkRecord], shown: LinkRecord | None, account: Party
     ) -> tuple[LinkRecord, ...]:
         pairs = {pair_of(r.spec) for r in records if r.spec.state == "Established" or ended_as_duplicate(r)}
-        if shown is not None and shown.spec.state == "Issued":
-            pairs.add(pair_of(shown.spec) | {account})
-        return tuple(rival for pair in pairs for rival in self._store.records.select("pair", pair))
+        if shown is not None and shown.spec.state == "Issued" and (unused := pair_of(shown.spec)) is not None:
+            pairs.add(unused | {account})
+        return tuple(rival for pair in pairs if pair is not None for rival in self._store.records.select("pair", pair))
 
     def _older_prefix_holder(self, link: Interlink, account: ObjectKey) -> str | None:
         prefix = link.spec.dial_prefix
@@ -220,8 +220,10 @@ class Snapshots:
 
     def pair_linked(self, record: LinkRecordSpec, request: Redemption) -> bool:
         """Whether another live link joins the accounts that this redemption would join."""
-        issuer = Party(record.issuer.instance, record.issuer.account.key)
-        pair = frozenset({issuer, Party(request.instance, request.account.key)})
+        unused = pair_of(record.model_copy(update={"redeemer": None}))
+        if unused is None:
+            return False
+        pair = unused | {Party(request.instance, request.account.key)}
         return any(r.spec.key_id != record.key_id for r in self._store.records.select("pair", pair))
 
     def namespace_records(self, namespace: str) -> int:

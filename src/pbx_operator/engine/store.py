@@ -19,7 +19,7 @@ from pbx_operator.api.v1alpha1 import DialPlanSlice, Interlink, InternalNumber, 
 from pbx_operator.api.v1alpha1.shared import AccountReference, Status
 from pbx_operator.domain.account import wanted_domain
 from pbx_operator.domain.link_facts import key_reference
-from pbx_operator.domain.record_facts import Party, accounts_of, pair_of, peer_instance, places_of
+from pbx_operator.domain.record_facts import Party, accounts_of, interlink_of, pair_of, peer_instance, places_of
 from pbx_operator.domain.slices import owner_of
 from pbx_operator.domain.unreadable import OpaqueStatus, Unreadable
 
@@ -194,11 +194,13 @@ def _accounts_of_record(record: LinkRecord) -> Iterable[ObjectKey]:
 
 
 def _namespace_of_record(record: LinkRecord) -> Iterable[str]:
-    return (record.spec.issuer.interlink.namespace,) if record.spec.role == "Authority" else ()
+    issuer = interlink_of(record.spec, "issuer")
+    return (issuer.namespace,) if issuer is not None else ()
 
 
 def _pair_of_record(record: LinkRecord) -> Iterable[frozenset[Party]]:
-    return (pair_of(record.spec),) if record.spec.state == "Established" else ()
+    pair = pair_of(record.spec)
+    return (pair,) if pair is not None and record.spec.state == "Established" else ()
 
 
 def _peer_of_record(record: LinkRecord) -> Iterable[str]:

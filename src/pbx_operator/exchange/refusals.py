@@ -41,7 +41,7 @@ class Refusal(Exception):  # noqa: N818 - it is an answer, not an error of ours
 
 
 class RefusalLog:
-    """One line for each refused request, until there are too many; then it counts."""
+    """One line for each request that is refused or has no object, until there are too many; then it counts."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -50,9 +50,16 @@ class RefusalLog:
 
     def note(self, source: str, status: HTTPStatus, why: str) -> None:
         """Tell that a request from this source was refused; `why` may say more than the sender is told."""
+        self._tell("refused a request from %s with %d: %s", source or "an unknown address", status, why)
+
+    def note_unknown(self, installation: str) -> None:
+        """Tell that an installation, which has proven who it is, spoke of a key or link that it has no part in."""
+        self._tell("installation %s speaks of a key or link that it has no part in, as far as we know", installation)
+
+    def _tell(self, line: str, *facts: object) -> None:
         if self._bucket.take(self._clock()) > 0:
             self._left_out += 1
             return
         more = f" ({self._left_out} more before this one)" if self._left_out else ""
         self._left_out = 0
-        _log.warning("refused a request from %s with %d: %s%s", source or "an unknown address", status, why, more)
+        _log.warning(line + "%s", *facts, more)

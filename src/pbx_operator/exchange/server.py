@@ -127,7 +127,7 @@ class _Exchange:
         """Answer a redemption."""
         asked = await self._asked(request, RedeemRequest, SMALL_BODY)
         reply = await self._desk.redeem(asked.request, asked.public_key)
-        self._judged(asked, known=reply.result != "Unknown")
+        self._judged(asked, known=reply.result != "Unknown", strange=reply.result == "Unknown")
         answer = RedeemAnswer(
             **self._heading(asked),
             result=reply.result,
@@ -143,7 +143,7 @@ class _Exchange:
         """Answer a cancellation."""
         asked = await self._asked(request, CancelRequest, SMALL_BODY)
         result = await self._desk.cancel(asked.request, asked.public_key)
-        self._judged(asked, known=result != "Unknown")
+        self._judged(asked, known=result != "Unknown", strange=result == "Unknown")
         return self._signed(CancelAnswer(**self._heading(asked), result=result))
 
     async def sync(self, request: web.Request) -> web.Response:
@@ -151,7 +151,8 @@ class _Exchange:
         asked = await self._asked(request, SyncRequest, SYNC_BODY)
         fresh = abs(self._clock() - asked.request.at) <= FRESH
         reply = await self._desk.sync(asked.request, asked.public_key, fresh=fresh)
-        self._judged(asked, known=any(link.state != "Unknown" for link in reply.links))
+        unknown = [link.state == "Unknown" for link in reply.links]
+        self._judged(asked, known=not all(unknown), strange=any(unknown))
         links = fitting(reply.links)
         if len(links) < len(reply.links):
             _log.warning("%d links do not fit into an answer to a sync", len(reply.links) - len(links))
@@ -187,9 +188,12 @@ class _Exchange:
             raise Refusal(HTTPStatus.TOO_MANY_REQUESTS, "too many requests about unknown keys and links", wait)
         return asked
 
-    def _judged(self, asked: Asked[R], *, known: bool) -> None:
+    def _judged(self, asked: Asked[R], *, known: bool, strange: bool) -> None:
+        """Take note of what the records know of what was asked: something of it, and something of it not."""
         if known:
             self._strangers.recognised(asked.request.sender)
+        if strange:
+            self._refusals.note_unknown(asked.request.sender)
 
     def _heading(self, asked: Asked[R]) -> dict[str, Any]:
         """Return what binds an answer to its request."""

@@ -26,7 +26,7 @@ from pbx_operator.api.v1alpha1.linkrecord import (
 from pbx_operator.cluster import Cluster, Conflict, Gone, Unavailable
 from pbx_operator.domain.messages import LinkReport
 from pbx_operator.domain.record import Abandon, Adopt, Change, FromPeer, Presence, concerned, transition
-from pbx_operator.domain.record_facts import account_of, peer_instance
+from pbx_operator.domain.record_facts import account_of, interlink_of, peer_instance
 from pbx_operator.domain.redemption import Busy, Decision, IssuerFacts, Redemption, Result, Unknown, decide
 from pbx_operator.domain.reports import Heard, hear
 
@@ -148,7 +148,9 @@ class Authority:
         told = told.model_copy(update={"rev": max(now, before.rev + 1)})
         await self._put_status(read, read.record.status.model_copy(update={"told": told}))
 
-    async def hear(self, name: str, peer: str, report: LinkReport, contact: Contact | None = None) -> LinkRecord | None:
+    async def hear(
+        self, name: str, peer: str, report: LinkReport, contact: Contact | None = None, *, fresh: bool = True
+    ) -> LinkRecord | None:
         """Take a report of a peer whose signature was checked; return the record as it is then.
 
         None if it does not name this peer and this link: whoever is not party to a link learns nothing of it.
@@ -158,7 +160,7 @@ class Authority:
             read = await self._read(name)
             if read is None or not _is_party(read.record.spec, peer, report.link_id):
                 return None
-            heard = hear(read.record, report, contact)
+            heard = hear(read.record, report, contact, fresh=fresh)
             if heard == Heard():
                 return read.record
             try:
@@ -183,10 +185,13 @@ class Authority:
         if read is None:
             return Decision(Unknown())
         spec = read.record.spec
+        issuer = interlink_of(spec, "issuer")
+        if issuer is None:
+            return Decision(Unknown())
         facts = IssuerFacts(
-            issuer_present=not self._sees_interlinks or await self._alive(spec.issuer.interlink),
+            issuer_present=not self._sees_interlinks or await self._alive(issuer),
             pair_linked=self._view.pair_linked(spec, request),
-            namespace_records=self._view.namespace_records(spec.issuer.interlink.namespace),
+            namespace_records=self._view.namespace_records(issuer.namespace),
             restoring=self._view.restoring(),
         )
         return decide(spec, request, facts, self._clock())

@@ -43,11 +43,19 @@ class Speaker(Voice, Protocol):
         """Whether it is in the cluster that its identity was made in, or was moved on purpose."""
 
 
+class Signs(Protocol):
+    """Whoever wants to know which installations speak."""
+
+    async def heard(self, peer: str) -> None:
+        """Take note that an installation which a link of ours leads to speaks."""
+
+
 class RecordDesk:
     """Implements `links.desk.Desk` for one installation."""
 
-    def __init__(self, authority: Authority, speaker: Speaker, contact: Contact) -> None:
+    def __init__(self, authority: Authority, speaker: Speaker, contact: Contact, signs: Signs) -> None:
         self._authority = authority
+        self._signs = signs
         self._speaker = speaker
         self._contact = contact
 
@@ -114,25 +122,31 @@ class RecordDesk:
     async def sync(self, request: SyncRequest, public_key: str, *, fresh: bool) -> SyncReply:
         """Take note of the peer's side of links and tell ours. Raises ApiError.
 
-        A request that is not fresh may be a recording, and whoever plays it learns no number from us.
+        A request that is not fresh may be a recording, and whoever plays it learns no number from us.  Of a link that
+        is named several times the last word counts, or one request could make us write hundreds of times.
         """
         contact = Contact(endpoints=request.endpoints, pins=request.pins) if fresh else None
         links: list[LinkReport] = []
-        for report in request.links:
+        once = {report.link_id: report for report in request.links}
+        for report in once.values():
             if sum(link.state == "Unknown" for link in links) == MAX_UNKNOWN:
                 break
-            told = await self._hear(request.sender, report, contact)
+            told = await self._hear(request.sender, report, contact, fresh=fresh)
             if told is not None:
                 links.append(told if fresh else told.model_copy(update={"numbers": None}))
+        if fresh and any(link.state != "Unknown" for link in links):
+            await self._signs.heard(request.sender)
         return SyncReply(tuple(links), self._contact.endpoints, self._contact.pins)
 
-    async def _hear(self, sender: str, report: LinkReport, contact: Contact | None) -> LinkReport | None:
+    async def _hear(
+        self, sender: str, report: LinkReport, contact: Contact | None, *, fresh: bool
+    ) -> LinkReport | None:
         """Return what we say of the link; None if we cannot tell yet: the peer would take Unknown seriously."""
         if report.receipt is not None:
             await self._heal(sender, report, report.receipt)
         for name in (record_name(report.key_id), replica_name(report.link_id)):
             try:
-                record = await self._authority.hear(name, sender, report, contact)
+                record = await self._authority.hear(name, sender, report, contact, fresh=fresh)
             except Conflict:
                 return None
             if record is not None:

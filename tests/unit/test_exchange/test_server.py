@@ -9,7 +9,8 @@ from typing import Any, Literal
 import pytest
 
 from builders import NOW
-from pbx_operator.api.v1alpha1.linkrecord import Endpoint, SharedNumber
+from pbx_operator.api.v1alpha1.linkrecord import SharedNumber
+from pbx_operator.api.v1alpha1.shared import Endpoint
 from pbx_operator.cluster import ApiError, Unavailable
 from pbx_operator.domain.envelope import MAX_PAYLOAD, Envelope, open_envelope, payload_bytes, seal
 from pbx_operator.domain.messages import (

@@ -14,6 +14,7 @@ from pbx_operator.api.v1alpha1.shared import (
     DialPrefix,
     DisplayName,
     DnsLabel,
+    Endpoint,
     GateState,
     HostName,
     InstanceID,
@@ -21,6 +22,7 @@ from pbx_operator.api.v1alpha1.shared import (
     LinkID,
     NamespaceName,
     ObjectName,
+    Pin,
     Revision,
     SecretKey,
     Sharing,
@@ -157,11 +159,25 @@ class IssueKey(Model):
     wait for each other) or once the link is established."""
 
 
+class KeyIssuer(Model):
+    """Where a key can be redeemed; nothing of it is secret."""
+
+    instance: InstanceID
+    """instance is the operator installation that issued the key, as its operator logs it when it starts."""
+    endpoints: Annotated[tuple[Endpoint, ...], Field(min_length=1, max_length=4), ATOMIC]
+    """endpoints is where its exchange listens, for example `https://pbx.example.com:8443`; tried in this order."""
+    pin: Pin
+    """pin is the SHA-256 of the SubjectPublicKeyInfo of its exchange's certificate, in base64url without padding."""
+
+
 class RedeemKey(Model):
     """Enter a key that the peer generated."""
 
     secret_ref: SecretKeyReference
     """secretRef names the Secret that holds the key text or bundle received from the peer."""
+    issuer: KeyIssuer | None = None
+    """issuer is where a bare key of another installation can be redeemed; a bundle says so itself, unless it was made
+    before its issuer was known. It has no effect on an established link."""
 
 
 class InterlinkSpec(Model):

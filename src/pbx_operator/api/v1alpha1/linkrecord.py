@@ -15,12 +15,13 @@ from pydantic import Field
 from pbx_operator.api.meta import GROUP, MAX_EXACT_INTEGER, VERSION, Model, ObjectKey, Resource, ResourceType, Time
 from pbx_operator.api.schema import ATOMIC, SET, Column, Definition, Rule, choice, immutable, rules, sentence
 from pbx_operator.api.v1alpha1.interlink import AllowedRedeemer
-from pbx_operator.api.v1alpha1.linkrecord_rules import ELSEWHERE, END_INSTEAD, LIFE
+from pbx_operator.api.v1alpha1.linkrecord_rules import ELSEWHERE, END_INSTEAD, ISSUER, LIFE
 from pbx_operator.api.v1alpha1.shared import (
     SHORT,
     UID,
     DisplayName,
     DnsLabel,
+    Endpoint,
     GateState,
     HostName,
     InstanceID,
@@ -28,6 +29,7 @@ from pbx_operator.api.v1alpha1.shared import (
     KeyID,
     LinkID,
     NamespaceName,
+    Pin,
     Revision,
 )
 
@@ -76,15 +78,16 @@ class InterlinkIdentity(NamespacedName):
 class Issuer(Model):
     """The side that generated the key."""
 
-    model_config = rules(immutable("instance", END_INSTEAD), immutable("publicKey", END_INSTEAD))
+    model_config = rules(immutable("instance", END_INSTEAD), *ISSUER)
 
     instance: InstanceID
     """instance is the operator installation of the issuer. Immutable."""
-    public_key: PublicKey
-    """publicKey is that installation's identity. Immutable."""
-    account: NamespacedName
+    public_key: PublicKey | None = None
+    """publicKey is that installation's identity; absent, as what follows, only on a Replica of a bare key, which does
+    not tell it. Immutable."""
+    account: NamespacedName | None = None
     """account is the issuer's PBXAccount. Immutable."""
-    interlink: InterlinkIdentity
+    interlink: InterlinkIdentity | None = None
     """interlink is the issuer's Interlink; only its uid changes."""
 
 
@@ -110,12 +113,6 @@ class Redeemer(Model):
     """interlink is the redeemer's Interlink; only its uid changes."""
     time: Time
     """time is when the key was redeemed, by the issuer's clock."""
-
-
-Endpoint = Annotated[str, Field(max_length=253, pattern=r"^https://[a-z0-9]([-a-z0-9.]*[a-z0-9])?(:[0-9]{1,5})?$")]
-"""Where an exchange listens: `https://host` or `https://host:port`."""
-Pin = Annotated[str, Field(max_length=SHORT, pattern=r"^[A-Za-z0-9_-]{43}$")]
-"""The SHA-256 of a certificate's SubjectPublicKeyInfo, in base64url without padding."""
 
 
 class Contact(Model):

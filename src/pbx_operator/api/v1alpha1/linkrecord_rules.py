@@ -98,6 +98,38 @@ LIFE = (
 """How a key is spent once, and a link ends for ever."""
 
 
+def _absent_or_kept(field: str) -> Rule:
+    """Return the rule that an optional member of the issuer stays there, or stays absent."""
+    return Rule(
+        rule=f"has(self.{field}) == has(oldSelf.{field})",
+        message=f"`{field}` is never added or removed: {END_INSTEAD}",
+        message_expression=choice(
+            f"has(self.{field})",
+            f"`{field}` may not be added: {END_INSTEAD}",
+            f"`{field}` may not be removed: {END_INSTEAD}",
+        ),
+        field_path=f".{field}",
+        reason="FieldValueForbidden",
+    )
+
+
+ISSUER = (
+    *(_absent_or_kept(field) for field in ("publicKey", "account", "interlink")),
+    Rule(
+        rule="!has(self.publicKey) || !has(oldSelf.publicKey) || self.publicKey == oldSelf.publicKey",
+        message=f"`publicKey` is immutable: {END_INSTEAD}",
+        message_expression=choice(
+            "has(self.publicKey) && has(oldSelf.publicKey)",
+            f"`publicKey` may not change from '{{oldSelf.publicKey}}' to '{{self.publicKey}}': {END_INSTEAD}",
+            f"`publicKey` is immutable: {END_INSTEAD}",
+        ),
+        field_path=".publicKey",
+        reason="FieldValueForbidden",
+    ),
+)
+"""What a record says of the issuer it says from the beginning, and for good."""
+
+
 def _of_replica(field: str) -> Rule:
     """Return the rule that only what a redeemer keeps has this member."""
     return Rule(
@@ -124,6 +156,17 @@ def _set_once(field: str) -> Rule:
 
 
 ELSEWHERE = (
+    Rule(
+        rule=(
+            "self.role == 'Replica'"
+            " || (has(self.issuer.publicKey) && has(self.issuer.account) && has(self.issuer.interlink))"
+        ),
+        message="`issuer` must have publicKey, account and interlink unless `role` is Replica",
+        message_expression=sentence(
+            "`issuer` must have publicKey, account and interlink because `role` is '{self.role}'"
+        ),
+        field_path=".issuer",
+    ),
     *(_of_replica(field) for field in ("contact", "cancel", "receipt")),
     *(_set_once(field) for field in ("cancel", "receipt")),
     Rule(

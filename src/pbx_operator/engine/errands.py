@@ -1,0 +1,33 @@
+"""Errands: what waits for a network that is not ours, so that no worker has to.
+
+A worker that waited for a peer would keep its key, and all workers together would in the end wait for one dead peer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+
+PATIENCE = 0.5
+"""Seconds that a worker waits nevertheless: most peers answer sooner, which spares a status that nobody would read."""
+
+
+class Errands:
+    """Runs coroutines beside the workers; each has to meet its own errors and deadlines."""
+
+    def __init__(self) -> None:
+        self._running: set[asyncio.Task[None]] = set()
+
+    async def run(self, errand: Coroutine[None, None, None]) -> None:
+        """Begin an errand, and return once it is done or patience has run out."""
+        task = asyncio.create_task(errand)
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
+        await asyncio.wait((task,), timeout=PATIENCE)
+
+    async def end(self) -> None:
+        """Break off what still runs; whoever needs it begins it again."""
+        running = tuple(self._running)
+        for task in running:
+            task.cancel()
+        await asyncio.gather(*running, return_exceptions=True)

@@ -1,0 +1,54 @@
+"""Errands run beside the workers: a peer that does not answer keeps nobody."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from pbx_operator.engine import errands
+from pbx_operator.engine.errands import Errands
+
+
+class Peer:
+    """Answers when it is told to."""
+
+    def __init__(self) -> None:
+        self.answers = asyncio.Event()
+        self.heard: list[str] = []
+        self.over = asyncio.Event()
+
+    async def ask(self) -> None:
+        try:
+            await self.answers.wait()
+        except asyncio.CancelledError:
+            self.heard.append("broken off")
+            raise
+        self.heard.append("answer")
+        self.over.set()
+
+
+async def test_an_errand_that_is_soon_done_is_waited_for() -> None:
+    peer = Peer()
+    peer.answers.set()
+    await Errands().run(peer.ask())
+    assert peer.heard == ["answer"]
+
+
+async def test_a_peer_that_does_not_answer_keeps_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(errands, "PATIENCE", 0.0)
+    peer, all_errands = Peer(), Errands()
+    await all_errands.run(peer.ask())
+    assert peer.heard == []
+    peer.answers.set()
+    async with asyncio.timeout(10):
+        await peer.over.wait()
+    assert peer.heard == ["answer"]
+
+
+async def test_what_runs_at_the_end_is_broken_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(errands, "PATIENCE", 0.01)
+    peer, all_errands = Peer(), Errands()
+    await all_errands.run(peer.ask())
+    await all_errands.end()
+    assert peer.heard == ["broken off"]
