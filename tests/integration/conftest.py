@@ -19,20 +19,23 @@ def installed(crds_installed: ControlPlane) -> ControlPlane:
     return install(crds_installed)
 
 
-@pytest.fixture(scope="session")
-def second_plane() -> Iterator[ControlPlane]:
-    """Return another cluster, in which all is installed that an operator needs."""
-    with ControlPlane.start() as control_plane:
-        install_crds(control_plane)
-        yield install(control_plane)
-
-
 def install(control_plane: ControlPlane) -> ControlPlane:
     """Grant the operator its rights, and let the garbage collector learn of our kinds at once, not after 30 s."""
     kubectl(control_plane, "apply", "-f", str(ROOT / "examples/install/rbac.yaml"))
     control_plane.stop_component("kube-controller-manager")
     control_plane.start_component("kube-controller-manager")
     return control_plane
+
+
+def ready_plane() -> Iterator[ControlPlane]:
+    """Yield a cluster of its own, in which all is installed that an operator needs."""
+    with ControlPlane.start() as control_plane:
+        install_crds(control_plane)
+        yield install(control_plane)
+
+
+second_plane = pytest.fixture(ready_plane, scope="session")
+"""Another cluster, for tests that need two."""
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

@@ -18,11 +18,11 @@ from typing import Any, TypeVar
 import builders
 from faultproxy import Call, EventDrop, FaultProxy
 from integration.api import Api, Raw, manifest
-from integration.observer import Observer, shown
+from integration.observer import Observer, shown, status_of
 from integration.process import OperatorProcess
 from pbx_operator.api.meta import NAMESPACES, RECONCILE_ANNOTATION, SECRETS, ObjectKey, Resource, ResourceType
 from pbx_operator.api.v1alpha1 import KINDS, DialPlanSlice, Interlink, InternalNumber, LinkRecord, PBXAccount
-from pbx_operator.cluster import AlreadyExists
+from pbx_operator.cluster import AlreadyExists, Conflict, Gone
 from pbx_operator.domain.dialplan import Answer, DialPlan
 from pbx_operator.domain.record_facts import account_of
 from pbx_operator.sandbox import ControlPlane
@@ -183,10 +183,11 @@ class World:
 
     async def release(self, one: Resource) -> None:
         """Remove all finalizers of an object, as impatient people do."""
-        raw = await self.stage.api.find(one.resource, one.key)
-        if raw is not None:
+        while (raw := await self.stage.api.find(one.resource, one.key)) is not None:
             metadata = {"resourceVersion": raw["metadata"]["resourceVersion"], "finalizers": None}
-            await self.stage.api.cluster.patch(one.resource, one.key, {"metadata": metadata})
+            with suppress(Conflict, Gone):  # the operator changes it, or lets it go, at the same time
+                await self.stage.api.cluster.patch(one.resource, one.key, {"metadata": metadata})
+                return
 
     async def put_key(self, namespace: str, name: str, text: str) -> None:
         """Enter a key into a Secret, as the person does who received it."""
@@ -245,11 +246,16 @@ class World:
 
     def shows(self, one: Resource, type_: str) -> tuple[str, str] | None:
         """Return status and reason of a condition, if it is about the present generation of the object."""
-        now = self.now(one)
-        if not isinstance(now, PBXAccount | Interlink | InternalNumber):
+        raw = self.raw(one.resource, one.key)
+        if raw is None:
             return None
-        seen = now.status.observed_generation == now.metadata.generation
-        return shown(now.status, type_) if seen else None
+        status = status_of(raw)
+        return shown(status, type_) if status.observed_generation == raw["metadata"]["generation"] else None
+
+    async def condition(self, one: Resource, type_: str, status: str, reason: str) -> None:
+        """Wait until an object, which may be unreadable, shows a condition with this status and reason."""
+        wanted = (status, reason)
+        await self.until(lambda: self.shows(one, type_) == wanted, f"{one.key} shows {type_}={status} with {reason}")
 
     async def ready(self, one: R, reason: str, type_: str = "Ready") -> R:
         """Wait until a condition has this reason, and return the object."""
@@ -289,9 +295,8 @@ class World:
 
     def message(self, one: Resource, type_: str = "Ready") -> str:
         """Return the message of a condition."""
-        now = self.now(one)
-        assert isinstance(now, PBXAccount | Interlink | InternalNumber)
-        return next(c.message for c in now.status.conditions if c.type == type_)
+        status = status_of(self.raw(one.resource, one.key) or {})
+        return next(c.message for c in status.conditions if c.type == type_)
 
     def records(self) -> list[LinkRecord]:
         """Return the records that name an account of this world, oldest first."""

@@ -198,8 +198,7 @@ class ApiServerAwayError(Exception):
 
 def _judge_status(raw: Raw) -> Iterator[str]:
     metadata = raw["metadata"]
-    status = OpaqueStatus.model_validate(raw.get("status", {}))
-    yield from check(status, metadata["generation"], deleting="deletionTimestamp" in metadata)
+    yield from check(status_of(raw), metadata["generation"], deleting="deletionTimestamp" in metadata)
 
 
 def _judge_times(old: Raw, raw: Raw) -> Iterator[str]:
@@ -215,6 +214,11 @@ def _judge_times(old: Raw, raw: Raw) -> Iterator[str]:
 
 def _conditions(raw: Raw) -> dict[str, Any]:
     return {c["type"]: c for c in raw.get("status", {}).get("conditions", [])}
+
+
+def status_of(raw: Raw) -> OpaqueStatus:
+    """Return the status of an object, which may be unreadable otherwise."""
+    return OpaqueStatus.model_validate(raw.get("status", {}))
 
 
 def shown(status: Status, type_: str) -> tuple[str, str] | None:

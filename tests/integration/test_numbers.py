@@ -10,6 +10,8 @@ import pytest
 import builders
 from builders import interlink, number_range, sharing
 from integration.harness import World, number
+from integration.reason_stories import shows
+from pbx_operator.api import reasons
 from pbx_operator.api.v1alpha1 import DialPlanSlice, Interlink, PBXAccount
 from pbx_operator.api.v1alpha1.pbxaccount import Emergency, Numbering
 
@@ -142,6 +144,7 @@ def older_first(world: World, *links: Interlink) -> list[Interlink]:
     return sorted(nows, key=lambda link: (link.status.established_time, link.status.key_id))
 
 
+@shows(reasons.SHADOWED)
 async def test_ambiguity_is_decided_by_own_number_prefix_and_priority(world: World) -> None:
     a, b, c = await world.office("a"), await world.office("b", "500"), await world.office("c", "500")
     (to_b, _), (to_c, _) = await linked(world, a, b), await linked(world, a, c)
@@ -157,6 +160,7 @@ async def test_ambiguity_is_decided_by_own_number_prefix_and_priority(world: Wor
     await world.ready(a, "NumbersShadowed", "Conflicted")
 
 
+@shows(reasons.DIAL_PREFIX_CONFLICT)
 async def test_equal_prefixes_belong_to_the_older_link(world: World) -> None:
     a, b, c = await world.office("a"), await world.office("b", "500"), await world.office("c", "500")
     (to_b, _), (to_c, _) = await linked(world, a, b, dialPrefix="8"), await linked(world, a, c, dialPrefix="8")
@@ -169,6 +173,7 @@ async def test_equal_prefixes_belong_to_the_older_link(world: World) -> None:
     await world.until(lambda: world.dial(a, "8500").interlink == younger.metadata.name, "the prefix is free")
 
 
+@shows(reasons.SERVING_WITH_WARNINGS)
 async def test_ranges(world: World) -> None:
     numbering = Numbering(ranges=(number_range("200-299"),), out_of_range="Reject")
     a = await world.office("a", numbering=numbering)
@@ -196,6 +201,7 @@ async def test_reserved_prefixes(world: World) -> None:
     await world.reaches(a, "200", b)
 
 
+@shows(reasons.DIAL_PREFIX_EMERGENCY)
 async def test_emergency_numbers_come_before_everything(world: World) -> None:
     a = await world.office("a")
     careless = Emergency(protection="Warn")
@@ -206,11 +212,14 @@ async def test_emergency_numbers_come_before_everything(world: World) -> None:
         await world.ready(one, "EmergencyNumber")
     assert world.dial(a, "112").outcome == "Emergency"
     to_b, _ = await linked(world, a, b, dialPrefix="1")
-    await world.ready(to_b, "DialPrefixEmergency", "Accepted")
+    await world.condition(to_b, "Accepted", "True", "DialPrefixEmergency")
     await world.reaches(a, "113", b)
     assert world.dial(a, "112").outcome == "Emergency"
     peers = [s for s in world.stage.observer.all(DialPlanSlice) if s.key.namespace == a.key.namespace]
     assert "112" not in {row.dialed for s in peers for row in s.spec.rows}
+    await world.apply(interlink(to_b.metadata.name, "a", a.key.namespace, dialPrefix="112"))
+    await world.condition(to_b, "Accepted", "False", "DialPrefixEmergency")
+    assert world.dial(a, "112200").outcome == "NoMatch"
 
 
 async def test_numbers_wait_for_their_account_and_follow_its_successor(world: World) -> None:

@@ -47,7 +47,7 @@ async def old(first_plane: ControlPlane, tmp_path: Path) -> AsyncIterator[Stage]
     (tmp_path / "old").mkdir()
     async with open_stage(first_plane, tmp_path / "old") as stage:
         stage.start()
-        world = stage.world("office")
+        world = World(stage, "office-1")
         await world.office("a", "201")
         await world.office("b", "301")
         await world.join(ISSUER, REDEEMER)

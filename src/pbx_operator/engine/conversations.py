@@ -10,6 +10,7 @@ import asyncio
 import logging
 import random
 from collections.abc import Awaitable, Callable, Iterable
+from contextlib import suppress
 from datetime import datetime
 from functools import partial
 from typing import Any
@@ -134,12 +135,13 @@ class Conversations:
         records = [r for r in known if _contact([r]).endpoints]
         if not records:
             return await self._listen(peer) if any(r.spec.state != "Ended" for r in known) else False
-        for record in records:
-            if cancel_is_due(record, self._clock()):
-                await self._cancel(record)
         spoken_about = [r for r in records if is_spoken_about(r) and r.metadata.uid not in self._settled]
         for some in _batched(spoken_about):
             await self._sync(peer, some)
+        for record in records:  # last: each goes where its own key said, which may be nowhere
+            if cancel_is_due(record, self._clock()):
+                with suppress(PeerUnavailable):
+                    await self._cancel(record)
         return bool(spoken_about)
 
     async def _listen(self, peer: str) -> bool:
