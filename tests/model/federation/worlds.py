@@ -1,0 +1,78 @@
+"""The worlds of two installations: those that every run of the tests explores, and the larger ones."""
+
+from __future__ import annotations
+
+from model.federation.state import Config
+
+NEVER = (False, False)
+ONLY_A, ONLY_B = (True, False), (False, True)
+
+SMALL = (
+    Config("both can dial"),
+    Config("behind NAT, two messages are slow", nat=True, slow=2),
+    Config("behind NAT, the operators die, a rival", nat=True, crashes=1, rival=True),
+    Config("an undo window, both are created again", nat=True, window=True, lives=(2, 2), slow=0),
+    Config("the redeemer is created again", nat=True, lives=(1, 2), deletes=ONLY_B),
+    Config("a key that was brought along, the issuer is created again", nat=True, brought=True, lives=(2, 1)),
+    Config("Interlinks vanish and are created again", nat=True, forces=1, lives=(2, 2), slow=0),
+    Config("Retain, records are purged", nat=True, retain=True, purges=True),
+    Config("records are purged, the operators die", purges=True, crashes=1, slow=0),
+    Config("the gate is turned", nat=True, toggles=2, deletes=NEVER),
+    Config("an exchange server beside the operator", beside=True, lives=(2, 1), rival=True, slow=0),
+    Config("the issuer is restored, a rival", restores="A", rival=True, nat=True, slow=0),
+    Config("the redeemer is restored, its records later", restores="B", partly=True, nat=True, slow=0),
+)
+"""Half a minute in all."""
+
+KNOWN = {
+    Config("an undo window", nat=True, window=True): {"an announced end is taken back"},
+    Config("the issuer's account is deleted", accounts=True, deletes=NEVER, slow=0): {
+        "A tells the end while its gate is open",
+        "calls pass over a link whose end is recorded",
+    },
+    Config("the issuer is restored beside an exchange server", restores="A", beside=True, deletes=NEVER, slow=0): {
+        "a key is spent while a restore is going on",
+    },
+    Config("the issuer is restored, its records later", restores="A", partly=True, nat=True, deletes=ONLY_B, slow=0): {
+        "an object outlives its peer",
+        "the two sides stay apart",
+    },
+    Config("the issuer is restored, a message is late", restores="A", carefully=False, nat=True, deletes=ONLY_B): {
+        "an object outlives its peer",
+        "the two sides stay apart",
+    },
+}
+"""What does not hold, in the smallest worlds that show it; all else holds there, too.
+
+- A report that is late, and as new as what was heard last, takes back an end that was announced since: the gate of
+  the side that hears it opens until the next sync.  That of the side that announced the end stays closed.
+- The end of a deleted account's links is recorded, and may be told, before the status says that the gate is closed.
+- An exchange server of its own does not know that a restore is going on.
+- A redeemer takes Unknown for an acknowledgement of its end, and speaks of it no more until its operator starts anew.
+  If the issuer forgot the link only for now, it has the link again for good: its records come back from the backup,
+  or a request arrives that was recorded before.
+"""
+
+LARGE = (
+    Config("both can dial, two messages are slow", slow=2, largest=3_000_000),
+    Config("both can dial, the operators die", crashes=2),
+    Config("behind NAT, three messages are slow, the operators die", nat=True, slow=3, crashes=1, largest=3_000_000),
+    Config("both can dial, an undo window, both are created again", window=True, lives=(2, 2), slow=0),
+    Config("both can dial, Interlinks vanish", forces=1, lives=(2, 2), slow=0),
+    Config("the redeemer is created twice again", nat=True, lives=(1, 3), largest=3_000_000),
+    Config("the redeemer is created again, Retain", lives=(1, 2), retain=True),
+    Config("a key that was brought along, both are created again", brought=True, lives=(2, 2), largest=3_000_000),
+    Config("Interlinks vanish, the operators die", forces=1, crashes=2, nat=True, lives=(2, 2), slow=0),
+    Config("records are purged while a message is late", purges=True),
+    Config("the gate is turned, both can dial", toggles=2),
+    Config("the redeemer is restored, a message is late", restores="B", nat=True),
+    Config(
+        "the redeemer is restored, its records later, the operators die", restores="B", partly=True, crashes=1, slow=0
+    ),
+    Config("the redeemer is restored and created again", restores="B", nat=True, lives=(1, 2), slow=0),
+    Config("the redeemer is restored carelessly", restores="B", carefully=False, purges=True, slow=0),
+    Config("the issuer is restored carelessly, a rival", restores="A", carefully=False, rival=True, slow=0),
+    Config("the issuer is restored, an undo window", restores="A", window=True, nat=True, slow=0),
+    Config("the issuer is restored and created again", restores="A", brought=True, lives=(2, 1), slow=0),
+)
+"""For whoever changes a rule: a quarter of an hour and two gigabytes."""
