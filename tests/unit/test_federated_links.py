@@ -204,7 +204,7 @@ class TestRequest:
         assert reason(silent, "CallsAllowed") == "!NotEstablished"
 
     def test_deleted_it_gives_up_at_once(self) -> None:
-        leave = Leave("redeemer", REDEEMER.metadata.uid, timedelta(hours=1))
+        leave = Leave("redeemer", REDEEMER.metadata.uid)
         s = around(going(REDEEMER, window=3600), self.REQUESTED, attempts=looked(KEY))
         assert todo(s) == [change(self.REQUESTED, leave)]
 

@@ -112,7 +112,7 @@ def delete(s: LinkSnapshot, link: Interlink, now: datetime) -> list[Action]:
 
 def _window(s: LinkSnapshot, link: Interlink, record: LinkRecord, now: datetime) -> timedelta:
     """Return for how long the link may be taken up again: during a restore at least until that is over."""
-    if record.spec.state == "Issued":
+    if record.spec.state in ("Issued", "Requested"):
         return timedelta(0)
     wished = timedelta(seconds=link.spec.undo_window_seconds)
     until = s.cluster.restoring_until

@@ -23,7 +23,7 @@ class Explorer(Search[State]):
         for step in self._world.steps(state):
             if step.kind == "progress":
                 self._busy.add(state)
-            if step.after.sides == state.sides:
+            if all(old.records == new.records for old, new in zip(state.sides, step.after.sides, strict=True)):
                 yield step
             else:
                 yield step._replace(broken=(*step.broken, *self._properties.broken_by_step(state, step.after)))

@@ -20,7 +20,7 @@ SMALL = (
     Config("the gate is turned", nat=True, toggles=2, deletes=NEVER),
     Config("an exchange server beside the operator", beside=True, lives=(2, 1), rival=True, slow=0),
     Config("the issuer is restored, a rival", restores="A", rival=True, nat=True, slow=0),
-    Config("the redeemer is restored, its records later", restores="B", partly=True, nat=True, slow=0),
+    Config("the redeemer is restored, its records later", restores="B", partly=True, nat=True, deletes=ONLY_A, slow=0),
 )
 """Half a minute in all."""
 
@@ -65,7 +65,8 @@ LARGE = (
     Config("Interlinks vanish, the operators die", forces=1, crashes=2, nat=True, lives=(2, 2), slow=0),
     Config("records are purged while a message is late", purges=True),
     Config("the gate is turned, both can dial", toggles=2),
-    Config("the redeemer is restored, a message is late", restores="B", nat=True),
+    Config("the redeemer is restored, a message is late", restores="B", nat=True, deletes=ONLY_A),
+    Config("the redeemer is restored, both delete", restores="B", partly=True, nat=True, slow=0),
     Config(
         "the redeemer is restored, its records later, the operators die", restores="B", partly=True, crashes=1, slow=0
     ),
