@@ -25,10 +25,16 @@ from pydantic import TypeAdapter, ValidationError
 from pbx_operator import logs
 from pbx_operator.api.v1alpha1.linkrecord import Contact
 from pbx_operator.api.v1alpha1.shared import Endpoint, HostName
-from pbx_operator.cluster import ApiError, Cluster, CredentialsError, Forbidden
+from pbx_operator.cluster import ApiError, Cluster, Conflict, CredentialsError, Forbidden, Unavailable
 from pbx_operator.cluster.errors import RIGHTS_ADVICE
-from pbx_operator.engine.engine import IDENTITY_SECONDS, Engine, EngineSettings, Federation
-from pbx_operator.engine.identity import Identity, Recovery, load_identity, read_identity
+from pbx_operator.engine.engine import RESTORE_PERIOD, Engine, EngineSettings, Federation
+from pbx_operator.engine.identity import (
+    Identity,
+    IdentityKeeper,
+    load_identity,
+    read_identity,
+    rotate_identity,
+)
 from pbx_operator.engine.sync import missing_crds
 from pbx_operator.engine.worker import Clocks
 from pbx_operator.exchange.addresses import Network, NetworkRules, parse_endpoint
@@ -52,6 +58,12 @@ MAX_ENDPOINTS = 4
 RETRY_SECONDS = 5.0
 GARBAGE_THRESHOLDS = (100_000, 50, 100)
 """What the Store holds lives long and has no cycles; looking for some as often as usual costs a fifth of the CPU."""
+
+_ROTATED = """\
+Installation {identity.instance} has a new identity key, {identity.public_key}: rotation {number}, {left} are left.
+- The operator and its exchange servers take it up within a minute, peers with the next sync. Links stay.
+- Back up the Secret now: an older copy holds a former key, which peers stop believing.
+- If the former key leaked, raise spec.issueKey.revision of all unused keys, and carry the new ones."""
 
 _log = logging.getLogger(__name__)
 
@@ -103,6 +115,9 @@ _namespace_option = click.option(
     default="pbx-system",
     show_default=True,
     help="Namespace of the operator's own identity Secret.",
+)
+_after_restore_option = click.option(
+    "--after-restore", is_flag=True, help="A backup is being restored: leave LinkRecords alone for 10 minutes."
 )
 _kubeconfig_option = click.option(
     "--kubeconfig",
@@ -164,9 +179,7 @@ _log_level_option = click.option(
 )
 @click.option("--forbid-network", multiple=True, callback=_networks, help="Never dial addresses of this network.")
 @click.option("--allow-network", multiple=True, callback=_networks, help="Dial addresses of this network anyway.")
-@click.option(
-    "--after-restore", is_flag=True, help="A backup is being restored: leave LinkRecords alone for 10 minutes."
-)
+@_after_restore_option
 @click.pass_context
 def main(
     context: click.Context,
@@ -209,13 +222,46 @@ def main(
 )
 @click.option("--port", default=8443, show_default=True, type=click.IntRange(1, 65535), help="Where to listen.")
 @click.option("--metrics-port", default=9090, show_default=True, type=_PORT, help="Port of /metrics.")
+@_after_restore_option
 def exchange(
-    namespace: str, kubeconfig: str | None, log_level: str, endpoints: tuple[str, ...], port: int, metrics_port: int
+    namespace: str,
+    kubeconfig: str | None,
+    log_level: str,
+    endpoints: tuple[str, ...],
+    port: int,
+    metrics_port: int,
+    after_restore: bool,
 ) -> None:
     """Answer operators of other clusters; any number of these may run beside the operator."""
     logs.configure(log_level)
     settings = ExchangeSettings(endpoints, port)
-    _run(lambda: _exchange(kubeconfig, namespace, settings), metrics_port, "--port and --metrics-port")
+    _run(lambda: _exchange(kubeconfig, namespace, settings, after_restore), metrics_port, "--port and --metrics-port")
+
+
+@main.command("rotate-identity")
+@_namespace_option
+@_kubeconfig_option
+def rotate(namespace: str, kubeconfig: str | None) -> None:
+    """Replace the key by which this installation signs what it says to others; no link breaks.
+
+    Running operators and exchange servers take the new key up within a minute. Do this at once when the Secret
+    may have been read by others: what the former key signs counts no more where the new one was heard.
+    """
+    try:
+        identity = asyncio.run(_rotate(kubeconfig, namespace))
+    except Conflict as error:
+        raise click.ClickException("somebody else changed the identity: nothing was rotated, try again") from error
+    except Unavailable as error:
+        text = f"nobody knows whether the identity was rotated ({error}): try again, two rotations do no harm"
+        raise click.ClickException(text) from error
+    except (ApiError, CredentialsError, ValueError) as error:
+        raise click.ClickException(f"the identity was not rotated: {error}") from error
+    click.echo(_ROTATED.format(identity=identity, number=len(identity.successions), left=identity.rotations_left))
+
+
+async def _rotate(kubeconfig: str | None, namespace: str) -> Identity:
+    async with Cluster.connect(kubeconfig) as cluster:
+        return await rotate_identity(cluster, namespace)
 
 
 def _run(serve: Callable[[], Coroutine[Any, Any, None]], metrics_port: int, port_options: str) -> None:
@@ -234,7 +280,7 @@ def _run(serve: Callable[[], Coroutine[Any, Any, None]], metrics_port: int, port
     sys.exit(1)
 
 
-async def _exchange(kubeconfig: str | None, namespace: str, settings: ExchangeSettings) -> None:
+async def _exchange(kubeconfig: str | None, namespace: str, settings: ExchangeSettings, after_restore: bool) -> None:
     """Answer until a signal. Raises CredentialsError, and OSError if the port is taken."""
     _cancel_by_signal(asyncio.current_task())
     now = partial(datetime.now, UTC)
@@ -243,16 +289,12 @@ async def _exchange(kubeconfig: str | None, namespace: str, settings: ExchangeSe
         certificate = await _until_answered(
             lambda: prepare_certificate(cluster, namespace, settings, now), "preparing the certificate"
         )
-        alone = RecordsAlone()
+        alone = RecordsAlone(now, now() + RESTORE_PERIOD if after_restore else None)
         authority = Authority(cluster, alone, now, alone, sees_interlinks=False)
         signs = SignsOfLife(cluster, namespace, now)
         desk = RecordDesk(authority, identity, contact_of(settings, certificate), signs)
-        recovery = Recovery(cluster, namespace, identity)
         async with exchange_beside(desk, identity, certificate, settings.port, now):
-            while True:
-                await asyncio.sleep(IDENTITY_SECONDS)
-                if not identity.usable:
-                    await recovery.look()
+            await IdentityKeeper(cluster, namespace, identity).run()
 
 
 async def _serve(options: Options) -> None:

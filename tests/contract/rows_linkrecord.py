@@ -121,12 +121,21 @@ ISSUER = (
     *(
         Row(
             f"{field} of the issuer {verb}",
-            _with(after, issuer={field: REQUESTED["spec"]["issuer"][field] if verb == "added" else None}),
+            _with(before, issuer={field: REQUESTED["spec"]["issuer"][field] if verb == "added" else None}),
             (forbidden(f"spec.issuer.{field}", f"`{field}` may not be {verb}: {ADVICE}"),),
-            before=after,
+            before=before,
         )
-        for field in ("publicKey", "account", "interlink")
-        for verb, after in (("added", BARE), ("removed", REQUESTED))
+        for field in ("account", "interlink")
+        for verb, before in (("added", BARE), ("removed", REQUESTED))
+    ),
+    *(
+        Row(
+            f"publicKey of the issuer from {old} to {new}",
+            _with(before, issuer={"publicKey": None if new == "absent" else new}),
+            (forbidden("spec.issuer.publicKey", f"`publicKey` may not change from '{old}' to '{new}': {ADVICE}"),),
+            before=before,
+        )
+        for before, old, new in ((BARE, "absent", PUBLIC), (REQUESTED, PUBLIC, "absent"))
     ),
 )
 

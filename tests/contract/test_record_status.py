@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from contract.admission import JSON
-from contract.rows_linkrecord import CONFIRMED, CONTACT, LINK, TIME
+from contract.rows_linkrecord import CONFIRMED, CONTACT, LINK, PUBLIC, TIME
 from contract.tenant import Tenant
 from pbx_operator.api.v1alpha1.linkrecord import LinkRecordStatus
 
@@ -27,6 +27,7 @@ FULL: JSON = {
     "heard": REPORT | {"closing": "Announced"},
     "contact": CONTACT,
     "peerKnows": "Unknown",
+    "peerKey": PUBLIC,
 }
 
 
@@ -70,6 +71,7 @@ def test_a_side_may_share_every_number_there_is(record: Tenant) -> None:
         ({"contact": {"pins": ["short"]}}, "status.contact.pins[0]"),
         ({"replay": {"linkID": LINK}}, "status.replay.time"),
         ({"peerKnows": "Everything"}, "status.peerKnows"),
+        ({"peerKey": "short"}, "status.peerKey"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )

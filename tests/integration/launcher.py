@@ -32,6 +32,11 @@ def load(periods: dict[str, timedelta]) -> Callable[[], object]:
     if "prune" in periods:
         sync.PRUNE_SECONDS = periods["prune"].total_seconds()
 
+    from pbx_operator.engine import identity
+
+    if "identity" in periods:
+        identity.USABLE_SECONDS = periods["identity"].total_seconds()
+
     from pbx_operator.operator import main
 
     return main

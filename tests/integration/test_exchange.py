@@ -25,6 +25,7 @@ from pbx_operator.api.v1alpha1.linkrecord import Contact, InterlinkIdentity, Nam
 from pbx_operator.domain.keys import Bundle, SigningKey, instance_id, key_id, parse_key
 from pbx_operator.domain.messages import RedeemAnswer, RedeemRequest
 from pbx_operator.domain.redemption import sign_redemption
+from pbx_operator.domain.succession import Successions
 from pbx_operator.exchange.addresses import NetworkRules
 from pbx_operator.exchange.client import RemotePeer
 from pbx_operator.links.peer import PeerUnavailable
@@ -45,6 +46,7 @@ class Rival:
         self.key: SigningKey | None = SigningKey(number.to_bytes(32, "big"))
         assert self.key is not None
         self.instance = instance_id(self.key.public)
+        self.successions: Successions = ()
         self.account = NamespacedName(namespace=f"rival-{number}", name="a")
         self.interlink = InterlinkIdentity(namespace=f"rival-{number}", name="x", uid=f"uid-{number}")
 

@@ -28,16 +28,18 @@ class Pair:
     reachable: Stage
     hidden: Stage
     endpoint: tuple[str, ...]
+    periods: dict[str, float]
+    """Shorter periods of both operators, see `launcher`."""
 
     def start(self) -> None:
         self.start_issuer()
         self.start_redeemer()
 
     def start_issuer(self) -> None:
-        self.reachable.start(*DIALS, *self.endpoint, periods=PERIODS)
+        self.reachable.start(*DIALS, *self.endpoint, periods=self.periods)
 
     def start_redeemer(self) -> None:
-        self.hidden.start(*DIALS)
+        self.hidden.start(*DIALS, periods=self.periods)
 
     async def crash_issuer(self) -> None:
         """Kill the issuer's operator and start it again, as its node would."""
@@ -58,7 +60,13 @@ class Pair:
 
 @asynccontextmanager
 async def open_pair(
-    first: ControlPlane, second: ControlPlane, directory: Path, *, listens: int, reached: int
+    first: ControlPlane,
+    second: ControlPlane,
+    directory: Path,
+    *,
+    listens: int,
+    reached: int,
+    periods: dict[str, float] | None = None,
 ) -> AsyncIterator[Pair]:
     """Start an operator on each control plane; the issuer's listens on one port and is reached at another."""
     endpoint = ("--exchange-endpoint", f"https://localhost:{reached}", "--exchange-port", str(listens))
@@ -66,7 +74,7 @@ async def open_pair(
     for place in places:
         place.mkdir()
     async with open_stage(first, places[0]) as reachable, open_stage(second, places[1]) as hidden:
-        pair = Pair(reachable, hidden, endpoint)
+        pair = Pair(reachable, hidden, endpoint, PERIODS | (periods or {}))
         for stage in (reachable, hidden):
             await stage.observer.ready()
         pair.start()

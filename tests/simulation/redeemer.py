@@ -28,15 +28,20 @@ class Redeemer:
         self.site = Site(name)
         self.uid = uid
         self.interlink = InterlinkIdentity(namespace="far", name="to-a", uid=uid)
+
+    @property
+    def key(self) -> SigningKey:
         assert self.site.identity.key is not None
-        self.key: SigningKey = self.site.identity.key
+        return self.site.identity.key
 
     @property
     def head(self) -> dict[str, Any]:
-        return {**HEAD, "sender": self.site.instance, "to": self.desk.instance}
+        me = self.site.identity
+        return {**HEAD, "sender": me.instance, "to": self.desk.instance, "successions": me.successions}
 
     def signed(self, key: SigningKey = KEY) -> Redemption:
-        return sign_redemption(key, KEY_ID, self.key, self.desk.instance, ACCOUNT, self.interlink)
+        successions = self.site.identity.successions
+        return sign_redemption(key, KEY_ID, self.key, self.desk.instance, ACCOUNT, self.interlink, successions)
 
     @property
     def link_id(self) -> str:

@@ -24,6 +24,7 @@ from pbx_operator.api.v1alpha1.linkrecord import (
 from pbx_operator.cluster import Cluster
 from pbx_operator.domain.keys import Bundle, IssuerAddress, SigningKey, base64url, instance_id, key_id
 from pbx_operator.domain.redemption import Redemption
+from pbx_operator.domain.succession import succeed
 from pbx_operator.engine.identity import Identity
 from pbx_operator.engine.intake import Intake
 from pbx_operator.engine.memory import Memory
@@ -104,6 +105,13 @@ class Site:
         self.authority = Authority(self.cluster, View(), lambda: self.now, self.intake)
         self.ears = Ears()
         self.desk = RecordDesk(self.authority, self.identity, self.contact, self.ears)
+
+    def rotate(self) -> None:
+        """Replace the identity key, as the keeper does when it finds the Secret rotated."""
+        old, new = self.identity.key, signing_key(f"{self.instance} {len(self.identity.successions)}")
+        assert old is not None
+        self.identity.successions = succeed(old, new, self.identity.successions)
+        self.identity.key, self.identity.public_key = new, new.public
 
     def interlink(self, name: str, account: str) -> Interlink:
         """Create an Interlink that issues a key."""

@@ -12,11 +12,15 @@ from pbx_operator.api.v1alpha1 import LinkRecord
 from pbx_operator.api.v1alpha1.linkrecord import Contact
 from pbx_operator.domain.keys import base64url
 from pbx_operator.domain.messages import LinkReport, SyncAnswer, SyncRequest
+from pbx_operator.domain.succession import Successions
 from pbx_operator.engine.conversations import Conversations
+from pbx_operator.engine.identity import IdentityKeeper
 from pbx_operator.engine.store import Store
 from pbx_operator.links.authority import Authority
 from pbx_operator.links.peer import AnswerT, Draft, PeerUnavailable
+from simulation.site import Site
 
+THERE = Site("there")
 ALIVE, DEAD = (Contact(endpoints=(f"https://{name}.example.com",)) for name in ("alive", "dead"))
 
 
@@ -41,17 +45,26 @@ class Deaf(Authority):
 
     def __init__(self) -> None:
         self.heard: list[tuple[str, str]] = []
+        self.knows: LinkRecord | None = GREEN
 
     async def hear(
-        self, name: str, peer: str, report: LinkReport, contact: Contact | None = None, *, fresh: bool = True
+        self,
+        name: str,
+        peer: str,
+        report: LinkReport,
+        contact: Contact | None = None,
+        successions: Successions = (),
+        *,
+        fresh: bool = True,
     ) -> LinkRecord | None:
         self.heard.append((name, report.state))
-        return None
+        return self.knows
 
 
 def placed(made: LinkRecord, contact: Contact, name: str) -> LinkRecord:
     """Return the record under a name of its own, with another contact of the peer."""
-    spec = made.spec.model_copy(update={"contact": contact})
+    who = {"instance": THERE.instance, "public_key": THERE.identity.public_key}
+    spec = made.spec.model_copy(update={"contact": contact, "issuer": made.spec.issuer.model_copy(update=who)})
     metadata = made.metadata.model_copy(update={"name": name, "uid": f"uid-of-{name}"})
     return made.model_copy(update={"spec": spec, "metadata": metadata})
 
@@ -66,11 +79,12 @@ class Round:
     def __init__(self, *records: LinkRecord) -> None:
         self.line, self.deaf, self.over = Line(), Deaf(), asyncio.Event()
         self.answered: bool | None = None
-        store = Store("pbx.example")
+        store, site = Store("pbx.example"), Site("here")
+        keeper = IdentityKeeper(site.cluster, "pbx-system", site.identity)
         for made in records:
             store.records.put(made.to_json())
         self.talk = Conversations(
-            store, self.deaf, self.line, Contact(), lambda: NOW, 3600.0, lambda: True, self.found_out, self.never_heard
+            store, self.deaf, self.line, Contact(), lambda: NOW, 3600.0, keeper, self.found_out, self.never_heard
         )
 
     def found_out(self, peer: str, answered: bool) -> None:
@@ -109,3 +123,10 @@ async def test_a_cancel_that_is_confirmed_is_recorded() -> None:
     about = Round(GREEN, placed(GIVEN_UP, ALIVE, "r-given-up"))
     await about.happen()
     assert about.deaf.heard == [("r-green", "Live"), ("r-given-up", "Ended")]
+
+
+async def test_a_record_that_was_purged_meanwhile_says_nothing_about_the_peer() -> None:
+    about = Round(GREEN)
+    about.deaf.knows = None
+    await about.happen()
+    assert about.answered is True

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
+import json
 import logging
 from collections.abc import Mapping
+from copy import deepcopy
 from typing import Any
 
 import pytest
 
 from pbx_operator.api.meta import NAMESPACES, ObjectKey, ResourceType
-from pbx_operator.cluster import Cluster, Gone, Listing, Unavailable
+from pbx_operator.cluster import Cluster, Conflict, Gone, Listing, Unavailable
 from pbx_operator.domain.keys import SigningKey, base64url, instance_id
-from pbx_operator.engine.identity import CONFIRM_ANNOTATION, Identity, Recovery, load_identity
+from pbx_operator.domain.succession import speaks_for
+from pbx_operator.engine import identity as identity_module
+from pbx_operator.engine.identity import CONFIRM_ANNOTATION, Identity, IdentityKeeper, load_identity, rotate_identity
+from rotated import chain, keys
 
 HOME, ABROAD = "uid-of-this-cluster", "uid-of-another"
 OWN, OTHER = SigningKey(bytes(32)), SigningKey(bytes(range(32)))
@@ -25,6 +31,7 @@ class Api(Cluster):
         self.secret: dict[str, Any] | None = None
         self.records: list[dict[str, Any]] = []
         self.away = False
+        self.contended = False
 
     async def get(self, resource: ResourceType, key: ObjectKey) -> dict[str, Any]:
         if self.away:
@@ -43,6 +50,12 @@ class Api(Cluster):
         self.secret = dict(body)
         return self.secret
 
+    async def put(self, resource: ResourceType, body: Mapping[str, Any]) -> dict[str, Any]:
+        if self.contended:
+            raise Conflict("somebody was faster", status=409)
+        self.secret = dict(body)
+        return self.secret
+
 
 def secret(key: SigningKey, origin: str = HOME, confirmed: str = "") -> dict[str, Any]:
     data = {"seed": base64url(key.seed), "clusterUID": origin}
@@ -52,6 +65,13 @@ def secret(key: SigningKey, origin: str = HOME, confirmed: str = "") -> dict[str
 
 def lost() -> Identity:
     return Identity(instance_id(OWN.public), OWN.public, None, confirmed=True)
+
+
+def rotated(line: list[SigningKey], **options: str) -> dict[str, Any]:
+    """Return the Secret of an installation that had these keys one after the other."""
+    made = secret(line[-1], **options)
+    successions = json.dumps([one.to_json() for one in chain(line)]).encode()
+    return {**made, "data": {**made["data"], "successions": base64.b64encode(successions).decode()}}
 
 
 @pytest.fixture
@@ -72,12 +92,12 @@ async def test_an_identity_made_elsewhere_must_be_confirmed(api: Api, caplog: py
     identity = await load_identity(api, "ns")
     assert not identity.usable
     assert f"kubectl annotate secret -n ns pbx-operator-identity {CONFIRM_ANNOTATION}={HOME}" in caplog.text
-    recovery = Recovery(api, "ns", identity)
+    keeper = IdentityKeeper(api, "ns", identity)
     caplog.clear()
-    assert not await recovery.look()
+    assert not await keeper.look()
     assert caplog.records == []
     api.secret = secret(OWN, ABROAD, confirmed=HOME)
-    assert await recovery.look()
+    assert await keeper.look()
     assert identity.usable
 
 
@@ -86,48 +106,48 @@ async def test_a_secret_that_is_lost_is_not_replaced_but_found_again(
 ) -> None:
     caplog.set_level(logging.INFO)
     identity = lost()
-    recovery = Recovery(api, "ns", identity)
-    assert not await recovery.look()
+    keeper = IdentityKeeper(api, "ns", identity)
+    assert not await keeper.look()
     assert api.secret is None
     assert caplog.records == []
     api.secret = secret(OWN)
-    assert await recovery.look()
+    assert await keeper.look()
     assert identity == Identity(instance_id(OWN.public), OWN.public, OWN, confirmed=True)
     assert "is back" in caplog.text
 
 
 async def test_a_secret_that_comes_back_in_another_cluster_must_be_confirmed(api: Api) -> None:
     identity = lost()
-    recovery = Recovery(api, "ns", identity)
+    keeper = IdentityKeeper(api, "ns", identity)
     api.secret = secret(OWN, ABROAD)
-    assert await recovery.look()
+    assert await keeper.look()
     assert (identity.key, identity.usable) == (OWN, False)
     api.secret = secret(OWN, ABROAD, confirmed=HOME)
-    assert await recovery.look()
+    assert await keeper.look()
     assert identity.usable
 
 
 async def test_another_identity_is_not_taken_and_told_once(api: Api, caplog: pytest.LogCaptureFixture) -> None:
     identity = lost()
-    recovery = Recovery(api, "ns", identity)
+    keeper = IdentityKeeper(api, "ns", identity)
     api.secret = secret(OTHER)
     for _ in range(3):
-        assert not await recovery.look()
+        assert not await keeper.look()
     assert identity == lost()
     (record,) = caplog.records
     assert f"holds the identity {instance_id(OTHER.public)}" in record.message
     assert f"this installation is {identity.instance}: restore its own from a backup" in record.message
     api.secret = secret(OWN)
-    assert await recovery.look()
+    assert await keeper.look()
     assert identity.usable
 
 
 async def test_a_malformed_secret_is_told_once(api: Api, caplog: pytest.LogCaptureFixture) -> None:
     identity = lost()
-    recovery = Recovery(api, "ns", identity)
+    keeper = IdentityKeeper(api, "ns", identity)
     api.secret = {"metadata": {}, "data": {"seed": "?"}}
     for _ in range(3):
-        assert not await recovery.look()
+        assert not await keeper.look()
     (record,) = caplog.records
     assert "Secret ns/pbx-operator-identity must have the entries seed and clusterUID" in record.message
 
@@ -135,8 +155,120 @@ async def test_a_malformed_secret_is_told_once(api: Api, caplog: pytest.LogCaptu
 async def test_an_api_server_that_is_away_changes_nothing(api: Api, caplog: pytest.LogCaptureFixture) -> None:
     identity = lost()
     api.secret, api.away = secret(OWN), True
-    recovery = Recovery(api, "ns", identity)
-    assert not await recovery.look()
+    keeper = IdentityKeeper(api, "ns", identity)
+    assert not await keeper.look()
     assert caplog.records == []
     api.away = False
-    assert await recovery.look()
+    assert await keeper.look()
+
+
+async def refused(api: Api, problem: str) -> None:
+    before = deepcopy(api.secret)
+    with pytest.raises(ValueError, match=problem):
+        await rotate_identity(api, "ns")
+    assert api.secret == before
+
+
+class TestRotation:
+    async def test_the_secret_has_another_key_and_the_way_to_it(self, api: Api) -> None:
+        first = await load_identity(api, "ns")
+        rotated_once = await rotate_identity(api, "ns")
+        rotated_twice = await rotate_identity(api, "ns")
+        loaded = await load_identity(api, "ns")
+        assert loaded == rotated_twice
+        assert loaded.instance == first.instance
+        assert len({one.public_key for one in (first, rotated_once, loaded)}) == 3
+        assert loaded.key is not None
+        assert loaded.public_key == loaded.key.public
+        assert speaks_for(loaded.public_key, first.instance, loaded.successions)
+        assert (len(loaded.successions), loaded.rotations_left) == (2, 14)
+
+    async def test_the_former_seed_is_nowhere(self, api: Api) -> None:
+        first = await load_identity(api, "ns")
+        await rotate_identity(api, "ns")
+        assert api.secret is not None
+        assert first.key is not None
+        held = [base64.b64decode(value).decode() for value in api.secret["data"].values()]
+        assert not [text for text in held if base64url(first.key.seed) in text]
+
+    async def test_what_else_the_secret_holds_stays(self, api: Api) -> None:
+        api.secret = secret(OWN, ABROAD, confirmed=HOME)
+        await rotate_identity(api, "ns")
+        assert (await load_identity(api, "ns")).confirmed
+        assert base64.b64decode(api.secret["data"]["clusterUID"]).decode() == ABROAD
+
+    async def test_of_two_at_once_one_wins(self, api: Api) -> None:
+        before = api.secret = secret(OWN)
+        api.contended = True
+        with pytest.raises(Conflict):
+            await rotate_identity(api, "ns")
+        assert api.secret is before
+
+    async def test_it_is_refused_where_the_identity_is_not_confirmed(self, api: Api) -> None:
+        api.secret = secret(OWN, ABROAD)
+        await refused(api, "was made in another cluster.*kubectl annotate secret -n ns pbx-operator-identity")
+
+    async def test_and_where_there_is_none(self, api: Api) -> None:
+        await refused(api, "Secret ns/pbx-operator-identity does not exist")
+
+    async def test_and_after_the_last_one(self, api: Api) -> None:
+        api.secret = rotated(keys("line", 17))
+        await refused(api, "was rotated 16 times already")
+
+    @pytest.mark.parametrize("successions", ["{}", "nonsense", "[{}]", None])
+    async def test_a_chain_that_does_not_lead_to_the_key_is_no_identity(
+        self, api: Api, successions: str | None
+    ) -> None:
+        line = keys("line", 3)
+        api.secret = rotated(line)
+        entry = base64.b64encode((successions or "").encode()).decode()
+        api.secret["data"]["successions"] = entry or rotated(line[:2])["data"]["successions"]
+        with pytest.raises(ValueError, match="seed and successions do not match: restore it"):
+            await load_identity(api, "ns")
+
+
+class TestKeeper:
+    async def test_a_rotation_is_taken_up(self, api: Api, caplog: pytest.LogCaptureFixture) -> None:
+        caplog.set_level(logging.INFO)
+        identity, changes = await load_identity(api, "ns"), []
+        keeper = IdentityKeeper(api, "ns", identity, lambda: changes.append(identity.public_key))
+        assert not await keeper.look()
+        now = await rotate_identity(api, "ns")
+        assert await keeper.look()
+        assert identity == now
+        assert changes == [now.public_key]
+        assert f"the identity {identity.instance} was rotated; rotations so far: 1" in caplog.text
+        assert not await keeper.look()
+
+    async def test_a_former_key_is_not_and_that_is_told_once(self, api: Api, caplog: pytest.LogCaptureFixture) -> None:
+        line = keys("line", 3)
+        api.secret = rotated(line)
+        identity = await load_identity(api, "ns")
+        keeper = IdentityKeeper(api, "ns", identity)
+        forks = [rotated(line[:1]), rotated(line[:2]), rotated([*line[:2], OTHER]), rotated([line[0], *keys("x", 5)])]
+        for fork in forks:
+            api.secret = fork
+            assert not await keeper.look()
+        assert identity.public_key == line[2].public
+        (record,) = caplog.records
+        assert "holds a former key, which peers do not believe any more: restore its latest backup" in record.message
+
+    async def test_what_is_lost_comes_back_rotated(self, api: Api) -> None:
+        line = [OWN, *keys("later", 2)]
+        identity = lost()
+        api.secret = rotated(line)
+        assert await IdentityKeeper(api, "ns", identity).look()
+        assert identity.usable
+        assert (identity.public_key, len(identity.successions)) == (line[-1].public, 2)
+
+    async def test_it_looks_again_and_again(self, api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(identity_module, "USABLE_SECONDS", 0.0)
+        identity = await load_identity(api, "ns")
+        taken = asyncio.Event()
+        task = asyncio.create_task(IdentityKeeper(api, "ns", identity, taken.set).run())
+        for _ in range(2):
+            now = await rotate_identity(api, "ns")
+            await asyncio.wait_for(taken.wait(), 10)
+            assert identity == now
+            taken.clear()
+        task.cancel()

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import gc
 from importlib.metadata import version
+from typing import Any
 from unittest import mock
 
 import pytest
 from click import Command
-from click.testing import CliRunner
+from click.testing import CliRunner, Result
 
 from pbx_operator import logs, operator
 from pbx_operator.cli.main import main as pbx
-from pbx_operator.cluster import ApiError, Forbidden, Unavailable
+from pbx_operator.cluster import ApiError, Cluster, Conflict, Forbidden, Unavailable
+from pbx_operator.domain.keys import base64url
+from pbx_operator.engine.identity import Identity
 from pbx_operator.sandbox.__main__ import main as sandbox
+from rotated import chain, keys
 
 
 @pytest.mark.parametrize(
@@ -98,3 +102,41 @@ async def test_what_is_refused_at_the_start_is_told_with_the_next_step(
     call = mock.AsyncMock(side_effect=[error, "an answer"])
     assert await operator._until_answered(call, "looking for the CRDs") == "an answer"
     assert f"looking for the CRDs failed: {step}" in caplog.text
+
+
+class TestRotateIdentity:
+    def rotate(self, monkeypatch: pytest.MonkeyPatch, **outcome: Any) -> Result:
+        rotated = mock.AsyncMock(**outcome)
+        monkeypatch.setattr(operator, "rotate_identity", rotated)
+        monkeypatch.setattr(Cluster, "connect", mock.MagicMock())
+        result = CliRunner().invoke(operator.main, ["rotate-identity", "--namespace", "elsewhere"])
+        assert rotated.await_args is not None
+        assert rotated.await_args.args[1] == "elsewhere"
+        return result
+
+    def test_it_says_what_follows(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        line = keys("we", 3)
+        identity = Identity("i" * 26, line[-1].public, line[-1], confirmed=True, successions=chain(line))
+        result = self.rotate(monkeypatch, return_value=identity)
+        assert result.exit_code == 0
+        first = f"Installation {'i' * 26} has a new identity key, {line[-1].public}: rotation 2, 14 are left."
+        assert result.stdout.startswith(first)
+        assert "Back up the Secret now" in result.stdout
+        assert base64url(line[-1].seed) not in result.output
+
+    @pytest.mark.parametrize(
+        ("error", "said"),
+        [
+            (Conflict("no", status=409), "somebody else changed the identity: nothing was rotated, try again"),
+            (
+                Unavailable("PUT: no answer"),
+                "nobody knows whether the identity was rotated (PUT: no answer): try again",
+            ),
+            (ValueError("do this"), "the identity was not rotated: do this"),
+            (Forbidden("forbidden", status=403), "the identity was not rotated: forbidden"),
+        ],
+    )
+    def test_it_says_why_it_did_not(self, monkeypatch: pytest.MonkeyPatch, error: Exception, said: str) -> None:
+        result = self.rotate(monkeypatch, side_effect=error)
+        assert (result.exit_code, result.stdout) == (1, "")
+        assert said in result.stderr

@@ -41,10 +41,15 @@ class Envelope(Model):
 
 def seal(kind: str, message: dict[str, Any], key: SigningKey) -> Envelope:
     """Sign a message of this type."""
-    payload = json.dumps(message, separators=(",", ":"), sort_keys=True).encode()
+    payload = canonical(message)
     return Envelope(
-        payload=base64.b64encode(payload).decode(), by=key.public, sig=key.sign(_signed_bytes(kind, payload))
+        payload=base64.b64encode(payload).decode(), by=key.public, sig=key.sign(signed_bytes(kind, payload))
     )
+
+
+def canonical(message: dict[str, Any]) -> bytes:
+    """Return the JSON of a message as we write it: names sorted, no blanks."""
+    return json.dumps(message, separators=(",", ":"), sort_keys=True).encode()
 
 
 def open_envelope(envelope: Envelope, kind: str) -> dict[str, Any]:
@@ -53,7 +58,7 @@ def open_envelope(envelope: Envelope, kind: str) -> dict[str, Any]:
     Who `by` is, and whether it may say so, is for the caller to judge.  Raises EnvelopeError.
     """
     payload = payload_bytes(envelope)
-    if not verify(envelope.by, envelope.sig, _signed_bytes(kind, payload)):
+    if not verify(envelope.by, envelope.sig, signed_bytes(kind, payload)):
         raise EnvelopeError("its signature is wrong")
     try:
         message = json.loads(payload, object_pairs_hook=_unique)
@@ -77,7 +82,8 @@ def payload_bytes(envelope: Envelope) -> bytes:
     return payload
 
 
-def _signed_bytes(kind: str, payload: bytes) -> bytes:
+def signed_bytes(kind: str, payload: bytes) -> bytes:
+    """Return what is signed: this protocol, this type of message, this payload."""
     return f"{PROTOCOL}\0{kind}\0".encode() + payload
 
 

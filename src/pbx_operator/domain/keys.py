@@ -118,7 +118,7 @@ class IssuerAddress(Model):
     """Who issued a key and where to redeem it, for a redeemer in another cluster; nothing of it is secret."""
 
     public_key: PublicKey
-    """publicKey is the identity of the issuer's installation."""
+    """publicKey is the identity of the issuer's installation when the key was made; its successors count, too."""
     account: NamespacedName
     """account is the issuer's PBXAccount."""
     interlink: InterlinkIdentity
@@ -192,21 +192,17 @@ def _parse_bundle(text: str) -> Bundle:
     if not isinstance(bare, str):
         raise MalformedKeyError("the bundle's entry 'key' is not text")
     instance = _text(facts, "instance")
-    return Bundle(
-        _parse_bare(bare), instance, _text(facts, "account"), _expiration(facts), _issuer_address(facts, instance)
-    )
+    return Bundle(_parse_bare(bare), instance, _text(facts, "account"), _expiration(facts), _issuer_address(facts))
 
 
-def _issuer_address(facts: dict[str, Any], instance: str | None) -> IssuerAddress | None:
+def _issuer_address(facts: dict[str, Any]) -> IssuerAddress | None:
+    """Return whom to ask; that its key belongs to the installation, its answer has to prove."""
     if "issuer" not in facts:
         return None
     try:
-        issuer = IssuerAddress.model_validate(facts["issuer"])
+        return IssuerAddress.model_validate(facts["issuer"])
     except ValidationError:
         raise MalformedKeyError("the bundle's entry 'issuer' is not complete") from None
-    if instance_id(issuer.public_key) != instance:
-        raise MalformedKeyError("the bundle's entries 'issuer' and 'instance' do not belong together")
-    return issuer
 
 
 def _expiration(facts: dict[str, Any]) -> datetime | None:

@@ -34,6 +34,7 @@ from pbx_operator.api.v1alpha1.shared import (
     Pin,
 )
 from pbx_operator.domain.envelope import Envelope
+from pbx_operator.domain.succession import SuccessionList
 
 MAX_LINKS = 500
 """Links that one sync may be about."""
@@ -56,6 +57,8 @@ class Request(Model):
     """at is the sender's clock."""
     nonce: Nonce
     """nonce makes every request another one, so that an answer belongs to one alone."""
+    successions: SuccessionList = ()
+    """successions leads from the sender's first key to the one that signed; absent while that is the first."""
 
 
 class Answer(Model):
@@ -68,6 +71,8 @@ class Answer(Model):
     """to is the installation that asked."""
     re: Digest
     """re is the SHA-256 of the request's payload."""
+    successions: SuccessionList = ()
+    """successions leads from the sender's first key to the one that signed; absent while that is the first."""
 
 
 class RedeemRequest(Request):

@@ -12,6 +12,7 @@ from pbx_operator.api.meta import ObjectKey
 from pbx_operator.api.v1alpha1.interlink import AllowedRedeemer
 from pbx_operator.api.v1alpha1.linkrecord import (
     InterlinkIdentity,
+    LinkRecord,
     LinkRecordSpec,
     NamespacedName,
     Policy,
@@ -65,6 +66,13 @@ def peer_instance(spec: LinkRecordSpec) -> str | None:
     """Return the other installation that the record joins with ours; None if there is none (yet)."""
     other = spec.issuer.instance if spec.role == "Replica" else spec.redeemer.instance if spec.redeemer else None
     return other if other != spec.instance else None
+
+
+def peer_key(record: LinkRecord) -> str | None:
+    """Return the last identity key of the peer that the record knows: of the redemption, or heard since."""
+    spec = record.spec
+    peer = spec.issuer if spec.role == "Replica" else spec.redeemer
+    return record.status.peer_key or (peer.public_key if peer is not None else None)
 
 
 def _is_ours(spec: LinkRecordSpec, side: Side) -> bool:

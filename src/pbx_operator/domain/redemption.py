@@ -17,9 +17,10 @@ from pbx_operator.api.v1alpha1.linkrecord import (
     NamespacedName,
     Redeemer,
 )
-from pbx_operator.domain.keys import SigningKey, instance_id, link_id, verify
+from pbx_operator.domain.keys import SigningKey, link_id, verify
 from pbx_operator.domain.record import ended
 from pbx_operator.domain.record_facts import admits, any_closing, expired
+from pbx_operator.domain.succession import Successions, instance_of, speaks_for
 
 MAX_RECORDS_PER_NAMESPACE = 10_000
 
@@ -36,6 +37,8 @@ class Redemption:
     link_id: str
     key_signature: str = ""
     instance_signature: str = ""
+    successions: Successions = ()
+    """What leads from the installation's first key to `public_key`; it proves itself, so nobody signs it again."""
 
     def payload(self) -> bytes:
         """Return the bytes that both signatures cover."""
@@ -57,9 +60,10 @@ def sign_redemption(
     issuer_instance: str,
     account: NamespacedName,
     interlink: InterlinkIdentity,
+    successions: Successions = (),
 ) -> Redemption:
-    """Make the request by which `interlink` redeems the key."""
-    instance = instance_id(identity.public)
+    """Make the request by which `interlink` redeems the key; `successions` leads to `identity`."""
+    instance = instance_of(identity.public, successions)
     request = Redemption(
         key_id,
         instance,
@@ -67,6 +71,7 @@ def sign_redemption(
         account,
         interlink,
         link_id(issuer_instance, key_id, instance, interlink.uid),
+        successions=successions,
     )
     payload = request.payload()
     return replace(request, key_signature=key.sign(payload), instance_signature=identity.sign(payload))
@@ -210,7 +215,7 @@ def _proven(spec: LinkRecordSpec, request: Redemption) -> bool:
     return (
         request.link_id == expected
         and verify(spec.key_public, request.key_signature, payload)
-        and request.instance == instance_id(request.public_key)
+        and speaks_for(request.public_key, request.instance, request.successions)
         and verify(request.public_key, request.instance_signature, payload)
     )
 

@@ -20,7 +20,8 @@ from pbx_operator.api.v1alpha1.linkrecord import (
 from pbx_operator.domain.envelope import Envelope
 from pbx_operator.domain.messages import EndNotice, LinkReport
 from pbx_operator.domain.record import HearEnd
-from pbx_operator.domain.record_facts import any_closing, peer_instance
+from pbx_operator.domain.record_facts import any_closing, peer_instance, peer_key
+from pbx_operator.domain.succession import Successions, extends
 
 CANCEL_PERIOD = timedelta(hours=24)
 """For so long a redeemer that gave up before it had an answer repeats that to an issuer that does not know its key."""
@@ -84,16 +85,33 @@ def unknown(report: LinkReport) -> LinkReport:
     return LinkReport(key_id=report.key_id, link_id=report.link_id, state="Unknown")
 
 
-def hear(record: LinkRecord, report: LinkReport, contact: Contact | None = None, *, fresh: bool = True) -> Heard:
-    """Return what a report of the peer changes; that the record names its signer as that peer has been checked.
+def believes(record: LinkRecord, peer: str, successions: Successions = ()) -> bool:
+    """Whether an installation is the peer of this record, and signs with the key that is known of it or a later one.
 
-    `contact` is how the peer says that it can be reached; None if it did not say.  One that is not `fresh` may be a
-    recording, and so says nothing about whether the peer knows the link now.
+    That the chain is true, and leads to the signer, has been checked.
+    """
+    return peer_instance(record.spec) == peer and extends(successions, peer, peer_key(record))
+
+
+def hear(
+    record: LinkRecord,
+    report: LinkReport,
+    contact: Contact | None = None,
+    successions: Successions = (),
+    *,
+    fresh: bool = True,
+) -> Heard:
+    """Return what a report of the peer changes; that the record `believes` its signer has been checked.
+
+    `contact` is how the peer says that it can be reached, None if it did not say; `successions` leads to the key by
+    which it signs.  A report that is not `fresh` may be a recording, and so says nothing about whether the peer knows
+    the link now.
     """
     spec, status = record.spec, record.status
     knows = None if fresh else status.peer_knows
-    if contact is not None and contact.endpoints and contact != status.contact:
-        return _status(status, contact=contact)
+    moved = _moved(status, contact) | _renewed(record, successions)
+    if moved:
+        return _status(status, **moved)
     if spec.state == "Ended":
         return _status(status, peer_knows="End") if _acknowledges_end(record, report) else Heard()
     if report.state == "Ended":
@@ -110,6 +128,17 @@ def hear(record: LinkRecord, report: LinkReport, contact: Contact | None = None,
         facts = {name: getattr(report, name) for name in ("rev", "account", "display_name", "sip_domain")}
         heard = heard.model_copy(update={**facts, "gate": report.gate or "Closed", "numbers": report.numbers})
     return _status(status, peer_knows=knows, heard=heard.model_copy(update={"closing": closing}))
+
+
+def _moved(status: LinkRecordStatus, contact: Contact | None) -> dict[str, object]:
+    news = contact is not None and contact.endpoints and contact != status.contact
+    return {"contact": contact} if news else {}
+
+
+def _renewed(record: LinkRecord, successions: Successions) -> dict[str, object]:
+    """Return the key of the peer, if it is a later one than is known; of one that was never rotated there is none."""
+    news = bool(successions) and successions[-1].next != peer_key(record)
+    return {"peer_key": successions[-1].next} if news else {}
 
 
 def _acknowledges_end(record: LinkRecord, report: LinkReport) -> bool:

@@ -28,7 +28,8 @@ from pbx_operator.domain.messages import (
     SyncRequest,
 )
 from pbx_operator.domain.record_facts import peer_instance
-from pbx_operator.domain.reports import cancel_is_due, is_spoken_about, report_of
+from pbx_operator.domain.reports import believes, cancel_is_due, is_spoken_about, report_of
+from pbx_operator.engine.identity import IdentityKeeper
 from pbx_operator.engine.store import Observation, Store
 from pbx_operator.links.authority import Authority
 from pbx_operator.links.peer import Peer, PeerUnavailable
@@ -47,8 +48,8 @@ _log = logging.getLogger(__name__)
 class Conversations:
     """Speaks with every installation that a link of ours leads to; `interval` is in seconds.
 
-    Nothing is said while `confirmed` is False: the identity may be another cluster's, which lives.  `found_out` is
-    told after each round whether the installation answered, or for one that only dials us, what `is_silent` says.
+    Nothing is said while the identity is not confirmed: it may be another cluster's, which lives.  `found_out` is told
+    after each round whether the installation answered, or for one that only dials us, what `is_silent` says.
     """
 
     def __init__(
@@ -59,12 +60,12 @@ class Conversations:
         contact: Contact,
         clock: Callable[[], datetime],
         interval: float,
-        confirmed: Callable[[], bool],
+        keeper: IdentityKeeper,
         found_out: Callable[[str, bool], None],
         is_silent: Callable[[str], Awaitable[bool | None]],
     ) -> None:
         self._is_silent = is_silent
-        self._confirmed = confirmed
+        self._keeper = keeper
         self._found_out = found_out
         self._store = store
         self._authority = authority
@@ -77,7 +78,11 @@ class Conversations:
         self._acknowledged: dict[str, int] = {}
         """The `rev` of each record's report that the peer says it has."""
         self._settled: set[str] = set()
-        """UIDs of Ended records whose peer has answered our word of the end."""
+        """UIDs of Ended records whose peer says the same.
+
+        One that answers Unknown may find its record again, in a backup or by a request that is late, and must then
+        hear of the end.
+        """
 
     def observed(self, observation: Observation) -> None:
         """Speak at once of what changed on our side of a link."""
@@ -117,7 +122,7 @@ class Conversations:
             except TimeoutError:
                 pass
             wake.clear()
-            if not self._confirmed():
+            if not self._keeper.identity.confirmed:
                 continue
             try:
                 if await self._round(peer):
@@ -161,14 +166,25 @@ class Conversations:
             pins=self._contact.pins,
         )
         answer = await self._peer.ask(_contact(records), peer, draft, SyncAnswer)
+        if any(report.state == "Unknown" for report in answer.links) and await self._keeper.look():
+            self._wakes[peer].set()  # the peer may have heard our new identity before we did: ask again, with that
+            return
+        about = [(told.pop(report.link_id), report) for report in answer.links if report.link_id in told]
+        if about and not any(believes(record, peer, answer.successions) for record, _ in about):
+            _log.warning("peer %s answers by an identity that our links with it do not go by", peer)
+            raise PeerUnavailable
+        for record, report in about:
+            await self._take(peer, record, report, answer)
+
+    async def _take(self, peer: str, record: LinkRecord, report: LinkReport, answer: SyncAnswer) -> None:
+        """Take what the peer says of one link, unless that is gone by now, or it says so by a key that it gave up."""
         contact = Contact(endpoints=answer.endpoints, pins=answer.pins)
-        for report in answer.links:
-            record = told.pop(report.link_id, None)
-            if record is not None:
-                self._acknowledged[record.metadata.uid] = report.known_rev
-                if record.spec.state == "Ended" and report.state in ("Ended", "Unknown"):
-                    self._settled.add(record.metadata.uid)
-                await self._authority.hear(record.metadata.name, peer, report, contact)
+        name, uid = record.metadata.name, record.metadata.uid
+        if await self._authority.hear(name, peer, report, contact, answer.successions) is None:
+            return
+        self._acknowledged[uid] = report.known_rev
+        if record.spec.state == "Ended" and report.state == "Ended":
+            self._settled.add(uid)
 
     async def _cancel(self, record: LinkRecord) -> None:
         spec, peer = record.spec, peer_instance(record.spec)
@@ -178,7 +194,7 @@ class Conversations:
         answer = await self._peer.ask(_contact([record]), peer, partial(CancelRequest, cancel=cancel), CancelAnswer)
         if answer.result == "Done":
             done = LinkReport(key_id=spec.key_id, link_id=spec.redeemer.link_id, state="Ended")
-            await self._authority.hear(record.metadata.name, peer, done)
+            await self._authority.hear(record.metadata.name, peer, done, successions=answer.successions)
 
 
 def _said(record: Any) -> object:

@@ -46,10 +46,11 @@ from pbx_operator.domain.redemption import (
     cancel_bytes,
     sign_redemption,
 )
+from pbx_operator.domain.succession import extends, position
 from pbx_operator.engine.identity import Identity
 from pbx_operator.engine.intake import Intake
 from pbx_operator.links.authority import Authority
-from pbx_operator.links.peer import Peer, PeerUnavailable, speaks_for
+from pbx_operator.links.peer import Peer, PeerUnavailable
 
 _log = logging.getLogger(__name__)
 
@@ -89,7 +90,15 @@ class Elsewhere:
             return Unknown()
         if not self.identity.confirmed:
             return Unreachable()
-        request = sign_redemption(bundle.key, key_id(bundle.key.public), identity, bundle.instance, account, interlink)
+        request = sign_redemption(
+            bundle.key,
+            key_id(bundle.key.public),
+            identity,
+            bundle.instance,
+            account,
+            interlink,
+            self.identity.successions,
+        )
         issuer = _issuer(bundle, bundle.instance)
         cancel = _presigned_cancel(request, bundle.key, bundle.instance, identity)
         spec = await self._requested(request, bundle.key, issuer, contact, cancel)
@@ -101,9 +110,14 @@ class Elsewhere:
 
     async def ask(self, question: Question) -> Result:
         """Present the key to its issuer and record what it answers. Raises ApiError."""
+        if question.request.public_key != self.identity.public_key:
+            return Unreachable()  # our identity was rotated since it was signed
         try:
             answer = await self.peer.ask(question.contact, question.issuer, _draft(question.request), RedeemAnswer)
         except PeerUnavailable:
+            return Unreachable()
+        if not extends(answer.successions, question.issuer, question.spec.issuer.public_key):
+            _log.warning("installation %s does not answer by the identity that the key's bundle names", question.issuer)
             return Unreachable()
         return await self._conclude(question.request, question.spec, answer)
 
@@ -217,7 +231,9 @@ def _known(words: Any, word: str | None) -> Any:
 def _receipt(answer: RedeemAnswer, spec: LinkRecordSpec) -> Proof | None:
     """Return the issuer's proof, if it is one of this very redemption."""
     envelope, redeemer = answer.receipt, spec.redeemer
-    if envelope is None or redeemer is None or not speaks_for(envelope.by, spec.issuer.instance):
+    if envelope is None or redeemer is None:
+        return None
+    if position(envelope.by, spec.issuer.instance, answer.successions) is None:
         return None
     try:
         receipt = Receipt.model_validate(open_envelope(envelope, Receipt.type))

@@ -21,7 +21,7 @@ from pbx_operator.engine.elsewhere import Elsewhere
 from pbx_operator.engine.errands import Errands
 from pbx_operator.engine.events import EventRecorder
 from pbx_operator.engine.executor import Executor
-from pbx_operator.engine.identity import Identity, Recovery
+from pbx_operator.engine.identity import Identity, IdentityKeeper
 from pbx_operator.engine.intake import Intake
 from pbx_operator.engine.issuing import KeyWork
 from pbx_operator.engine.memory import Memory
@@ -37,8 +37,6 @@ from pbx_operator.links.peer import Peer
 from pbx_operator.links.records import RecordDesk
 from pbx_operator.links.signs import SignsOfLife
 
-IDENTITY_SECONDS = 10.0
-"""Between two looks at the Secret of an identity that cannot be used."""
 COMPARE_AGAIN_SECONDS = 30.0
 """After a comparison with the API server's lists that failed."""
 RESTORE_PERIOD = timedelta(minutes=10)
@@ -98,6 +96,7 @@ class Engine:
         facts = _facts(identity, settings, clocks.now())
         snapshots = Snapshots(self._store, memory, facts, clocks.now)
         self._snapshots = snapshots
+        self._keeper = IdentityKeeper(cluster, settings.namespace, identity, self._identity_changed)
         authority = Authority(cluster, snapshots, clocks.now, self._intake)
         peer, contact = federation.peer, federation.contact
         signs = SignsOfLife(cluster, settings.namespace, clocks.now)
@@ -108,7 +107,7 @@ class Engine:
             contact,
             clocks.now,
             federation.interval,
-            lambda: identity.confirmed,
+            self._keeper,
             self._intake.found_out,
             signs.is_silent,
         )
@@ -149,7 +148,7 @@ class Engine:
                 tasks.create_task(self._events.run())
                 tasks.create_task(self._conversations.run())
                 tasks.create_task(self._prune())
-                tasks.create_task(self._await_identity())
+                tasks.create_task(self._keeper.run())
         finally:
             await self._errands.end()
 
@@ -175,14 +174,10 @@ class Engine:
         """Whether the watches have been found behind twice in a row."""
         return self._pruner.lagging >= 2
 
-    async def _await_identity(self) -> None:
-        """Wait until the identity is there, and an administrator says that it may be used if the cluster is another."""
-        recovery = Recovery(self._cluster, self._settings.namespace, self._identity)
-        while not self._identity.usable:
-            await asyncio.sleep(IDENTITY_SECONDS)
-            if await recovery.look():
-                self._snapshots.know_identity(confirmed=self._identity.confirmed)
-                self._intake.open()
+    def _identity_changed(self) -> None:
+        """Plan all anew with an identity that is back, or that an administrator says may be used in this cluster."""
+        self._snapshots.know_identity(confirmed=self._identity.confirmed)
+        self._intake.open()
 
     async def _prune(self) -> None:
         pause = PRUNE_SECONDS

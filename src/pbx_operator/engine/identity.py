@@ -1,4 +1,4 @@
-"""The installation's identity: an Ed25519 key and the cluster that it was made in.
+"""The installation's identity: an Ed25519 key, those that it followed, and the cluster that it was made in.
 
 The kube-system UID is kept beside the key, because a restored or cloned etcd carries the Secret into another
 cluster.  There nothing may happen by itself until an administrator says that the original is gone.
@@ -6,28 +6,39 @@ cluster.  There nothing may happen by itself until an administrator says that th
 
 from __future__ import annotations
 
+import asyncio
 import base64
+import json
 import logging
 import secrets
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
 
 from pbx_operator.api.meta import GROUP, NAMESPACES, SECRETS, ObjectKey
 from pbx_operator.api.v1alpha1 import LinkRecord
 from pbx_operator.cluster import AlreadyExists, ApiError, Cluster, Gone
-from pbx_operator.domain.keys import SEED_BYTES, SigningKey, base64url, instance_id
+from pbx_operator.domain.keys import SEED_BYTES, SigningKey, base64url
+from pbx_operator.domain.succession import MAX_SUCCESSIONS, Successions, instance_of, speaks_for, succeed
 
 IDENTITY_SECRET = "pbx-operator-identity"
 IDENTITY_TYPE = f"{GROUP}/identity"
 CONFIRM_ANNOTATION = f"{GROUP}/confirmed-cluster"
 """An administrator sets it on the identity Secret to the kube-system UID of the cluster that took over."""
+USABLE_SECONDS = 60.0
+"""Between two looks at the Secret, which may have been rotated."""
+UNUSABLE_SECONDS = 10.0
+"""Between two looks at the Secret of an identity that cannot be used."""
 
+_SUCCESSIONS = TypeAdapter(Successions)
 _log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
 class Identity:
-    """Who this installation is; all parts share one object, so that what `Recovery` finds holds for all of them."""
+    """Who this installation is; all parts share one object, so that what the keeper finds holds for all of them."""
 
     instance: str
     public_key: str
@@ -35,11 +46,18 @@ class Identity:
     """None if there are records, but the Secret with their key is lost."""
     confirmed: bool
     """Whether the identity may be used in this cluster."""
+    successions: Successions = ()
+    """What leads from the first key, after which the installation is named, to this one."""
 
     @property
     def usable(self) -> bool:
         """Whether keys may be made and redeemed with it."""
         return self.key is not None and self.confirmed
+
+    @property
+    def rotations_left(self) -> int:
+        """How often it can still be rotated."""
+        return MAX_SUCCESSIONS - len(self.successions)
 
 
 async def load_identity(cluster: Cluster, namespace: str) -> Identity:
@@ -55,11 +73,7 @@ async def load_identity(cluster: Cluster, namespace: str) -> Identity:
             return _lost(records[0])
         identity = _parse(await _create(cluster, namespace, home), namespace, home)
     if not identity.confirmed:
-        _log.error(
-            "The identity in Secret %s/%s was made in another cluster. If that one is gone for good, confirm: "
-            "kubectl annotate secret -n %s %s %s=%s",
-            *(namespace, IDENTITY_SECRET, namespace, IDENTITY_SECRET, CONFIRM_ANNOTATION, home),
-        )
+        _log.error(_unconfirmed(namespace, home))
     return identity
 
 
@@ -67,22 +81,57 @@ async def read_identity(cluster: Cluster, namespace: str) -> Identity:
     """Read the identity that the operator made. Raises ApiError, or ValueError if there is none to be read."""
     identity = await _read(cluster, namespace, await _home(cluster))
     if identity is None:
-        raise ValueError(f"Secret {namespace}/{IDENTITY_SECRET} does not exist: the operator makes it when it starts")
+        raise _missing(namespace)
     return identity
 
 
-class Recovery:
-    """Looks after an identity that cannot be used: whether its Secret is back, and whether it is confirmed by now."""
+async def rotate_identity(cluster: Cluster, namespace: str) -> Identity:
+    """Replace the key of the identity by a new one; the former is nowhere then. Return the identity as it is now.
 
-    def __init__(self, cluster: Cluster, namespace: str, identity: Identity) -> None:
+    Raises ApiError, Conflict if somebody else wrote the Secret meanwhile: it stays as it is then.  If there was no
+    answer, nobody knows, and one rotation more does no harm.  Raises ValueError with what to do if there is no
+    identity, or if it may not be used in this cluster or not be rotated any more.
+    """
+    home = await _home(cluster)
+    try:
+        secret = await cluster.get(SECRETS, ObjectKey(namespace, IDENTITY_SECRET))
+    except Gone:
+        raise _missing(namespace) from None
+    identity = _parse(secret, namespace, home)
+    if identity.key is None or not identity.confirmed:
+        raise ValueError(_unconfirmed(namespace, home))
+    new = SigningKey(secrets.token_bytes(SEED_BYTES))
+    successions = succeed(identity.key, new, identity.successions)
+    chain = json.dumps([statement.to_json() for statement in successions])
+    data = _encoded({"seed": base64url(new.seed), "successions": chain})
+    await cluster.put(SECRETS, {**secret, "data": {**secret["data"], **data}})
+    return Identity(identity.instance, new.public, new, confirmed=True, successions=successions)
+
+
+class IdentityKeeper:
+    """Keeps the identity as its Secret is: rotated, back from a backup, or confirmed.
+
+    `changed` is called whenever it is another one then.
+    """
+
+    def __init__(
+        self, cluster: Cluster, namespace: str, identity: Identity, changed: Callable[[], None] = lambda: None
+    ) -> None:
+        self.identity = identity
         self._cluster = cluster
         self._namespace = namespace
-        self._identity = identity
+        self._changed = changed
         self._told = ""
+
+    async def run(self) -> None:
+        """Look again and again, until cancelled."""
+        while True:
+            await asyncio.sleep(USABLE_SECONDS if self.identity.usable else UNUSABLE_SECONDS)
+            await self.look()
 
     async def look(self) -> bool:
         """Look at the Secret; return whether that changed the identity."""
-        identity = self._identity
+        identity = self.identity
         try:
             found = await _read(self._cluster, self._namespace, await _home(self._cluster))
         except ApiError:
@@ -90,16 +139,29 @@ class Recovery:
         except ValueError as error:
             self._tell(str(error))
             return False
-        if found is None or (found.key, found.confirmed) == (identity.key, identity.confirmed):
+        if found is None or found == identity or not self._is_later(found):
             return False
+        if identity.key is not None and found.public_key != identity.public_key:
+            _log.info("the identity %s was rotated; rotations so far: %d", found.instance, len(found.successions))
+        else:
+            _log.info("the identity %s is back; confirmed for this cluster: %s", found.instance, found.confirmed)
+        identity.key, identity.public_key, identity.successions = found.key, found.public_key, found.successions
+        identity.confirmed = found.confirmed
+        self._changed()
+        return True
+
+    def _is_later(self, found: Identity) -> bool:
+        """Whether what was found may take the place of what we have: the same installation, by a later key if any."""
+        secret, identity = f"Secret {self._namespace}/{IDENTITY_SECRET}", self.identity
         if found.instance != identity.instance:
             self._tell(
-                f"Secret {self._namespace}/{IDENTITY_SECRET} holds the identity {found.instance}, "
+                f"{secret} holds the identity {found.instance}, "
                 f"but this installation is {identity.instance}: restore its own from a backup"
             )
             return False
-        identity.key, identity.confirmed = found.key, found.confirmed
-        _log.info("the identity %s is back; confirmed for this cluster: %s", found.instance, found.confirmed)
+        if found.successions[: len(identity.successions)] != identity.successions:
+            self._tell(f"{secret} holds a former key, which peers do not believe any more: restore its latest backup")
+            return False
         return True
 
     def _tell(self, problem: str) -> None:
@@ -135,13 +197,13 @@ def _lost(record: dict[str, Any]) -> Identity:
 
 
 async def _create(cluster: Cluster, namespace: str, home: str) -> dict[str, Any]:
-    data = {"seed": base64url(secrets.token_bytes(SEED_BYTES)), "clusterUID": home}
+    seed = base64url(secrets.token_bytes(SEED_BYTES))
     body = {
         "apiVersion": "v1",
         "kind": "Secret",
         "metadata": {"name": IDENTITY_SECRET, "namespace": namespace},
         "type": IDENTITY_TYPE,
-        "data": {name: base64.b64encode(value.encode()).decode() for name, value in data.items()},
+        "data": _encoded({"seed": seed, "clusterUID": home}),
     }
     try:
         return await cluster.create(SECRETS, body)
@@ -157,5 +219,27 @@ def _parse(secret: dict[str, Any], namespace: str, home: str) -> Identity:
     except (KeyError, ValueError) as error:
         message = f"Secret {namespace}/{IDENTITY_SECRET} must have the entries seed and clusterUID: restore it"
         raise ValueError(message) from error
+    try:
+        successions = _SUCCESSIONS.validate_json(data.get("successions", "[]"))
+    except ValidationError:
+        successions = None
+    if successions is None or not speaks_for(key.public, instance_of(key.public, successions), successions):
+        raise ValueError(f"Secret {namespace}/{IDENTITY_SECRET}: seed and successions do not match: restore it")
     confirmed = home in (origin, secret["metadata"].get("annotations", {}).get(CONFIRM_ANNOTATION))
-    return Identity(instance_id(key.public), key.public, key, confirmed)
+    return Identity(instance_of(key.public, successions), key.public, key, confirmed, successions)
+
+
+def _encoded(data: dict[str, str]) -> dict[str, str]:
+    """Return the entries of a Secret as the API server takes them."""
+    return {name: base64.b64encode(value.encode()).decode() for name, value in data.items()}
+
+
+def _missing(namespace: str) -> ValueError:
+    return ValueError(f"Secret {namespace}/{IDENTITY_SECRET} does not exist: the operator makes it when it starts")
+
+
+def _unconfirmed(namespace: str, home: str) -> str:
+    return (
+        f"The identity in Secret {namespace}/{IDENTITY_SECRET} was made in another cluster. If that one is gone for "
+        f"good, confirm: kubectl annotate secret -n {namespace} {IDENTITY_SECRET} {CONFIRM_ANNOTATION}={home}"
+    )

@@ -149,8 +149,9 @@ class KeyWork:
             return
         here = key_id(bundle.key.public)
         if bundle.instance in (None, self._identity.instance):
+            me = self._identity
             request = sign_redemption(
-                bundle.key, here, self._identity.key, self._identity.instance, account_name(link), identity_of(link)
+                bundle.key, here, self._identity.key, me.instance, account_name(link), identity_of(link), me.successions
             )
             self._note_answer(link, here, basis, await self._authority.redeem(request))
             return

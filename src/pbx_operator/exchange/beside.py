@@ -14,6 +14,7 @@ from pbx_operator.api.v1alpha1.linkrecord import Contact, LinkRecordSpec
 from pbx_operator.cluster import Cluster
 from pbx_operator.domain.keys import SigningKey
 from pbx_operator.domain.redemption import Redemption
+from pbx_operator.domain.succession import Successions
 from pbx_operator.exchange.addresses import NetworkRules, parse_endpoint
 from pbx_operator.exchange.certificates import SelfMade
 from pbx_operator.exchange.secret_pairs import SecretPairs
@@ -72,6 +73,11 @@ class _Signer:
             raise RuntimeError("the identity is lost")
         return self._voice.key
 
+    @property
+    def successions(self) -> Successions:
+        """What leads from the installation's first identity to this one."""
+        return self._voice.successions
+
 
 @asynccontextmanager
 async def exchange_beside(
@@ -91,10 +97,14 @@ async def exchange_beside(
 
 
 class RecordsAlone:
-    """What an exchange server of its own knows beside the one record: nothing.
+    """What an exchange server of its own knows beside the one record: whether a backup is being restored.
 
     Two links of one pair that slip through are found and ended by the operator.
     """
+
+    def __init__(self, clock: Callable[[], datetime], restoring_until: datetime | None = None) -> None:
+        self._clock = clock
+        self._restoring_until = restoring_until
 
     def pair_linked(self, record: LinkRecordSpec, request: Redemption) -> bool:
         """Whether another live link joins the two accounts, as far as is known."""
@@ -105,8 +115,8 @@ class RecordsAlone:
         return 0
 
     def restoring(self) -> bool:
-        """Whether records must be left alone; the operator's flag is not known here."""
-        return False
+        """Whether records must be left alone."""
+        return self._restoring_until is not None and self._clock() < self._restoring_until
 
     def saw(self, resource: ResourceType, raw: dict[str, Any]) -> None:
         """Forget it: no decision may rest on what was read for another one."""

@@ -27,6 +27,7 @@ from pbx_operator.api.v1alpha1.linkrecord import Contact
 from pbx_operator.domain.envelope import Envelope, EnvelopeError, open_envelope, payload_bytes, seal
 from pbx_operator.domain.keys import base64url
 from pbx_operator.domain.messages import CancelRequest, RedeemRequest, SyncRequest
+from pbx_operator.domain.succession import speaks_for
 from pbx_operator.exchange.addresses import (
     ForbiddenAddressError,
     HostPort,
@@ -38,7 +39,7 @@ from pbx_operator.exchange.addresses import (
 )
 from pbx_operator.exchange.circuits import Circuit
 from pbx_operator.exchange.pinning import pinned_context
-from pbx_operator.links.peer import AnswerT, Draft, PeerUnavailable, Voice, speaks_for
+from pbx_operator.links.peer import AnswerT, Draft, PeerUnavailable, Voice
 
 PATHS = {RedeemRequest.type: "/v1/redeem", CancelRequest.type: "/v1/cancel", SyncRequest.type: "/v1/sync"}
 TIMEOUT = 10.0
@@ -113,7 +114,13 @@ class RemotePeer:
         """
         if self._voice.key is None:
             raise PeerUnavailable
-        request = draft(sender=self._voice.instance, to=to, at=self._clock(), nonce=base64url(secrets.token_bytes(16)))
+        request = draft(
+            sender=self._voice.instance,
+            to=to,
+            at=self._clock(),
+            nonce=base64url(secrets.token_bytes(16)),
+            successions=self._voice.successions,
+        )
         sealed = seal(request.type, request.to_json(), self._voice.key)
         line = self._line(to, contact)
         async with line.circuit.call():
@@ -177,9 +184,9 @@ class RemotePeer:
         # By the names of the protocol only: two names for one field could have two values.
         envelope = Envelope.model_validate_json(body, by_alias=True, by_name=False)
         message = open_envelope(envelope, answer.type)
-        if not speaks_for(envelope.by, call.to):
-            raise RefusedAnswerError("its answer is signed by somebody else")
         read = answer.model_validate(message, by_alias=True, by_name=False)
+        if not speaks_for(envelope.by, call.to, read.successions):
+            raise RefusedAnswerError("its answer is signed by somebody else")
         if (read.sender, read.to) != (call.to, self._voice.instance):
             raise RefusedAnswerError("its answer is between two others")
         if read.re != base64url(hashlib.sha256(payload_bytes(call.sealed)).digest()):

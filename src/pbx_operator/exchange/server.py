@@ -32,22 +32,23 @@ from pbx_operator.domain.messages import (
     SyncAnswer,
     SyncRequest,
 )
+from pbx_operator.domain.succession import Successions, speaks_for
 from pbx_operator.exchange.limits import Addresses, Strangers, source_of
 from pbx_operator.exchange.openapi import document
 from pbx_operator.exchange.opening import Asked, R, open_request, parse_envelope, read_body
 from pbx_operator.exchange.refusals import Refusal, RefusalLog
 from pbx_operator.links.desk import Desk
-from pbx_operator.links.peer import speaks_for
 
 SMALL_BODY = 16 * 1024
-"""Bytes of the longest request to redeem or cancel; a real one has about three thousand."""
+"""Bytes of the longest request to redeem or cancel; a real one has about three thousand, and seven thousand more
+after the last possible rotation."""
 SYNC_BODY = 360 * 1024
 """Bytes of the longest sync: MAX_PAYLOAD in base64, and its signature."""
 FRESH = timedelta(minutes=5)
 """How far a sender's clock may be off for its sync to count as a sign of life."""
 RETRY_SECONDS = 5.0
 """When to come back if the API server did not say."""
-_HEADING = 4096
+_HEADING = 10 * 1024
 """Bytes of an answer to a sync that are not links, at most."""
 
 _log = logging.getLogger(__name__)
@@ -65,6 +66,10 @@ class Signer(Protocol):
     @property
     def key(self) -> SigningKey:
         """Its identity."""
+
+    @property
+    def successions(self) -> Successions:
+        """What leads from its first identity to this one."""
 
 
 def make_app(
@@ -181,7 +186,7 @@ class _Exchange:
         asked = open_request(envelope, model)
         if asked.request.to != self._identity.instance:
             raise Refusal(HTTPStatus.MISDIRECTED_REQUEST, "the message is for another installation")
-        if not speaks_for(asked.public_key, asked.request.sender):
+        if not speaks_for(asked.public_key, asked.request.sender, asked.request.successions):
             raise Refusal(HTTPStatus.FORBIDDEN, "the signer is not the sender of the message")
         wait = self._strangers.take(asked.request.sender, self._monotonic())
         if wait > 0:
@@ -197,7 +202,8 @@ class _Exchange:
 
     def _heading(self, asked: Asked[R]) -> dict[str, Any]:
         """Return what binds an answer to its request."""
-        return {"sender": self._identity.instance, "to": asked.request.sender, "re": asked.digest}
+        me = self._identity
+        return {"sender": me.instance, "to": asked.request.sender, "re": asked.digest, "successions": me.successions}
 
     def _signed(self, answer: Answer) -> web.Response:
         envelope = seal(answer.type, answer.to_json(), self._identity.key)

@@ -26,9 +26,10 @@ from pbx_operator.api.v1alpha1.linkrecord import (
 from pbx_operator.cluster import Cluster, Conflict, Gone, Unavailable
 from pbx_operator.domain.messages import LinkReport
 from pbx_operator.domain.record import Abandon, Adopt, Change, FromPeer, Presence, concerned, transition
-from pbx_operator.domain.record_facts import account_of, interlink_of, peer_instance
+from pbx_operator.domain.record_facts import account_of, interlink_of
 from pbx_operator.domain.redemption import Busy, Decision, IssuerFacts, Redemption, Result, Unknown, decide
-from pbx_operator.domain.reports import Heard, hear
+from pbx_operator.domain.reports import Heard, believes, hear
+from pbx_operator.domain.succession import Successions
 
 MAX_ATTEMPTS = 5
 """How often a redemption is decided anew before the redeemer is asked to come back."""
@@ -149,18 +150,26 @@ class Authority:
         await self._put_status(read, read.record.status.model_copy(update={"told": told}))
 
     async def hear(
-        self, name: str, peer: str, report: LinkReport, contact: Contact | None = None, *, fresh: bool = True
+        self,
+        name: str,
+        peer: str,
+        report: LinkReport,
+        contact: Contact | None = None,
+        successions: Successions = (),
+        *,
+        fresh: bool = True,
     ) -> LinkRecord | None:
         """Take a report of a peer whose signature was checked; return the record as it is then.
 
-        None if it does not name this peer and this link: whoever is not party to a link learns nothing of it.
+        None if it does not name this peer and this link, or if the link goes by a later key of this peer than
+        `successions` leads to: whoever is not party to a link learns nothing of it.
         Raises ApiError: Conflict when others kept winning.
         """
         for _ in range(MAX_ATTEMPTS):
             read = await self._read(name)
-            if read is None or not _is_party(read.record.spec, peer, report.link_id):
+            if read is None or not _is_party(read.record, peer, report.link_id, successions):
                 return None
-            heard = hear(read.record, report, contact, fresh=fresh)
+            heard = hear(read.record, report, contact, successions, fresh=fresh)
             if heard == Heard():
                 return read.record
             try:
@@ -245,5 +254,6 @@ class Authority:
         return ObjectMeta.model_validate(raw["metadata"])
 
 
-def _is_party(spec: LinkRecordSpec, peer: str, link_id: str) -> bool:
-    return peer_instance(spec) == peer and spec.redeemer is not None and spec.redeemer.link_id == link_id
+def _is_party(record: LinkRecord, peer: str, link_id: str, successions: Successions) -> bool:
+    redeemer = record.spec.redeemer
+    return redeemer is not None and redeemer.link_id == link_id and believes(record, peer, successions)

@@ -42,9 +42,9 @@ class SyncReply:
 class Desk(Protocol):
     """Answers requests of other installations.
 
-    `public_key` is the identity that signed the request, in base64url; it may speak for `request.sender`.  Whether
-    it is the peer of a link that the request names, only the record tells.  Each call may raise ApiError: nothing
-    is known then, and the peer asks again.
+    `public_key` is the identity that signed the request, in base64url; by `request.successions` it may speak for
+    `request.sender`.  Whether that is the peer of a link that the request names, and whether by a key that still
+    counts, only the record tells.  Each call may raise ApiError: nothing is known then, and the peer asks again.
     """
 
     def confirmed(self) -> bool:

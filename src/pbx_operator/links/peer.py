@@ -11,8 +11,9 @@ from datetime import datetime
 from typing import Protocol, TypeVar
 
 from pbx_operator.api.v1alpha1.linkrecord import Contact
-from pbx_operator.domain.keys import SigningKey, instance_id
+from pbx_operator.domain.keys import SigningKey
 from pbx_operator.domain.messages import Answer, Request
+from pbx_operator.domain.succession import Successions
 
 AnswerT = TypeVar("AnswerT", bound=Answer)
 
@@ -38,11 +39,15 @@ class Voice(Protocol):
     def key(self) -> SigningKey | None:
         """Its identity; None while that is lost."""
 
+    @property
+    def successions(self) -> Successions:
+        """What leads from its first identity to this one."""
+
 
 class Draft(Protocol):
     """A request that lacks nothing but its head, for example `partial(SyncRequest, links=reports)`."""
 
-    def __call__(self, *, sender: str, to: str, at: datetime, nonce: str) -> Request:
+    def __call__(self, *, sender: str, to: str, at: datetime, nonce: str, successions: Successions = ()) -> Request:
         """Return the request."""
 
 
@@ -52,11 +57,7 @@ class Peer(Protocol):
     async def ask(self, contact: Contact, to: str, draft: Draft, answer: type[AnswerT]) -> AnswerT:
         """Send a request to the installation `to` and return its signed answer.
 
-        Raises PeerUnavailable, and ValueError if the request itself cannot be sent: it breaks the rules of its
+        `answer.successions` leads to the key that signed it; whether a link goes by a later one already, its record
+        tells.  Raises PeerUnavailable, and ValueError if the request itself cannot be sent: it breaks the rules of its
         type or is too long.
         """
-
-
-def speaks_for(public: str, instance: str) -> bool:
-    """Whether the holder of this public key may sign for the installation."""
-    return instance_id(public) == instance

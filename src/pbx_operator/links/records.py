@@ -10,12 +10,20 @@ from typing import Literal, Protocol
 
 from pydantic import ValidationError
 
-from pbx_operator.api.v1alpha1.linkrecord import Contact, LinkRecordSpec, Redeemer, record_name, replica_name
+from pbx_operator.api.v1alpha1.linkrecord import (
+    Contact,
+    LinkRecord,
+    LinkRecordSpec,
+    Redeemer,
+    record_name,
+    replica_name,
+)
 from pbx_operator.cluster import Conflict
 from pbx_operator.domain.envelope import Envelope, EnvelopeError, open_envelope, seal
 from pbx_operator.domain.keys import verify
 from pbx_operator.domain.messages import Cancel, CancelRequest, LinkReport, Receipt, RedeemRequest, SyncRequest
 from pbx_operator.domain.record import Heal, HearCancel
+from pbx_operator.domain.record_facts import peer_instance
 from pbx_operator.domain.redemption import (
     Busy,
     Gone,
@@ -26,10 +34,11 @@ from pbx_operator.domain.redemption import (
     Used,
     cancel_bytes,
 )
-from pbx_operator.domain.reports import report_of, unknown
+from pbx_operator.domain.reports import believes, report_of, unknown
+from pbx_operator.domain.succession import position
 from pbx_operator.links.authority import Authority
 from pbx_operator.links.desk import RedeemReply, SyncReply
-from pbx_operator.links.peer import Voice, speaks_for
+from pbx_operator.links.peer import Voice
 
 MAX_UNKNOWN = 10
 """Links without a record that one sync is answered about: each costs reads, and strangers can name any number."""
@@ -74,6 +83,7 @@ class RecordDesk:
             request.link_id,
             request.key_signature,
             request.instance_signature,
+            request.successions,
         )
         return self._reply(redemption, await self._authority.redeem(redemption))
 
@@ -109,10 +119,12 @@ class RecordDesk:
             cancel = Cancel.model_validate(open_envelope(request.cancel, Cancel.type))
         except (EnvelopeError, ValidationError):
             return "Unknown"
-        if cancel.issuer != self._speaker.instance or not speaks_for(request.cancel.by, request.sender):
+        # A former key may have signed it, when the request was made.
+        signed = position(request.cancel.by, request.sender, request.successions) is not None
+        if cancel.issuer != self._speaker.instance or not signed:
             return "Unknown"
         record = await self._authority.look(record_name(cancel.key_id))
-        if record is None or not _proves(record.spec, cancel):
+        if record is None or not _proves(record.spec, cancel) or not _may_cancel(record, request):
             return "Unknown"
         change = HearCancel(cancel.link_id, request.sender, cancel.account)
         await self._authority.change(record.metadata.name, change)
@@ -131,7 +143,7 @@ class RecordDesk:
         for report in once.values():
             if sum(link.state == "Unknown" for link in links) == MAX_UNKNOWN:
                 break
-            told = await self._hear(request.sender, report, contact, fresh=fresh)
+            told = await self._hear(request, report, contact, fresh=fresh)
             if told is not None:
                 links.append(told if fresh else told.model_copy(update={"numbers": None}))
         if fresh and any(link.state != "Unknown" for link in links):
@@ -139,14 +151,16 @@ class RecordDesk:
         return SyncReply(tuple(links), self._contact.endpoints, self._contact.pins)
 
     async def _hear(
-        self, sender: str, report: LinkReport, contact: Contact | None, *, fresh: bool
+        self, request: SyncRequest, report: LinkReport, contact: Contact | None, *, fresh: bool
     ) -> LinkReport | None:
         """Return what we say of the link; None if we cannot tell yet: the peer would take Unknown seriously."""
         if report.receipt is not None:
-            await self._heal(sender, report, report.receipt)
+            await self._heal(request.sender, report, report.receipt)
         for name in (record_name(report.key_id), replica_name(report.link_id)):
             try:
-                record = await self._authority.hear(name, sender, report, contact, fresh=fresh)
+                record = await self._authority.hear(
+                    name, request.sender, report, contact, request.successions, fresh=fresh
+                )
             except Conflict:
                 return None
             if record is not None:
@@ -155,14 +169,13 @@ class RecordDesk:
 
     async def _heal(self, sender: str, report: LinkReport, proof: Envelope) -> None:
         """Take our own proof of a redemption for what our record says, if that is from a backup before it."""
-        key = self._speaker.key
         try:
             receipt = Receipt.model_validate(open_envelope(proof, Receipt.type))
         except (EnvelopeError, ValidationError):
             return
-        ours = key is not None and proof.by == key.public and receipt.issuer == self._speaker.instance
         about = (receipt.key_id, receipt.link_id, receipt.redeemer) == (report.key_id, report.link_id, sender)
-        if not ours or not about:
+        record = await self._authority.look(record_name(receipt.key_id)) if about else None
+        if record is None or receipt.issuer != self._speaker.instance or not self._signed(proof, record.spec):
             return
         redeemer = Redeemer(
             link_id=receipt.link_id,
@@ -172,7 +185,20 @@ class RecordDesk:
             interlink=receipt.interlink,
             time=receipt.time,
         )
-        await self._authority.change(record_name(receipt.key_id), Heal(redeemer))
+        await self._authority.change(record.metadata.name, Heal(redeemer))
+
+    def _signed(self, proof: Envelope, spec: LinkRecordSpec) -> bool:
+        """Whether we signed it, by the key that we had when the record was made, or by a later one."""
+        me, ours = self._speaker, spec.issuer.public_key
+        if ours is None:
+            return False
+        then, signer = (position(key, me.instance, me.successions) for key in (ours, proof.by))
+        return then is not None and signer is not None and then <= signer
+
+
+def _may_cancel(record: LinkRecord, request: CancelRequest) -> bool:
+    """Whether the sender's key is not one that the record knows to be replaced; of strangers it knows none."""
+    return peer_instance(record.spec) != request.sender or believes(record, request.sender, request.successions)
 
 
 def _proves(spec: LinkRecordSpec, cancel: Cancel) -> bool:

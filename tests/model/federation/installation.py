@@ -27,6 +27,7 @@ from pbx_operator.engine.conversations import Conversations
 from pbx_operator.engine.elsewhere import Elsewhere
 from pbx_operator.engine.errands import Errands
 from pbx_operator.engine.executor import Executor
+from pbx_operator.engine.identity import IdentityKeeper
 from pbx_operator.engine.intake import Intake
 from pbx_operator.engine.issuing import KeyWork
 from pbx_operator.engine.memory import Memory
@@ -92,6 +93,13 @@ class AtOnce(Errands):
         await errand
 
 
+class Still(IdentityKeeper):
+    """Nobody replaces an identity in these stories."""
+
+    async def look(self) -> bool:
+        return False
+
+
 class Deaf(Ears):
     """Whether a peer is silent changes what is shown, and nothing that is done."""
 
@@ -119,12 +127,12 @@ class Installation:
         keys = KeyWork(cluster, authority, identity, intake, self.memory, self.clock, elsewhere, AtOnce())
         self.executor = Executor(cluster, self.store, intake, authority, keys, self.snapshots.link, Silence())
         self.planner = Planner(self.store, self.snapshots)
-        ears = Deaf()
+        ears, keeper = Deaf(), Still(cluster, "pbx-system", identity)
         self.talk = Conversations(
-            self.store, authority, line, contact, self.clock, 60, lambda: True, lambda *_: None, ears.is_silent
+            self.store, authority, line, contact, self.clock, 60, keeper, lambda *_: None, ears.is_silent
         )
         if cast.config.beside and who == A:
-            alone = RecordsAlone()
+            alone = RecordsAlone(self.clock, facts.restoring_until)
             authority = Authority(cluster, alone, self.clock, alone, sees_interlinks=False)
         self.desk = RecordDesk(authority, identity, contact, ears)
         self._load(intake)

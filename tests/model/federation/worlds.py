@@ -19,6 +19,9 @@ SMALL = (
     Config("records are purged, the operators die", purges=True, crashes=1, slow=0),
     Config("the gate is turned", nat=True, toggles=2, deletes=NEVER),
     Config("an exchange server beside the operator", beside=True, lives=(2, 1), rival=True, slow=0),
+    Config("the issuer is restored beside an exchange server", restores="A", beside=True, deletes=NEVER, slow=0),
+    Config("the issuer is restored, its records later", restores="A", partly=True, nat=True, deletes=ONLY_B, slow=0),
+    Config("the issuer is restored, a message is late", restores="A", carefully=False, nat=True, deletes=ONLY_B),
     Config("the issuer is restored, a rival", restores="A", rival=True, nat=True, slow=0),
     Config("the redeemer is restored, its records later", restores="B", partly=True, nat=True, deletes=ONLY_A, slow=0),
 )
@@ -30,27 +33,12 @@ KNOWN = {
         "A tells the end while its gate is open",
         "calls pass over a link whose end is recorded",
     },
-    Config("the issuer is restored beside an exchange server", restores="A", beside=True, deletes=NEVER, slow=0): {
-        "a key is spent while a restore is going on",
-    },
-    Config("the issuer is restored, its records later", restores="A", partly=True, nat=True, deletes=ONLY_B, slow=0): {
-        "an object outlives its peer",
-        "the two sides stay apart",
-    },
-    Config("the issuer is restored, a message is late", restores="A", carefully=False, nat=True, deletes=ONLY_B): {
-        "an object outlives its peer",
-        "the two sides stay apart",
-    },
 }
 """What does not hold, in the smallest worlds that show it; all else holds there, too.
 
 - A report that is late, and as new as what was heard last, takes back an end that was announced since: the gate of
   the side that hears it opens until the next sync.  That of the side that announced the end stays closed.
 - The end of a deleted account's links is recorded, and may be told, before the status says that the gate is closed.
-- An exchange server of its own does not know that a restore is going on.
-- A redeemer takes Unknown for an acknowledgement of its end, and speaks of it no more until its operator starts anew.
-  If the issuer forgot the link only for now, it has the link again for good: its records come back from the backup,
-  or a request arrives that was recorded before.
 """
 
 LARGE = (

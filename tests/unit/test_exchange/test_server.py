@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+from http import HTTPStatus
 from typing import Any, Literal
 
 import pytest
@@ -19,8 +20,10 @@ from pbx_operator.domain.messages import (
     RedeemRequest,
     SyncRequest,
 )
+from pbx_operator.domain.succession import MAX_SUCCESSIONS
 from pbx_operator.exchange.server import fitting
 from pbx_operator.links.desk import RedeemReply, SyncReply
+from rotated import chain, keys
 from test_exchange.world import (
     CLUE,
     MESSAGES,
@@ -254,13 +257,50 @@ async def test_links_that_one_answer_cannot_hold_are_left_out(
     assert caplog.messages == ["2 links do not fit into an answer to a sync"]
 
 
-async def test_a_full_answer_has_room_for_its_heading(exchange: Exchange) -> None:
+@pytest.mark.parametrize("rotations", [0, MAX_SUCCESSIONS])
+async def test_a_full_answer_has_room_for_its_heading(
+    exchange: Exchange, monkeypatch: pytest.MonkeyPatch, rotations: int
+) -> None:
+    line = keys("us", rotations + 1)
+    monkeypatch.setattr(US, "key", line[-1])
+    monkeypatch.setattr(US, "successions", chain(line))
     endpoints = tuple(f"https://{n}{'a' * 244}" for n in range(4))
     exchange.desk.synced = SyncReply(tuple(offer(str(n), 4) for n in range(500)), endpoints, ("A" * 43,) * 4)
     request = seal("sync", sync_message(), PEER.key)
     answer = await exchange.post("/v1/sync", request)
     assert len(answer.opened(request, "sync-answer")["links"]) < 500
-    assert MAX_PAYLOAD - 4096 <= len(payload_bytes(Envelope.model_validate_json(answer.body))) <= MAX_PAYLOAD
+    assert MAX_PAYLOAD - 10240 <= len(payload_bytes(Envelope.model_validate_json(answer.body))) <= MAX_PAYLOAD
+
+
+@pytest.mark.parametrize("kind", MESSAGES)
+async def test_who_was_rotated_says_by_which_keys(exchange: Exchange, kind: str) -> None:
+    line = keys("peer", MAX_SUCCESSIONS + 1)
+    message = MESSAGES[kind](successions=[one.to_json() for one in chain(line)])
+    request = seal(kind, message, line[-1])
+    assert (await exchange.post(PATHS[kind], request)).status == HTTPStatus.OK
+    ((asked, public_key, *_),) = exchange.desk.asked
+    assert (asked.sender, public_key, asked.successions) == (PEER.instance, line[-1].public, chain(line))
+
+
+@pytest.mark.parametrize("kind", MESSAGES)
+async def test_who_shows_no_chain_to_its_key_may_not_speak(exchange: Exchange, kind: str) -> None:
+    line = keys("peer", 4)
+    successions = [one.to_json() for one in chain(line)]
+    cut, former = (successions[:2], line[-1]), (successions, line[0])
+    for said, signer in (([], line[-1]), cut, former, ([*reversed(successions)], line[-1])):
+        answer = await exchange.post(PATHS[kind], seal(kind, MESSAGES[kind](successions=said), signer))
+        assert (answer.status, answer.error) == (403, "the signer is not the sender of the message")
+    assert exchange.desk.asked == []
+
+
+async def test_answers_say_by_which_keys_we_speak(exchange: Exchange, monkeypatch: pytest.MonkeyPatch) -> None:
+    line = keys("us", 2)
+    request = seal("sync", sync_message(), PEER.key)
+    assert "successions" not in (await exchange.post("/v1/sync", request)).opened(request, "sync-answer")
+    monkeypatch.setattr(US, "key", line[-1])
+    monkeypatch.setattr(US, "successions", chain(line))
+    said = (await exchange.post("/v1/sync", request)).opened(request, "sync-answer")
+    assert said["successions"] == [one.to_json() for one in chain(line)]
 
 
 def test_a_link_that_is_too_large_for_any_answer_holds_up_no_other() -> None:

@@ -20,6 +20,7 @@ from pbx_operator.api.meta import format_time
 from pbx_operator.domain.envelope import Envelope, open_envelope, payload_bytes, seal
 from pbx_operator.domain.keys import SigningKey, base64url, instance_id
 from pbx_operator.domain.messages import CancelRequest, LinkReport, RedeemRequest, SyncRequest
+from pbx_operator.domain.succession import Successions
 from pbx_operator.exchange.certificates import KeyPair, make_pair
 from pbx_operator.exchange.server import make_app
 from pbx_operator.exchange.serving import serve
@@ -38,6 +39,7 @@ class Installation:
     def __init__(self, name: str) -> None:
         self.key = SigningKey(hashlib.sha256(name.encode()).digest())
         self.instance = instance_id(self.key.public)
+        self.successions: Successions = ()
 
 
 US, PEER, OTHER = Installation("us"), Installation("peer"), Installation("other")

@@ -17,10 +17,12 @@ from pbx_operator.api.v1alpha1.linkrecord import Contact
 from pbx_operator.domain.envelope import Envelope, seal
 from pbx_operator.domain.keys import SigningKey, instance_id
 from pbx_operator.domain.messages import SyncAnswer
+from pbx_operator.domain.succession import Successions
 from pbx_operator.exchange.addresses import NetworkRules
 from pbx_operator.exchange.circuits import FAILURES_TO_OPEN
 from pbx_operator.exchange.client import LOG_INTERVAL, MAX_BODY, RemotePeer
 from pbx_operator.links.peer import PeerUnavailable
+from rotated import chain
 from test_exchange_client.peer import (
     LOOPBACK,
     NOW,
@@ -49,6 +51,7 @@ class Us:
 
     instance = WE
     key: SigningKey | None = OURS
+    successions: Successions = ()
 
 
 class Seconds:
@@ -70,6 +73,10 @@ class Names:
     async def __call__(self, host: str, port: int) -> list[str]:
         self.asked.append((host, port))
         return self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+
+
+def to_json(line: list[SigningKey]) -> list[dict[str, Any]]:
+    return [one.to_json() for one in chain(line)]
 
 
 def remote(rules: NetworkRules = LOOPBACK, **settings: Any) -> RemotePeer:
@@ -122,6 +129,25 @@ async def test_nothing_of_the_process_goes_with_it(server: Server, monkeypatch: 
     names = {"Host", "User-Agent", "Accept", "Accept-Encoding", "Content-Type", "Content-Length", "Connection"}
     assert [set(call.headers) - names for call in server.calls] == [set(), set()]
     assert server.calls[1].headers["Accept-Encoding"] == "identity"
+
+
+async def test_who_was_rotated_says_by_which_keys(server: Server) -> None:
+    us, line = Us(), [OURS, STRANGER]
+    us.key, us.successions = line[-1], chain(line)
+    await RemotePeer(us, LOOPBACK, lambda: NOW, monotonic=Seconds()).ask(contact(server), THEY, SYNC, SyncAnswer)
+    (call,) = server.calls
+    assert call.envelope.by == STRANGER.public
+    assert (call.message["from"], call.message["successions"]) == (WE, to_json(line))
+
+
+async def test_a_peer_that_was_rotated_is_believed(server: Server) -> None:
+    successions = chain([THEIRS, STRANGER])
+
+    async def rotated(call: Call) -> None:
+        await call.reply(call.signed(STRANGER, successions=to_json([THEIRS, STRANGER])))
+
+    server.behaviour = rotated
+    assert (await remote().ask(contact(server), THEY, SYNC, SyncAnswer)).successions == successions
 
 
 # --- answers ---
@@ -247,6 +273,10 @@ def signed(*arguments: Any, **changed: Any) -> Behaviour:
         (signed(STRANGER), "signed by somebody else"),
         (signed(OURS), "signed by somebody else"),
         (wrong_instance_says_so_itself, "signed by somebody else"),
+        (signed(STRANGER, successions=to_json([STRANGER, OURS])), "signed by somebody else"),
+        (signed(successions=to_json([THEIRS, STRANGER])), "signed by somebody else"),
+        (signed(STRANGER, successions=to_json([THEIRS, OURS, STRANGER])[:1]), "signed by somebody else"),
+        (signed(successions=[{}]), "its answer has a wrong successions.0"),
         (signed(re="A" * 43), "belongs to another request"),
         (signed(to=instance_id(STRANGER.public)), "is between two others"),
         (signed(**{"from": instance_id(STRANGER.public)}), "is between two others"),

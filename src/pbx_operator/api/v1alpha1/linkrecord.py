@@ -302,6 +302,9 @@ class LinkRecordStatus(Model):
     peer_knows: Literal["Unknown", "End"] | None = None
     """peerKnows is `End` once the peer has acknowledged the end of the link, and `Unknown` while it says, signed,
     that it knows no such link."""
+    peer_key: PublicKey | None = None
+    """peerKey is the last identity of the peer's installation that was heard, once it was rotated; what an earlier one
+    signs about this link changes nothing any more."""
 
 
 class LinkRecord(Resource):

@@ -114,14 +114,18 @@ def _absent_or_kept(field: str) -> Rule:
 
 
 ISSUER = (
-    *(_absent_or_kept(field) for field in ("publicKey", "account", "interlink")),
+    *(_absent_or_kept(field) for field in ("account", "interlink")),
     Rule(
-        rule="!has(self.publicKey) || !has(oldSelf.publicKey) || self.publicKey == oldSelf.publicKey",
+        rule=(
+            "has(self.publicKey) == has(oldSelf.publicKey)"
+            " && (!has(self.publicKey) || self.publicKey == oldSelf.publicKey)"
+        ),
         message=f"`publicKey` is immutable: {END_INSTEAD}",
-        message_expression=choice(
-            "has(self.publicKey) && has(oldSelf.publicKey)",
-            f"`publicKey` may not change from '{{oldSelf.publicKey}}' to '{{self.publicKey}}': {END_INSTEAD}",
-            f"`publicKey` is immutable: {END_INSTEAD}",
+        message_expression=sentence(
+            "`publicKey` may not change"
+            " from '{has(oldSelf.publicKey) ? oldSelf.publicKey : 'absent'}'"
+            " to '{has(self.publicKey) ? self.publicKey : 'absent'}':"
+            f" {END_INSTEAD}"
         ),
         field_path=".publicKey",
         reason="FieldValueForbidden",
