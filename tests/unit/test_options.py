@@ -11,7 +11,7 @@ import pytest
 from click import Command
 from click.testing import CliRunner, Result
 
-from pbx_operator import logs, operator
+from pbx_operator import logs, operator, process
 from pbx_operator.cli.main import main as pbx
 from pbx_operator.cluster import ApiError, Cluster, Conflict, Forbidden, Unavailable
 from pbx_operator.domain.keys import base64url
@@ -98,9 +98,9 @@ def test_a_number_out_of_bounds_is_refused_with_the_bounds(option: str, value: s
 async def test_what_is_refused_at_the_start_is_told_with_the_next_step(
     error: ApiError, step: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(operator, "RETRY_SECONDS", 0)
+    monkeypatch.setattr(process, "RETRY_SECONDS", 0)
     call = mock.AsyncMock(side_effect=[error, "an answer"])
-    assert await operator._until_answered(call, "looking for the CRDs") == "an answer"
+    assert await process._until_answered(call, "looking for the CRDs") == "an answer"
     assert f"looking for the CRDs failed: {step}" in caplog.text
 
 

@@ -186,6 +186,7 @@ def test_a_message_is_taken_if_and_only_if_it_is_as_described(served: Served, ki
         named = served.known if data.draw(st.booleans()) else {}
         message = {**message, **served.heading, "links": [{**link, **named} for link in message.get("links", [])]}
         message |= named if kind == "redeem" else {}
+        message.pop("successions", None)  # invented ones lead to nobody: a signer that is not the sender gets 403
     response = served.post(kind, envelope_of(kind, message, served.redeemer.key))
     case.validate_response(response, checks=CHECKS)
     assert response.status_code == (200 if described else 400), response.text

@@ -1,0 +1,199 @@
+"""The two processes, operator and exchange, from their start to their end: in which order everything begins and stops.
+
+`operator` is the command line in front of them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
+from http import HTTPStatus
+from typing import TypeVar
+
+from aiohttp import web
+from prometheus_client import REGISTRY
+
+from pbx_operator.api.v1alpha1.linkrecord import Contact
+from pbx_operator.cluster import ApiError, Cluster, Forbidden
+from pbx_operator.cluster.errors import RIGHTS_ADVICE
+from pbx_operator.engine.engine import RESTORE_PERIOD, Engine, EngineSettings, Federation
+from pbx_operator.engine.identity import (
+    Identity,
+    IdentityKeeper,
+    load_identity,
+    read_identity,
+)
+from pbx_operator.engine.sync import missing_crds
+from pbx_operator.engine.worker import Clocks
+from pbx_operator.exchange.beside import (
+    ExchangeSettings,
+    RecordsAlone,
+    contact_of,
+    exchange_beside,
+    prepare_certificate,
+)
+from pbx_operator.exchange.client import RemotePeer
+from pbx_operator.links.authority import Authority
+from pbx_operator.links.records import RecordDesk
+from pbx_operator.links.signs import SignsOfLife
+from pbx_operator.watching import Watches
+
+T = TypeVar("T")
+
+DRAIN_SECONDS = 20.0
+RETRY_SECONDS = 5.0
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """The command line."""
+
+    kubeconfig: str | None
+    health_port: int
+    engine: EngineSettings
+    exchange: ExchangeSettings
+
+
+async def exchange(kubeconfig: str | None, namespace: str, settings: ExchangeSettings, after_restore: bool) -> None:
+    """Answer until a signal. Raises CredentialsError, and OSError if the port is taken."""
+    _cancel_by_signal(asyncio.current_task())
+    now = partial(datetime.now, UTC)
+    async with Cluster.connect(kubeconfig) as cluster:
+        identity = await _until_answered(lambda: read_identity(cluster, namespace), "reading the identity")
+        certificate = await _until_answered(
+            lambda: prepare_certificate(cluster, namespace, settings, now), "preparing the certificate"
+        )
+        alone = RecordsAlone(now, now() + RESTORE_PERIOD if after_restore else None)
+        authority = Authority(cluster, alone, now, alone, sees_interlinks=False)
+        signs = SignsOfLife(cluster, namespace, now)
+        desk = RecordDesk(authority, identity, contact_of(settings, certificate), signs)
+        async with exchange_beside(desk, identity, certificate, settings.port, now):
+            await IdentityKeeper(cluster, namespace, identity).run()
+
+
+async def operate(options: Options) -> None:
+    """Run until a signal. Raises what breaks the engine, CredentialsError, and OSError if a port is taken."""
+    take_signals = partial(_cancel_by_signal, asyncio.current_task())
+    take_signals()
+    clocks = Clocks(lambda: datetime.now(UTC), time.monotonic)
+    health = _Health()
+    async with health.endpoint(options.health_port), Cluster.connect(options.kubeconfig) as cluster:
+        identity = await _wait_for_cluster(cluster, options)
+        certificate = await _until_answered(
+            lambda: prepare_certificate(cluster, options.engine.namespace, options.exchange, clocks.now),
+            "preparing the exchange's certificate",
+        )
+        contact = contact_of(options.exchange, certificate)
+        _introduce(identity, contact)
+        peer = RemotePeer(identity, options.exchange.network, clocks.now)
+        federation = Federation(peer, contact, options.exchange.sync_interval)
+        engine = Engine(cluster, identity, options.engine, clocks, REGISTRY, federation)
+        await _until_answered(engine.load, "listing the objects")
+        watches = Watches(engine, options.kubeconfig, take_signals)
+        health.behind = lambda: watches.down or engine.lagging
+        async with exchange_beside(engine.desk, identity, certificate, options.exchange.port, clocks.now):
+            await _work(engine, watches)
+
+
+def _introduce(identity: Identity, contact: Contact) -> None:
+    """Log what the redeemer of a bare key writes into redeemKey.issuer; nothing of it is secret."""
+    where = (
+        f"reached at {', '.join(contact.endpoints)}, with the pin {contact.pins[0]}" if contact.pins else "not reached"
+    )
+    _log.info("this is installation %s; operators of other clusters: %s", identity.instance, where)
+
+
+def _cancel_by_signal(task: asyncio.Task[None] | None) -> None:
+    """Let a signal that asks for the end cancel a task."""
+
+    def ask(name: str) -> None:
+        _log.info("%s: the operator ends", name)
+        if task is not None:
+            task.cancel()
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, ask, number.name)
+
+
+async def _wait_for_cluster(cluster: Cluster, options: Options) -> Identity:
+    """Wait until the CRDs are there and the identity can be read, telling what is missing."""
+    while True:
+        missing = await _until_answered(lambda: missing_crds(cluster), "looking for the CRDs")
+        if not missing:
+            break
+        _log.error(
+            "CustomResourceDefinitions are missing: %s; install them: kubectl apply --server-side -f crds/",
+            ", ".join(missing),
+        )
+        await asyncio.sleep(RETRY_SECONDS)
+    return await _until_answered(lambda: load_identity(cluster, options.engine.namespace), "loading the identity")
+
+
+async def _until_answered(call: Callable[[], Awaitable[T]], doing: str) -> T:
+    while True:
+        try:
+            return await call()
+        except (ApiError, ValueError) as error:
+            _log.error("%s failed: %s%s; trying again", doing, error, _next_step(error))
+            await asyncio.sleep(RETRY_SECONDS)
+
+
+def _next_step(error: Exception) -> str:
+    if not isinstance(error, Forbidden):
+        return ""
+    return "; check the operator's credentials" if error.status == HTTPStatus.UNAUTHORIZED else f"; {RIGHTS_ADVICE}"
+
+
+async def _work(engine: Engine, watches: Watches) -> None:
+    """Run until cancelled; then no new work comes in, and what is in work may end. Raises what breaks the engine."""
+    working = asyncio.create_task(engine.run())
+    watching = asyncio.create_task(watches.run())
+    try:
+        await asyncio.wait((working, watching), return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        await _end(watching)
+        await engine.drain(DRAIN_SECONDS)
+        await _end(working)
+
+
+async def _end(task: asyncio.Task[None]) -> None:
+    """Cancel a task and wait for its end. Raises the error that had ended it before."""
+    task.cancel()
+    await asyncio.wait((task,))
+    if not task.cancelled():
+        task.result()
+
+
+class _Health:
+    """Answers the liveness probe, from the first moment on."""
+
+    def __init__(self) -> None:
+        self.behind: Callable[[], bool] = lambda: False
+        """Whether the watches are known to be behind."""
+
+    @asynccontextmanager
+    async def endpoint(self, port: int) -> AsyncIterator[None]:
+        """Serve /healthz. Raises OSError if the port is taken."""
+        application = web.Application()
+        application.router.add_get("/healthz", self._answer)
+        runner = web.AppRunner(application, access_log=None, shutdown_timeout=1.0)
+        await runner.setup()
+        try:
+            await web.TCPSite(runner, "0.0.0.0", port).start()
+            yield
+        finally:
+            await runner.cleanup()
+
+    async def _answer(self, _: web.Request) -> web.Response:
+        if self.behind():
+            return web.Response(status=500, text="the watches are behind\n")
+        return web.Response(text="ok\n")
