@@ -162,10 +162,15 @@ async def test_a_key_that_both_brought_along_links_them(pair: Pair, story: Story
     instance, endpoint, pin = told[-1]
     text, here, there = new_key(), story.issuer.key.namespace, story.redeemer.key.namespace
     own = {"fromSecretRef": {"name": "mine"}, "expirationTime": datetime.now(UTC) + timedelta(days=1)}
-    entered = {"secretRef": {"name": "key"}, "issuer": {"instance": instance, "endpoints": [endpoint], "pin": pin}}
+    issuer = {"instance": instance, "endpoints": ["https://localhost:1"], "pin": pin}
+    entered = {"secretRef": {"name": "key"}, "issuer": issuer}
     await story.here.put_key(here, "mine", text)
     await story.there.put_key(there, "key", text)
     story.issuer = interlink("x", "a", here, issue=own)
+    story.redeemer = interlink("y", "a", there, redeem=RedeemKey.model_validate(entered))
+    await story.there.apply(story.redeemer)
+    await story.there.ready(story.redeemer, "PeerUnavailable")
+    issuer["endpoints"] = [endpoint]
     story.redeemer = interlink("y", "a", there, redeem=RedeemKey.model_validate(entered))
     await story.there.apply(story.redeemer)
     await story.there.ready(story.redeemer, "KeyUnknown")

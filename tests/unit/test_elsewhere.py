@@ -193,6 +193,9 @@ class TestRequest:
         story.bundle = replace(story.bundle, issuer=story.bundle.issuer.model_copy(update={"contact": moved}))
         await story.redeem(silent)
         assert story.peer.contacts == [story.there.contact, moved]
+        assert story.here.record().status.contact == moved, "later talk, and a cancel, go there, too"
+        await story.redeem(silent)
+        assert story.here.cluster.written == ["create", "put_status"]
 
     @pytest.mark.parametrize("change", [{"issuer": None}, {"instance": None}], ids=["bare", "of nobody"])
     async def test_a_key_that_does_not_say_whom_to_ask(self, story: Story, change: dict[str, Any]) -> None:

@@ -152,7 +152,10 @@ class Elsewhere:
         except AlreadyExists:
             raw = await self.cluster.get(LinkRecord.resource, name)
         self.intake.saw(LinkRecord.resource, raw)
-        return LinkRecord.model_validate(raw).spec
+        record = LinkRecord.model_validate(raw)
+        if contact != (record.status.contact or record.spec.contact):
+            await self.authority.reach(name.name, contact)
+        return record.spec
 
     async def _conclude(self, request: Redemption, spec: LinkRecordSpec, answer: RedeemAnswer) -> Result:
         name = replica_name(request.link_id)

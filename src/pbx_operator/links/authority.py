@@ -149,6 +149,15 @@ class Authority:
         told = told.model_copy(update={"rev": max(now, before.rev + 1)})
         await self._put_status(read, read.record.status.model_copy(update={"told": told}))
 
+    async def reach(self, name: str, contact: Contact) -> None:
+        """Ask the issuer there from now on, as its key says by now, until it says itself where. Raises ApiError."""
+        read = await self._read(name)
+        if read is None or read.record.spec.state != "Requested":
+            return
+        status = read.record.status
+        if contact != (status.contact or read.record.spec.contact):
+            await self._put_status(read, status.model_copy(update={"contact": contact}))
+
     async def hear(
         self,
         name: str,
