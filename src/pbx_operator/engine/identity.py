@@ -70,7 +70,7 @@ async def load_identity(cluster: Cluster, namespace: str) -> Identity:
     if identity is None:
         records = (await cluster.list(LinkRecord.resource)).items
         if records:
-            return _lost(records[0])
+            return _lost(records[0], namespace)
         identity = _parse(await _create(cluster, namespace, home), namespace, home)
     if not identity.confirmed:
         _log.error(_unconfirmed(namespace, home))
@@ -185,13 +185,14 @@ async def _read(cluster: Cluster, namespace: str, home: str) -> Identity | None:
     return _parse(secret, namespace, home)
 
 
-def _lost(record: dict[str, Any]) -> Identity:
+def _lost(record: dict[str, Any], namespace: str) -> Identity:
     spec = LinkRecord.model_validate(record).spec
     ours = spec.redeemer if spec.role == "Replica" and spec.redeemer is not None else spec.issuer
     assert ours.public_key is not None, "only a peer's may be absent"
     _log.error(
-        "Secret %s is gone although LinkRecords exist: restore it from a backup; links that exist go on",
-        IDENTITY_SECRET,
+        "Secret %s/%s does not exist although LinkRecords do: if --namespace is right, restore it from a backup; "
+        "links that exist go on",
+        *(namespace, IDENTITY_SECRET),
     )
     return Identity(ours.instance, ours.public_key, None, confirmed=True)
 
