@@ -104,11 +104,18 @@ async def reaches(world: World, account: PBXAccount, digits: str, owner: PBXAcco
     await world.until(lambda: world.dial(account, digits).target == target, f"{account.key} reaches {target}")
 
 
-async def test_a_link_outlives_the_keys_of_both_sides(pair: Pair, story: Story) -> None:
-    await story.link()
+async def all_is_said(story: Story) -> None:
+    """Wait until both sides have heard all of each other, so that only news is written from now on."""
     owner, peer = story.here.now(story.owner), story.there.now(story.peer)
     await reaches(story.there, story.peer, "200", owner)
     await reaches(story.here, story.owner, "300", peer)
+    await story.here.ready(story.issuer, "PeerAnswers", "PeerReachable")
+    await story.there.ready(story.redeemer, "PeerAnswers", "PeerReachable")
+
+
+async def test_a_link_outlives_the_keys_of_both_sides(pair: Pair, story: Story) -> None:
+    await story.link()
+    await all_is_said(story)
     await pair.settle()
     before = [r.spec for r in story.records()]
     marks = [len(story.here.writes()), len(story.there.writes())]
@@ -125,10 +132,10 @@ async def test_a_link_outlives_the_keys_of_both_sides(pair: Pair, story: Story) 
     await story.here.apply(number("201", story.owner.key.namespace))
     await story.there.apply(number("301", story.peer.key.namespace))
     for digits, asked, account, answering in (
-        ("200", story.there, story.peer, owner),
-        ("201", story.there, story.peer, owner),
-        ("300", story.here, story.owner, peer),
-        ("301", story.here, story.owner, peer),
+        ("200", story.there, story.peer, story.here.now(story.owner)),
+        ("201", story.there, story.peer, story.here.now(story.owner)),
+        ("300", story.here, story.owner, story.there.now(story.peer)),
+        ("301", story.here, story.owner, story.there.now(story.peer)),
     ):
         await reaches(asked, account, digits, answering)
     assert set(greens(story)) == {("True", "True")}
@@ -177,13 +184,14 @@ def forked(former: Identity, times: int) -> Identity:
 
 async def test_a_former_key_changes_nothing(pair: Pair, story: Story) -> None:
     await story.link()
+    await all_is_said(story)
     former = await rotate(pair.hidden)
     await hears(story.here, await identity_of(pair.hidden))
+    await pair.settle()
     (record,) = story.here.records()
     assert record.spec.redeemer is not None
     link = LinkReport(key_id=record.spec.key_id, link_id=record.spec.redeemer.link_id, state="Live")
     end = EndNotice(by="Redeemer", reason="Deleted", time=NOW)
-    await pair.settle()
     for thief in (former, forked(former, 1), forked(former, 5)):
         for said in (link, link.model_copy(update={"state": "Ended", "end": end})):
             answer = await say(pair, thief, said)
