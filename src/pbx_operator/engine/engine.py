@@ -117,14 +117,7 @@ class Engine:
         self._errands = Errands()
         keys = KeyWork(cluster, authority, identity, self._intake, memory, clocks.now, elsewhere, self._errands)
         executor = Executor(cluster, self._store, self._intake, authority, keys, snapshots.link, self._events)
-        self._worker = Worker(
-            self._queue,
-            Planner(self._store, snapshots).plan,
-            executor,
-            memory,
-            clocks,
-            metrics,
-        )
+        self._worker = Worker(self._queue, Planner(self._store, snapshots).plan, executor, memory, clocks, metrics)
 
     async def load(self) -> None:
         """List everything; must be complete before `run`. Raises ApiError."""

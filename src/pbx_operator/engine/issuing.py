@@ -141,17 +141,16 @@ class KeyWork:
 
     async def redeem(self, link: Interlink, basis: object) -> None:
         """Present the key to the authority, ours or another installation's. Raises ApiError."""
-        reference = key_reference(link)
-        if reference is None or self._identity.key is None or not await self._alive(link):
+        reference, me = key_reference(link), self._identity
+        if reference is None or me.key is None or not await self._alive(link):
             return
         bundle = await self.look(link, reference)
         if bundle is None:
             return
         here = key_id(bundle.key.public)
-        if bundle.instance in (None, self._identity.instance):
-            me = self._identity
+        if bundle.instance in (None, me.instance):
             request = sign_redemption(
-                bundle.key, here, self._identity.key, me.instance, account_name(link), identity_of(link), me.successions
+                bundle.key, here, me.key, me.instance, account_name(link), identity_of(link), me.successions
             )
             self._note_answer(link, here, basis, await self._authority.redeem(request))
             return

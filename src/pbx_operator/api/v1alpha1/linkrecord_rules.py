@@ -98,6 +98,11 @@ LIFE = (
 """How a key is spent once, and a link ends for ever."""
 
 
+def _unchanged(field: str) -> str:
+    """Return the expression of an optional member that stays as it is, there or absent."""
+    return f"has(self.{field}) == has(oldSelf.{field}) && (!has(self.{field}) || self.{field} == oldSelf.{field})"
+
+
 def _absent_or_kept(field: str) -> Rule:
     """Return the rule that an optional member of the issuer stays there, or stays absent."""
     return Rule(
@@ -116,10 +121,7 @@ def _absent_or_kept(field: str) -> Rule:
 ISSUER = (
     *(_absent_or_kept(field) for field in ("account", "interlink")),
     Rule(
-        rule=(
-            "has(self.publicKey) == has(oldSelf.publicKey)"
-            " && (!has(self.publicKey) || self.publicKey == oldSelf.publicKey)"
-        ),
+        rule=_unchanged("publicKey"),
         message=f"`publicKey` is immutable: {END_INSTEAD}",
         message_expression=sentence(
             "`publicKey` may not change"
@@ -174,7 +176,7 @@ ELSEWHERE = (
     *(_of_replica(field) for field in ("contact", "cancel", "receipt")),
     *(_set_once(field) for field in ("cancel", "receipt")),
     Rule(
-        rule=("has(self.contact) == has(oldSelf.contact) && (!has(self.contact) || self.contact == oldSelf.contact)"),
+        rule=_unchanged("contact"),
         message=f"`contact` is immutable: {END_INSTEAD}",
         message_expression=sentence(f"`contact` of key '{{self.keyID}}' may not change: {END_INSTEAD}"),
         field_path=".contact",
