@@ -124,6 +124,11 @@ class TcpProxy:
         await asyncio.gather(*self._running, return_exceptions=True)
         await self._server.wait_closed()
 
+    async def idle(self) -> None:
+        """Wait until every connection so far has ended."""
+        async with asyncio.timeout(DEADLINE), self._news:
+            await self._news.wait_for(lambda: not self._running)
+
     async def connection(self, number: int) -> Connection:
         """Wait for the connection of this number, from 0, to have brought a whole request, and return it."""
         async with asyncio.timeout(DEADLINE):
@@ -144,8 +149,10 @@ class TcpProxy:
             with suppress(ConnectionError):
                 await self._serve(connection, reader)
         finally:
-            self._running.discard(task)
             await _close(writer)
+            self._running.discard(task)
+            async with self._news:
+                self._news.notify_all()
 
     async def _serve(self, connection: Connection, reader: asyncio.StreamReader) -> None:
         if connection.mode == "refuse":

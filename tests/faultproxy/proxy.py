@@ -7,7 +7,7 @@ import inspect
 import json
 import ssl
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -18,7 +18,7 @@ import aiohttp
 from aiohttp import web
 from yarl import URL
 
-from faultproxy.journal import Call, Journal, WatchEvent
+from faultproxy.journal import DEADLINE, Call, Journal, WatchEvent
 from faultproxy.rules import Answer, EventDrop, Fault
 from pbx_operator.cluster.client import never_resend
 from pbx_operator.cluster.credentials import Credentials
@@ -34,6 +34,7 @@ _REPLY_HEADERS = ("Content-Type", "Retry-After", "Warning", "Audit-Id")
 class _Watch:
     """A watch that runs; setting `end` ends it, with these last words or (None) without a word."""
 
+    resource: str
     pump: asyncio.Task[None]
     end: asyncio.Future[bytes | None]
 
@@ -46,6 +47,7 @@ class FaultProxy:
         self._credentials = Credentials(str(kubeconfig))
         self._rules: list[Fault | EventDrop] = []
         self._watches: set[_Watch] = set()
+        self._watch_began = asyncio.Condition()
         self._events_flow = asyncio.Event()
         self._events_flow.set()
         self._stack = AsyncExitStack()
@@ -102,6 +104,11 @@ class FaultProxy:
         """Remove all rules and let held watch events go."""
         self._rules.clear()
         self.release_events()
+
+    async def watched(self, resources: Collection[str]) -> None:
+        """Wait until there is a watch of each of these kinds."""
+        async with asyncio.timeout(DEADLINE), self._watch_began:
+            await self._watch_began.wait_for(lambda: {watch.resource for watch in self._watches} >= set(resources))
 
     async def close_watches(self) -> None:
         """Break the connections of all watches; a client can go on where it was."""
@@ -193,8 +200,10 @@ class FaultProxy:
         await reply.prepare(request)
         self.journal.end(call, reply.status)
         pump = asyncio.create_task(self._pump(call, answer, reply))
-        watch = _Watch(pump, asyncio.get_running_loop().create_future())
+        watch = _Watch(call.resource, pump, asyncio.get_running_loop().create_future())
         self._watches.add(watch)
+        async with self._watch_began:
+            self._watch_began.notify_all()
         ends: set[asyncio.Future[Any]] = {pump, watch.end}
         try:
             await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)

@@ -9,8 +9,11 @@ import pytest
 import pytest_asyncio
 
 from integration.harness import Stage, World, open_stage
+from integration.process import free_port
+from integration.two_clusters import Pair, open_pair
 from pbx_operator.sandbox import ControlPlane
 from support import ROOT, Place, install_crds, kubectl
+from tcpproxy import TcpProxy
 
 
 @pytest.fixture(scope="session")
@@ -34,8 +37,8 @@ def ready_plane() -> Iterator[ControlPlane]:
         yield install(control_plane)
 
 
-second_plane = pytest.fixture(ready_plane, scope="session")
-"""Another cluster, for tests that need two."""
+second_plane = pytest.fixture(ready_plane, scope="module")
+"""Another cluster, for tests that need two; it speaks with nobody about what was linked in other modules."""
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -57,6 +60,23 @@ async def world(stage: Stage, request: pytest.FixtureRequest) -> AsyncIterator[W
     stage.proxy.clear()
     problems, stage.observer.problems = stage.observer.problems, []
     assert not problems, "\n".join(problems)
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def network() -> AsyncIterator[TcpProxy]:
+    """Return what lies between a cluster that redeems and the exchange that issued."""
+    async with TcpProxy(free_port()) as proxy:
+        yield proxy
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def pair(
+    installed: ControlPlane, second_plane: ControlPlane, network: TcpProxy, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Pair]:
+    """Return two clusters with the network between them."""
+    directory = tmp_path_factory.mktemp("pair")
+    async with open_pair(installed, second_plane, directory, listens=network.target, reached=network.port) as pair:
+        yield pair
 
 
 @pytest.fixture

@@ -18,34 +18,17 @@ import pytest_asyncio
 from eavesdropper import Eavesdropper
 from faultproxy import Answer, Call, Fault
 from integration.harness import World
-from integration.process import free_port
 from integration.test_secrecy import traces
-from integration.two_clusters import Pair, Story, begin_story, knows_end, open_pair, watched
+from integration.two_clusters import Pair, Story, begin_story, knows_end, watched
 from pbx_operator.api.meta import SECRETS, ObjectKey
 from pbx_operator.domain.keys import key_text, parse_key
 from pbx_operator.exchange.secret_pairs import SecretPairs
 from pbx_operator.links.authority import MAX_ATTEMPTS
-from pbx_operator.sandbox import ControlPlane
 from tcpproxy import Mode, TcpProxy
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 Moment = Literal["before-send", "after-send"]
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def network() -> AsyncIterator[TcpProxy]:
-    async with TcpProxy(free_port()) as proxy:
-        yield proxy
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def pair(
-    installed: ControlPlane, second_plane: ControlPlane, network: TcpProxy, tmp_path_factory: pytest.TempPathFactory
-) -> AsyncIterator[Pair]:
-    directory = tmp_path_factory.mktemp("pair")
-    async with open_pair(installed, second_plane, directory, listens=network.target, reached=network.port) as pair:
-        yield pair
 
 
 @pytest_asyncio.fixture(loop_scope="module")
@@ -56,6 +39,7 @@ async def story(pair: Pair, network: TcpProxy) -> AsyncIterator[Story]:
         yield story
         network.mode = "pass"
         await story.end()
+        await network.idle()
 
 
 def is_swap(call: Call) -> bool:

@@ -13,12 +13,10 @@ from aiohttp import web
 
 from integration.attacker import Installation, records_of
 from integration.false_issuer import Call, FalseIssuer, json_response
-from integration.process import free_port
 from integration.test_federation_faults import nothing_is_consumed, one_redemption, overheard
-from integration.two_clusters import Pair, Story, begin_story, open_pair, watched
+from integration.two_clusters import Pair, Story, begin_story, watched
 from pbx_operator.domain.envelope import Envelope, EnvelopeError, open_envelope
 from pbx_operator.exchange.secret_pairs import SecretPairs
-from pbx_operator.sandbox import ControlPlane
 from tcpproxy import TcpProxy
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -26,21 +24,6 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 ENVELOPE = re.compile(rb'\{"payload": ?"[A-Za-z0-9+/=]+", ?"by": ?"[\w-]{43}", ?"sig": ?"[\w-]{86}"\}')
 TYPES = ("redeem", "redeem-answer", "sync", "sync-answer")
 Recording = dict[str, list[Envelope]]
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def network() -> AsyncIterator[TcpProxy]:
-    async with TcpProxy(free_port()) as proxy:
-        yield proxy
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def pair(
-    installed: ControlPlane, second_plane: ControlPlane, network: TcpProxy, tmp_path_factory: pytest.TempPathFactory
-) -> AsyncIterator[Pair]:
-    directory = tmp_path_factory.mktemp("pair")
-    async with open_pair(installed, second_plane, directory, listens=network.target, reached=network.port) as pair:
-        yield pair
 
 
 @pytest_asyncio.fixture(loop_scope="module")

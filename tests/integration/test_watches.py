@@ -17,7 +17,7 @@ from integration.conftest import install
 from integration.harness import Stage, World, number, open_stage
 from integration.process import DEADLINE, HOST, POLL, OperatorProcess
 from pbx_operator.api.meta import CRDS, ObjectKey
-from pbx_operator.api.v1alpha1 import Interlink, InternalNumber
+from pbx_operator.api.v1alpha1 import KINDS, Interlink, InternalNumber
 from pbx_operator.sandbox import ControlPlane
 from support import install_crds
 
@@ -38,10 +38,11 @@ def watching_interlinks(call: Call) -> bool:
 
 @pytest_asyncio.fixture(loop_scope="module")
 async def fresh(stage: Stage) -> Stage:
-    """Return the stage with a new operator, which has seen no failure yet."""
+    """Return the stage with a new operator, which watches all kinds and has seen no failure yet."""
     await stage.stop()
     stage.start()
     await stage.settle()
+    await stage.proxy.watched([kind.resource.plural for kind in KINDS])
     return stage
 
 

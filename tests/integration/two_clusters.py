@@ -112,7 +112,10 @@ class Story:
         await self.there.green(self.redeemer)
 
     async def end(self) -> None:
-        """Delete both Interlinks, if they are still there, and wait until the redeemer has nothing left to say."""
+        """Delete both Interlinks, if they are still there, and let both sides forget them, as they do after a day.
+
+        Until then the redeemer would repeat the end of a link that the issuer never had.
+        """
         sides = ((self.here, self.issuer), (self.there, self.redeemer))
         for world, link in sides:
             with suppress(Gone):
@@ -120,6 +123,9 @@ class Story:
         for world, link in sides:
             await world.gone(link)
         await self.there.until(partial(knows_end, self.there), "the redeemer has nothing left to say")
+        for record in self.there.records():
+            await self.there.delete(record)
+            await self.there.gone(record)
 
     async def hurry(self, token: str = "now") -> None:
         """Ask the redeemer to try again at once, as its user can."""

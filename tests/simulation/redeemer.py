@@ -74,7 +74,7 @@ class Redeemer:
 
     async def cancel(self, cancel: Envelope | None = None) -> Literal["Done", "Unknown"]:
         request = CancelRequest(**self.head, cancel=cancel or self.cancel_of())
-        return await self.desk.desk.cancel(request, self.key.public)
+        return await self.desk.desk.cancel(request)
 
     def report(self, **facts: Any) -> LinkReport:
         return LinkReport(**{"key_id": KEY_ID, "link_id": self.link_id, "state": "Live", **facts})
@@ -82,7 +82,7 @@ class Redeemer:
     async def sync(self, *reports: LinkReport, contact: Contact | None = None, fresh: bool = True) -> SyncReply:
         reached = contact or Contact()
         request = SyncRequest(**self.head, links=reports, endpoints=reached.endpoints, pins=reached.pins)
-        return await self.desk.desk.sync(request, self.key.public, fresh=fresh)
+        return await self.desk.desk.sync(request, fresh=fresh)
 
     async def says(self, **facts: Any) -> LinkReport:
         """Say this about the link and return the answer."""

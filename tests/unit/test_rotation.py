@@ -216,7 +216,7 @@ class Issuer:
             reply = await self.there.desk.redeem(request, me.public_key)
         else:
             assert isinstance(request, SyncRequest)
-            reply = await self.there.desk.sync(request, me.public_key, fresh=True)
+            reply = await self.there.desk.sync(request, fresh=True)
         if self.away:
             raise PeerUnavailable
         head = {"sender": you.instance, "to": me.instance, "re": digest("", 43), "successions": you.successions}

@@ -166,10 +166,11 @@ class Conversations:
             pins=self._contact.pins,
         )
         answer = await self._peer.ask(_contact(records), peer, draft, SyncAnswer)
-        if any(report.state == "Unknown" for report in answer.links) and await self._keeper.look():
+        about = [(told.pop(report.link_id), report) for report in answer.links if report.link_id in told]
+        forgotten = any(r.spec.state != "Ended" and report.state == "Unknown" for r, report in about)
+        if forgotten and await self._keeper.look():
             self._wakes[peer].set()  # the peer may have heard our new identity before we did: ask again, with that
             return
-        about = [(told.pop(report.link_id), report) for report in answer.links if report.link_id in told]
         if about and not any(believes(record, peer, answer.successions) for record, _ in about):
             _log.warning("peer %s answers by an identity that our links with it do not go by", peer)
             raise PeerUnavailable

@@ -147,7 +147,7 @@ class _Exchange:
     async def cancel(self, request: web.Request) -> web.Response:
         """Answer a cancellation."""
         asked = await self._asked(request, CancelRequest, SMALL_BODY)
-        result = await self._desk.cancel(asked.request, asked.public_key)
+        result = await self._desk.cancel(asked.request)
         self._judged(asked, known=result != "Unknown", strange=result == "Unknown")
         return self._signed(CancelAnswer(**self._heading(asked), result=result))
 
@@ -155,9 +155,10 @@ class _Exchange:
         """Answer a sync."""
         asked = await self._asked(request, SyncRequest, SYNC_BODY)
         fresh = abs(self._clock() - asked.request.at) <= FRESH
-        reply = await self._desk.sync(asked.request, asked.public_key, fresh=fresh)
-        unknown = [link.state == "Unknown" for link in reply.links]
-        self._judged(asked, known=not all(unknown), strange=any(unknown))
+        reply = await self._desk.sync(asked.request, fresh=fresh)
+        unknown = {link.link_id for link in reply.links if link.state == "Unknown"}
+        over = {link.link_id for link in asked.request.links if link.state == "Ended"}  # told again and again
+        self._judged(asked, known=len(unknown) < len(reply.links), strange=not unknown <= over)
         links = fitting(reply.links)
         if len(links) < len(reply.links):
             _log.warning("%d links do not fit into an answer to a sync", len(reply.links) - len(links))

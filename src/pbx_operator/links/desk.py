@@ -42,8 +42,8 @@ class SyncReply:
 class Desk(Protocol):
     """Answers requests of other installations.
 
-    `public_key` is the identity that signed the request, in base64url; by `request.successions` it may speak for
-    `request.sender`.  Whether that is the peer of a link that the request names, and whether by a key that still
+    Who signed a request may speak for `request.sender`, by `request.successions`; `public_key` is what it was signed
+    with, in base64url.  Whether that is the peer of a link that the request names, and whether by a key that still
     counts, only the record tells.  Each call may raise ApiError: nothing is known then, and the peer asks again.
     """
 
@@ -53,10 +53,10 @@ class Desk(Protocol):
     async def redeem(self, request: RedeemRequest, public_key: str) -> RedeemReply:
         """Decide about a key."""
 
-    async def cancel(self, request: CancelRequest, public_key: str) -> Literal["Done", "Unknown"]:
+    async def cancel(self, request: CancelRequest) -> Literal["Done", "Unknown"]:
         """Make sure that a link is never made."""
 
-    async def sync(self, request: SyncRequest, public_key: str, *, fresh: bool) -> SyncReply:
+    async def sync(self, request: SyncRequest, *, fresh: bool) -> SyncReply:
         """Take note of the peer's side of links and tell ours.
 
         A request that is not `fresh` is true, but may be a recording: it is no sign of life.

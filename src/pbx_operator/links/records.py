@@ -113,7 +113,7 @@ class RecordDesk:
             case _:
                 return RedeemReply("Unknown")
 
-    async def cancel(self, request: CancelRequest, public_key: str) -> Literal["Done", "Unknown"]:
+    async def cancel(self, request: CancelRequest) -> Literal["Done", "Unknown"]:
         """Make sure that a link is never made, or ends; the key was at hand when this was signed. Raises ApiError."""
         try:
             cancel = Cancel.model_validate(open_envelope(request.cancel, Cancel.type))
@@ -131,7 +131,7 @@ class RecordDesk:
         record = await self._authority.look(record.metadata.name)
         return "Done" if record is not None and _is_over(record.spec, cancel.link_id) else "Unknown"
 
-    async def sync(self, request: SyncRequest, public_key: str, *, fresh: bool) -> SyncReply:
+    async def sync(self, request: SyncRequest, *, fresh: bool) -> SyncReply:
         """Take note of the peer's side of links and tell ours. Raises ApiError.
 
         A request that is not fresh may be a recording, and whoever plays it learns no number from us.  Of a link that

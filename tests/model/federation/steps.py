@@ -232,10 +232,10 @@ def _answer(here: Installation, request: Request, fresh: bool) -> Answer:
             _, redeemed = drive(here.desk.redeem(request, _public_key(request)))
             return RedeemAnswer(**head, **{f.name: getattr(redeemed, f.name) for f in fields(redeemed)})
         case CancelRequest():
-            _, result = drive(here.desk.cancel(request, _public_key(request)))
+            _, result = drive(here.desk.cancel(request))
             return CancelAnswer(**head, result=result)
         case SyncRequest():
-            _, said = drive(here.desk.sync(request, _public_key(request), fresh=fresh))
+            _, said = drive(here.desk.sync(request, fresh=fresh))
             return SyncAnswer(**head, links=said.links, endpoints=said.endpoints, pins=said.pins)
     raise AssertionError(f"nobody sends a {request.type}")
 

@@ -86,7 +86,7 @@ async def test_cancel_gives_what_the_desk_decides(exchange: Exchange, result: Li
     request = seal("cancel-request", cancel_message(), PEER.key)
     answer = await exchange.post("/v1/cancel", request)
     assert answer.opened(request, "cancel-answer") == {"result": result}
-    assert exchange.desk.asked == [(CancelRequest.model_validate(cancel_message()), PEER.key.public)]
+    assert exchange.desk.asked == [(CancelRequest.model_validate(cancel_message()),)]
 
 
 async def test_sync_gives_the_links_and_where_we_are(exchange: Exchange) -> None:
@@ -100,7 +100,7 @@ async def test_sync_gives_the_links_and_where_we_are(exchange: Exchange) -> None
         "endpoints": [endpoint],
         "pins": ["A" * 43],
     }
-    assert exchange.desk.asked == [(SyncRequest.model_validate(sync_message()), PEER.key.public, True)]
+    assert exchange.desk.asked == [(SyncRequest.model_validate(sync_message()), True)]
 
 
 @pytest.mark.parametrize(
@@ -118,7 +118,7 @@ async def test_an_old_sync_is_answered_but_is_no_sign_of_life(exchange: Exchange
     request = seal("sync", sync_message(at=at), PEER.key)
     answer = await exchange.post("/v1/sync", request)
     answer.opened(request, "sync-answer")
-    assert exchange.desk.asked[0][2] is fresh
+    assert exchange.desk.asked[0][1] is fresh
 
 
 @pytest.mark.parametrize("kind", ["redeem", "cancel-request"])
@@ -226,6 +226,18 @@ async def test_the_log_of_refusals_holds_nothing_of_the_request(
     assert caplog.messages == ["refused a request from 127.0.0.1 with 421: the message is for another installation"]
 
 
+@pytest.mark.parametrize(("said", "lines"), [("Live", 1), ("Closing", 1), ("Ended", 0)])
+async def test_the_end_of_an_unknown_link_is_told_again_and_again_and_is_no_news(
+    exchange: Exchange, caplog: pytest.LogCaptureFixture, said: str, lines: int
+) -> None:
+    exchange.desk.synced = SyncReply((report("1", "Unknown"),))
+    link = report("1").model_copy(update={"state": said}).to_json()
+    answer = await exchange.post("/v1/sync", seal("sync", sync_message(links=[link]), PEER.key))
+    assert answer.status == HTTPStatus.OK
+    told = f"installation {PEER.instance} speaks of a key or link that it has no part in, as far as we know"
+    assert caplog.messages == [told] * lines
+
+
 async def test_answers_are_not_kept_and_do_not_tell_the_software(exchange: Exchange) -> None:
     answer = await exchange.post("/v1/redeem", seal("redeem", redeem_message(), PEER.key))
     assert answer.headers["Cache-Control"] == "no-store"
@@ -278,8 +290,8 @@ async def test_who_was_rotated_says_by_which_keys(exchange: Exchange, kind: str)
     message = MESSAGES[kind](successions=[one.to_json() for one in chain(line)])
     request = seal(kind, message, line[-1])
     assert (await exchange.post(PATHS[kind], request)).status == HTTPStatus.OK
-    ((asked, public_key, *_),) = exchange.desk.asked
-    assert (asked.sender, public_key, asked.successions) == (PEER.instance, line[-1].public, chain(line))
+    ((asked, *_),) = exchange.desk.asked
+    assert (asked.sender, asked.successions) == (PEER.instance, chain(line))
 
 
 @pytest.mark.parametrize("kind", MESSAGES)

@@ -77,12 +77,12 @@ class FakeDesk:
         self._note(request, public_key)
         return self.redeemed
 
-    async def cancel(self, request: CancelRequest, public_key: str) -> Literal["Done", "Unknown"]:
-        self._note(request, public_key)
+    async def cancel(self, request: CancelRequest) -> Literal["Done", "Unknown"]:
+        self._note(request)
         return self.cancelled
 
-    async def sync(self, request: SyncRequest, public_key: str, *, fresh: bool) -> SyncReply:
-        self._note(request, public_key, fresh)
+    async def sync(self, request: SyncRequest, *, fresh: bool) -> SyncReply:
+        self._note(request, fresh)
         return self.synced
 
     def _note(self, *asked: Any) -> None:
