@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import random
-from collections.abc import Callable
-
 import pytest
 
 import builders
 from builders import interlink
-from faultproxy import Answer, Call, EventDrop, Fault, Hold, events, writes
+from faultproxy import Answer, EventDrop, Fault, Hold, events, writes
 from integration.harness import Stage, World, number
+from integration.storms import PERIODS, STORMS
 from pbx_operator.api.v1alpha1 import Interlink
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
-PERIODS = {"prune": 1.0}
 
 
 def issuer(world: World) -> Interlink:
@@ -41,51 +38,11 @@ async def whole_story(world: World) -> None:
     await world.gone(a, b)
 
 
-def some(share: float, when: Callable[[Call], bool]) -> Callable[[Call], bool]:
-    """Match a share of the calls that match: by chance, as a regular pattern could fall into step with the retries."""
-    chance = random.Random(1)
-    return lambda call: when(call) and chance.random() < share
-
-
-def by_us(call: Call) -> bool:
-    return call.is_write and call.user_agent == "pbx-operator" and call.resource != "events"
-
-
-STORMS: dict[str, Callable[[], Fault]] = {
-    "429": lambda: Fault(some(0.25, by_us), times=None, then=Answer(429, retry_after=1)),
-    "500 before": lambda: Fault(some(0.25, by_us), times=None, then=Answer(500)),
-    "500 after": lambda: Fault(some(0.25, by_us), times=None, at="after-send", then=Answer(500)),
-    "409": lambda: Fault(some(0.25, by_us), times=None, then=Answer(409, reason="Conflict")),
-    "no answer": lambda: Fault(some(0.25, by_us), times=None, at="after-send", then="drop"),
-    "no connection": lambda: Fault(some(0.15, lambda call: call.verb != "watch"), times=None, then="drop"),
-}
-
-
-@pytest.mark.parametrize("storm", list(STORMS))
+@pytest.mark.parametrize("storm", STORMS)
 async def test_storms(stage: Stage, world: World, storm: str) -> None:
-    fault = stage.proxy.add(STORMS[storm]())
+    rule = stage.proxy.add(STORMS[storm](stage.proxy))
     await whole_story(world)
-    assert fault.hits
-
-
-async def test_watches_break_all_the_time(stage: Stage, world: World) -> None:
-    breaking = Fault(by_us, times=None, at="after-reply", do=stage.proxy.close_watches)
-    stage.proxy.add(breaking)
-    await whole_story(world)
-    assert breaking.hits
-
-
-async def test_watches_expire_all_the_time(stage: Stage, world: World) -> None:
-    expiring = Fault(some(0.2, by_us), times=None, at="after-reply", do=stage.proxy.expire_watches)
-    stage.proxy.add(expiring)
-    await whole_story(world)
-    assert expiring.hits
-
-
-async def test_watches_stay_silent(stage: Stage, world: World) -> None:
-    """Without a single event the periodic list finds everything, one second later here."""
-    stage.proxy.add(EventDrop(lambda _: True, times=None))
-    await whole_story(world)
+    assert rule.hits
 
 
 async def test_a_lost_deletion_is_found(stage: Stage, world: World) -> None:

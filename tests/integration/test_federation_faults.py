@@ -28,7 +28,7 @@ from tcpproxy import Mode, TcpProxy
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-Moment = Literal["before-send", "after-send"]
+Moment = Literal["before-send", "after-send", "after-reply"]
 
 
 @pytest_asyncio.fixture(loop_scope="module")
@@ -49,8 +49,8 @@ def is_swap(call: Call) -> bool:
 
 
 def of_link(world: World) -> Callable[[Call], bool]:
-    """Match the operator's writes to Interlinks and records; only one story runs at a time."""
-    kinds = ("interlinks", "linkrecords")
+    """Match the operator's writes to Interlinks, Secrets and records; only one story runs at a time."""
+    kinds = ("interlinks", "secrets", "linkrecords")
     return lambda call: call.is_write and call.resource in kinds and call.namespace in ("", *world.namespaces)
 
 
@@ -195,23 +195,23 @@ async def test_a_swap_that_is_visible_counts_whatever_its_answer(pair: Pair, sto
 # --- crashes ----------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("moment", ["before-send", "after-send"])
-async def test_the_redeemer_may_die_at_each_of_its_writes(pair: Pair, moment: Moment) -> None:
+@pytest.mark.parametrize("moment", ["before-send", "after-send", "after-reply"])
+@pytest.mark.parametrize("side", ["issuer", "redeemer"])
+async def test_an_operator_may_die_at_each_of_its_writes(pair: Pair, side: str, moment: Moment) -> None:
+    """From the first finalizer to the last: each time the key is given away once, and both sides end."""
+    then: Literal["proceed", "drop"] = "proceed" if moment == "after-reply" else "drop"
     for nth in count(1):
         async with watched(pair):
             story = await begin_story(pair)
+            world, crash = (story.here, pair.crash_issuer) if side == "issuer" else (story.there, pair.crash_redeemer)
+            death = world.stage.proxy.add(Fault(of_link(world), nth=nth, at=moment, do=crash, then=then))
             await story.offer()
-            death = Fault(of_link(story.there), nth=nth, at=moment, do=pair.crash_redeemer, then="drop")
-            pair.hidden.proxy.add(death)
             await story.there.apply(story.redeemer)
-            await one_redemption(story)
-            if not death.hits:
-                await pair.settle()
             await one_redemption(story)
             await story.end()
         if not death.hits:
             break
-    assert nth > 6
+    assert nth > 9
 
 
 async def test_the_redeemer_may_die_while_its_request_is_under_way(pair: Pair, network: TcpProxy, story: Story) -> None:
