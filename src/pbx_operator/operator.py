@@ -11,6 +11,7 @@ from ipaddress import ip_network
 from typing import Any
 
 import click
+from click.core import ParameterSource
 from prometheus_client import start_http_server
 from pydantic import TypeAdapter, ValidationError
 
@@ -18,14 +19,9 @@ from pbx_operator import logs, process
 from pbx_operator.api.v1alpha1.shared import Endpoint, HostName
 from pbx_operator.cluster import ApiError, Cluster, Conflict, CredentialsError, Unavailable
 from pbx_operator.engine.engine import EngineSettings
-from pbx_operator.engine.identity import (
-    Identity,
-    rotate_identity,
-)
+from pbx_operator.engine.identity import Identity, rotate_identity
 from pbx_operator.exchange.addresses import Network, NetworkRules, parse_endpoint
-from pbx_operator.exchange.beside import (
-    ExchangeSettings,
-)
+from pbx_operator.exchange.beside import ExchangeSettings
 
 MAX_ENDPOINTS = 4
 GARBAGE_THRESHOLDS = (100_000, 50, 100)
@@ -76,6 +72,7 @@ _namespace_option = click.option(
     envvar="POD_NAMESPACE",
     default="pbx-system",
     show_default=True,
+    show_envvar=True,
     help="Namespace of the operator's own identity Secret.",
 )
 _after_restore_option = click.option(
@@ -84,6 +81,7 @@ _after_restore_option = click.option(
 _kubeconfig_option = click.option(
     "--kubeconfig",
     envvar="KUBECONFIG",
+    show_envvar=True,
     help="Default: the service account in a Pod, ~/.kube/config elsewhere.",
 )
 _log_level_option = click.option(
@@ -122,15 +120,15 @@ _log_level_option = click.option(
     "endpoints",
     multiple=True,
     callback=_endpoints,
-    help="Where operators of other clusters reach this one, for example https://pbx.example.com:8443; "
-    "without it, this one only dials.",
+    help="Where operators of other clusters reach this one, for example https://pbx.example.com:8443; may be "
+    "repeated. Without it, this one only dials.",
 )
 @click.option(
     "--exchange-port",
     default=8443,
     show_default=True,
     type=_PORT,
-    help="Port of the exchange, if it has an endpoint; 0 if `pbx-operator exchange` serves it.",
+    help="Port of the exchange, with --exchange-endpoint; 0 if `pbx-operator exchange` serves it.",
 )
 @click.option(
     "--sync-interval",
@@ -139,8 +137,18 @@ _log_level_option = click.option(
     type=click.FloatRange(1, 3600),
     help="Seconds between two syncs with another installation where nothing changes.",
 )
-@click.option("--forbid-network", multiple=True, callback=_networks, help="Never dial addresses of this network.")
-@click.option("--allow-network", multiple=True, callback=_networks, help="Dial addresses of this network anyway.")
+@click.option(
+    "--forbid-network",
+    multiple=True,
+    callback=_networks,
+    help="Never dial addresses of this network; may be repeated.",
+)
+@click.option(
+    "--allow-network",
+    multiple=True,
+    callback=_networks,
+    help="Dial addresses of this network, although it is local or forbidden; may be repeated.",
+)
 @_after_restore_option
 @click.pass_context
 def main(
@@ -162,6 +170,8 @@ def main(
     """Run the pbx-operator."""
     if context.invoked_subcommand is not None:
         return
+    if not endpoints and context.get_parameter_source("exchange_port") is not ParameterSource.DEFAULT:
+        raise click.UsageError("--exchange-port needs --exchange-endpoint: where do other clusters reach that port?")
     logs.configure(log_level)
     gc.set_threshold(*GARBAGE_THRESHOLDS)
     engine = EngineSettings(namespace, domain_suffix, workers, after_restore)
@@ -180,7 +190,7 @@ def main(
     multiple=True,
     required=True,
     callback=_endpoints,
-    help="Where operators of other clusters reach this installation, as given to the operator.",
+    help="Where operators of other clusters reach this installation, as given to the operator; may be repeated.",
 )
 @click.option("--port", default=8443, show_default=True, type=click.IntRange(1, 65535), help="Where to listen.")
 @click.option("--metrics-port", default=9090, show_default=True, type=_PORT, help="Port of /metrics.")
@@ -233,7 +243,7 @@ async def _rotate(kubeconfig: str | None, namespace: str) -> Identity:
 def _run(serve: Callable[[], Coroutine[Any, Any, None]], metrics_port: int, port_options: str) -> None:
     """Serve until a signal; exit with 1 if that is not possible (any more)."""
     try:
-        start_http_server(metrics_port)
+        _serve_metrics(metrics_port)
         asyncio.run(serve())
     except asyncio.CancelledError:
         return  # a signal asked for the end
@@ -244,3 +254,11 @@ def _run(serve: Callable[[], Coroutine[Any, Any, None]], metrics_port: int, port
     except ExceptionGroup as error:
         _log.critical("the engine broke", exc_info=error)
     sys.exit(1)
+
+
+def _serve_metrics(port: int) -> None:
+    """Raise OSError if the port is taken, with the port in its text as asyncio has it."""
+    try:
+        start_http_server(port)
+    except OSError as error:
+        raise OSError(error.errno, f"port {port}: {error.strerror}") from error

@@ -14,15 +14,14 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
-from http import HTTPStatus
 from typing import TypeVar
 
 from aiohttp import web
 from prometheus_client import REGISTRY
 
 from pbx_operator.api.v1alpha1.linkrecord import Contact
-from pbx_operator.cluster import ApiError, Cluster, Forbidden
-from pbx_operator.cluster.errors import RIGHTS_ADVICE
+from pbx_operator.cluster import ApiError, Cluster
+from pbx_operator.cluster.errors import explained
 from pbx_operator.engine.engine import RESTORE_PERIOD, Engine, EngineSettings, Federation
 from pbx_operator.engine.identity import (
     Identity,
@@ -143,14 +142,8 @@ async def _until_answered(call: Callable[[], Awaitable[T]], doing: str) -> T:
         try:
             return await call()
         except (ApiError, ValueError) as error:
-            _log.error("%s failed: %s%s; trying again", doing, error, _next_step(error))
+            _log.error("%s failed: %s; trying again", doing, explained(error))
             await asyncio.sleep(RETRY_SECONDS)
-
-
-def _next_step(error: Exception) -> str:
-    if not isinstance(error, Forbidden):
-        return ""
-    return "; check the operator's credentials" if error.status == HTTPStatus.UNAUTHORIZED else f"; {RIGHTS_ADVICE}"
 
 
 async def _work(engine: Engine, watches: Watches) -> None:

@@ -23,9 +23,9 @@ import kopf
 
 from pbx_operator.api.meta import API_VERSION, GROUP, VERSION, Resource
 from pbx_operator.api.v1alpha1 import KINDS
-from pbx_operator.cluster import ApiError, CredentialsError, Forbidden, Unavailable
+from pbx_operator.cluster import ApiError, CredentialsError, Unavailable
 from pbx_operator.cluster.credentials import Credentials, find_kubeconfig
-from pbx_operator.cluster.errors import RIGHTS_ADVICE, Answer, api_error
+from pbx_operator.cluster.errors import Answer, api_error, operator_advice
 from pbx_operator.engine.engine import Engine
 
 FIRST_PAUSE = 0.5
@@ -222,15 +222,13 @@ def _tell(error: Exception, pause: float) -> None:
 
 def _advice(error: Exception) -> str:
     """Return what is missing and what an administrator can do about it."""
-    if isinstance(error, ApiError) and error.status == HTTPStatus.NOT_FOUND:
-        return "install the CustomResourceDefinitions: kubectl apply -f crds/"
-    if isinstance(error, CredentialsError) or (isinstance(error, ApiError) and error.status == HTTPStatus.UNAUTHORIZED):
+    if isinstance(error, CredentialsError):
         return "check the operator's credentials"
-    if isinstance(error, Forbidden):
-        return RIGHTS_ADVICE
-    if isinstance(error, ApiError):
-        return "the API server is unavailable"
-    return "what kopf said before tells more"
+    if not isinstance(error, ApiError):
+        return "what kopf said before tells more"
+    if error.status == HTTPStatus.NOT_FOUND:
+        return "install the CustomResourceDefinitions: kubectl apply --server-side -f crds/"
+    return operator_advice(error) or "the API server is unavailable"
 
 
 async def _end(tasks: set[asyncio.Task[Any]]) -> list[BaseException]:

@@ -26,7 +26,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 PROBLEMS = {
     "403": (Answer(403, reason="Forbidden"), ("watch interlinks", "403", "check the operator's ClusterRole")),
     "401": (Answer(401, reason="Unauthorized"), ("watch interlinks", "401", "check the operator's credentials")),
-    "404": (Answer(404), ("watch interlinks", "404", "kubectl apply -f crds/")),
+    "404": (Answer(404), ("watch interlinks", "404", "kubectl apply --server-side -f crds/")),
     "503": (Answer(503), ("watch interlinks", "503", "the API server is unavailable")),
 }
 """What the API server answers to the watch of Interlinks, and what the operator must say."""
@@ -150,7 +150,7 @@ async def test_a_crd_is_removed_and_comes_back(own: Stage) -> None:
     await own.settle()
     name = f"{Interlink.resource.plural}.{Interlink.resource.group}"
     await own.api.cluster.delete(CRDS, ObjectKey("", name))
-    line = await operator.says("interlinks", "kubectl apply -f crds/")
+    line = await operator.says("interlinks", "kubectl apply --server-side -f crds/")
     assert line["level"] == "error"
     await world.apply(number("202", a.key.namespace))
     await asyncio.to_thread(install_crds, own.control_plane)

@@ -85,6 +85,8 @@ def cluster(monkeypatch: pytest.MonkeyPatch, kubeconfig: Path) -> FakeCluster:
         "dialplanslices": [s.to_json() for s in now.slices],
         "interlinks": [link.interlink.to_json() for link in now.links],
     }
+    for one in fake.objects["pbxaccounts"] + fake.objects["interlinks"]:
+        one.setdefault("status", {})["observedGeneration"] = one["metadata"].get("generation", 0)
     monkeypatch.setattr("pbx_operator.cli.dial.Cluster", fake.connect)
     monkeypatch.setenv("KUBECONFIG", str(kubeconfig))
     return fake
@@ -108,6 +110,21 @@ def pbx(*arguments: str) -> Result:
 def test_answers_and_exit_codes(digits: str, code: int, shown: str) -> None:
     result = pbx("amsterdam", digits)
     assert (result.exit_code, shown in result.output) == (code, True), result.output
+
+
+@pytest.mark.parametrize(
+    ("plural", "thing"), [("pbxaccounts", "PBXAccount amsterdam"), ("interlinks", "Interlink shut")]
+)
+@pytest.mark.parametrize("change", [{"generation": 7}, {"deletionTimestamp": "2026-06-01T12:00:00Z"}], ids=str)
+def test_what_is_under_way_is_told_beside_the_answer(
+    cluster: FakeCluster, plural: str, thing: str, change: dict[str, Any]
+) -> None:
+    assert pbx("amsterdam", "200").stderr == ""
+    (changed,) = [o for o in cluster.objects[plural] if o["metadata"]["name"] == thing.split()[1]]
+    changed["metadata"].update(change)
+    result = pbx("amsterdam", "200", "-o", "json")
+    assert json.loads(result.stdout)[0]["outcome"] == "Own"
+    assert result.stderr == f"A change is under way, so this may change: {thing}. Does the operator run?\n"
 
 
 @pytest.mark.usefixtures("cluster")

@@ -155,7 +155,7 @@ def test_names_and_columns() -> None:
     assert (spec["scope"], custom_resource_definition(LinkRecord)["spec"]["scope"]) == ("Namespaced", "Cluster")
     assert [column["name"] for column in version["additionalPrinterColumns"]][:2] == ["Ready", "Reason"]
     wide = [column["name"] for column in version["additionalPrinterColumns"] if "priority" in column]
-    assert wide == ["Accepted", "Message"]
+    assert wide == ["Accepted", "Calls", "Message"]
     assert {"jsonPath": ".spec.accountRef.name"} in version["selectableFields"]
 
 

@@ -9,6 +9,7 @@ import logging
 from collections.abc import Mapping
 from copy import deepcopy
 from typing import Any
+from unittest import mock
 
 import pytest
 
@@ -85,6 +86,14 @@ async def test_an_installation_makes_its_identity_once(api: Api) -> None:
     assert first.key is not None
     assert first.instance == instance_id(first.key.public)
     assert await load_identity(api, "ns") == first
+
+
+async def test_a_namespace_that_is_missing_is_named_with_the_next_step(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(api, "create", mock.AsyncMock(side_effect=Gone("POST secrets: 404", status=404)))
+    with pytest.raises(ValueError, match="namespace ns does not exist: kubectl create namespace ns, or choose another"):
+        await load_identity(api, "ns")
 
 
 async def test_an_identity_made_elsewhere_must_be_confirmed(api: Api, caplog: pytest.LogCaptureFixture) -> None:

@@ -66,6 +66,21 @@ def test_the_version_is_that_of_the_package(command: Command) -> None:
     assert (result.exit_code, result.output.endswith(f"version {version('pbx-operator')}\n")) == (0, True)
 
 
+def test_an_exchange_port_without_an_endpoint_is_refused() -> None:
+    result = CliRunner().invoke(operator.main, ["--exchange-port", "8443"])
+    assert result.exit_code == 2
+    assert "--exchange-port needs --exchange-endpoint" in result.stderr
+
+
+def test_a_port_that_is_taken_is_named(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    taken = mock.Mock(side_effect=OSError(98, "Address already in use"))
+    monkeypatch.setattr(operator, "start_http_server", taken)
+    monkeypatch.setattr(logs, "configure", mock.Mock())
+    monkeypatch.setattr(gc, "set_threshold", mock.Mock())
+    assert CliRunner().invoke(operator.main, ["--metrics-port", "9123"]).exit_code == 1
+    assert "cannot listen: [Errno 98] port 9123: Address already in use; choose other ports with" in caplog.text
+
+
 def test_every_option_of_the_operator_is_explained() -> None:
     commands = [operator.main, operator.exchange]
     assert [p.name for c in commands for p in c.params if not getattr(p, "help", None)] == []

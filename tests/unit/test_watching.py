@@ -206,7 +206,7 @@ async def test_a_kind_that_is_not_served_is_named(bench: Bench, missing: set[str
     await bench.fails(len(bench.failures()) + 2)
     message = bench.failures()[-1].getMessage()
     assert all(f"{name}.{GROUP}" in message for name in missing)
-    assert "kubectl apply -f crds/" in message
+    assert "kubectl apply --server-side -f crds/" in message
     bench.server.served |= missing
     bench.server.script = Server.script
     await bench.until(lambda: not bench.watches.down)

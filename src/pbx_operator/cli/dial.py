@@ -86,7 +86,19 @@ def dial(
         click.echo(json.dumps([answer_json(answer) for answer in answers], indent=2))
     else:
         print_answers(make_console(), answers)
+    if late := under_way(published):
+        click.echo(f"A change is under way, so this may change: {', '.join(late)}. Does the operator run?", err=True)
     context.exit(EXIT_NO_MATCH if any(answer.outcome == "NoMatch" for answer in answers) else 0)
+
+
+def under_way(published: Published) -> list[str]:
+    """Return the account and the Interlinks whose latest change, or deletion, the operator has not carried out."""
+    objects: list[PBXAccount | Interlink] = [published.account, *published.interlinks]
+    return [
+        f"{one.resource.kind} {one.metadata.name}"
+        for one in objects
+        if one.metadata.deleting or one.status.observed_generation < one.metadata.generation
+    ]
 
 
 def answer_json(answer: Answer) -> dict[str, Any]:

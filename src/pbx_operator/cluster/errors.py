@@ -70,9 +70,6 @@ class Unavailable(ApiError):
     """
 
 
-RIGHTS_ADVICE = "check the operator's ClusterRole (examples/install/rbac.yaml)"
-"""The next step when the operator meets Forbidden with status 403."""
-
 _MEANINGS: dict[int, type[ApiError]] = {
     HTTPStatus.BAD_REQUEST: Invalid,
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: Invalid,
@@ -84,6 +81,21 @@ _MEANINGS: dict[int, type[ApiError]] = {
     HTTPStatus.GONE: Unavailable,
     HTTPStatus.TOO_MANY_REQUESTS: Unavailable,
 }
+
+
+def operator_advice(error: ApiError) -> str:
+    """Return what an administrator of the operator can do about an error; nothing if it may pass by itself."""
+    if not isinstance(error, Forbidden) or "being terminated" in error.message:
+        return ""
+    if error.status == HTTPStatus.UNAUTHORIZED:
+        return "check the operator's credentials"
+    return "check the operator's ClusterRole (examples/install/rbac.yaml)"
+
+
+def explained(error: Exception) -> str:
+    """Return the text of an error with that advice."""
+    advice = operator_advice(error) if isinstance(error, ApiError) else ""
+    return f"{error}; {advice}" if advice else str(error)
 
 
 @dataclass(frozen=True, slots=True)

@@ -112,9 +112,9 @@ def _actions(s: LinkSnapshot, now: datetime) -> list[Action]:
 def _held_back(action: Action, s: LinkSnapshot, now: datetime) -> bool:
     """Whether the state of the installation forbids the action for now.
 
-    During a restore no record is created or ended, or a half-restored cluster would look like deletions; what
-    users delete closes at once and ends when the restore is over.  In a
-    cluster that the identity does not belong to, nothing happens by itself: only what users ask for.
+    During a restore no record is created or ended, or a half-restored cluster would look like deletions; what users
+    delete closes at once and ends when the restore is over.  In a cluster that the identity does not belong to,
+    nothing happens by itself: only what users ask for.
     """
     restoring, confirmed = s.cluster.restoring(now), s.cluster.confirmed
     match action:

@@ -210,6 +210,9 @@ async def _create(cluster: Cluster, namespace: str, home: str) -> dict[str, Any]
         return await cluster.create(SECRETS, body)
     except AlreadyExists:
         return await cluster.get(SECRETS, ObjectKey(namespace, IDENTITY_SECRET))
+    except Gone:
+        step = f"kubectl create namespace {namespace}, or choose another one with --namespace"
+        raise ValueError(f"namespace {namespace} does not exist: {step}") from None
 
 
 def _parse(secret: dict[str, Any], namespace: str, home: str) -> Identity:

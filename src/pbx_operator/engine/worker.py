@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from pbx_operator.api.v1alpha1 import Interlink, PBXAccount
-from pbx_operator.cluster import ApiError, Conflict, Forbidden, Unavailable
-from pbx_operator.cluster.errors import RIGHTS_ADVICE
+from pbx_operator.cluster import ApiError, Conflict, Unavailable
+from pbx_operator.cluster.errors import explained
 from pbx_operator.domain.impact import WorkKey
 from pbx_operator.domain.plan import Plan, StatusUpdate, Target, WriteSlice
 from pbx_operator.engine.executor import Executor
@@ -124,17 +124,10 @@ class Worker:
         self._queue.add_at(key, self._clocks.monotonic() + pause)
         if error is not None:
             reason = error.reason or type(error).__name__
-            _log.warning("%s%s; next try in %.1f s", error, _hint(error), pause, extra=_about(key, reason))
+            _log.warning("%s; next try in %.1f s", explained(error), pause, extra=_about(key, reason))
 
 
 def _about(key: WorkKey, reason: str) -> dict[str, object]:
     """Return the fields of a log line about a key: the object that it stands for, and the reason."""
     kind = Interlink if key.kind == "Link" else PBXAccount
     return {"object": Target(kind.resource, key.key, uid=""), "reason": reason}
-
-
-def _hint(error: ApiError) -> str:
-    """Return what an administrator can do about an error, if anything."""
-    if isinstance(error, Forbidden) and "being terminated" not in error.message:
-        return f"; {RIGHTS_ADVICE}"
-    return ""

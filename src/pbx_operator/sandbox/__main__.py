@@ -61,13 +61,14 @@ def down(name: str) -> None:
 
 
 @main.command()
-def status() -> None:
+@click.option("--name", help="Only this one. Default: all that run.")
+def status(name: str | None) -> None:
     """List the running sandboxes: health, files, processes and ports."""
-    states = running()
+    states = [state for state in running() if name in (None, state.name)]
     for state in states:
         click.echo(_describe(state))
     if not states:
-        click.echo("no sandbox is running", err=True)
+        click.echo("no sandbox is running" if name is None else f"sandbox {name!r} is not running", err=True)
 
 
 @main.command(context_settings={"allow_interspersed_args": False})

@@ -310,6 +310,12 @@ class Interlink(Resource):
                 "Whether the dialPrefix is accepted, and if not, or with a warning, why.",
                 priority=1,
             ),
+            Column(
+                "Calls",
+                '.status.conditions[?(@.type=="CallsAllowed")].reason',
+                "Why calls may pass or not, in one word.",
+                priority=1,
+            ),
             Column("Message", '.status.conditions[?(@.type=="Ready")].message', "What to do.", priority=1),
         ),
         selectable_fields=(
