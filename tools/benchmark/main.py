@@ -9,6 +9,7 @@ from pathlib import Path
 
 import click
 
+from benchmark.federation import SIZES, Quiet, quiet
 from benchmark.machine import describe_machine
 from benchmark.report import page
 from benchmark.scenario import Result, run
@@ -22,21 +23,35 @@ MESH_ACCOUNTS, MESH_NUMBERS = 30, 100
 @click.command()
 @click.option("--links", default="100,1000,5000", show_default=True, help="Sizes of the rings, separated by commas.")
 @click.option("--mesh/--no-mesh", "with_mesh", default=True, show_default=True, help="Measure the mesh, too.")
+@click.option(
+    "--federation/--no-federation",
+    "with_federation",
+    default=True,
+    show_default=True,
+    help="Measure links to other clusters, too.",
+)
 @click.option("--output", default=PAGE, type=click.Path(path_type=Path, dir_okay=False), help="Where the page goes.")
-def main(links: str, with_mesh: bool, output: Path) -> None:
+def main(links: str, with_mesh: bool, with_federation: bool, output: Path) -> None:
     """Measure the operator on this machine; write the page after each size, and print it in the end.
 
-    All sizes take about an hour on two cores, `--links 100 --no-mesh` two minutes.
+    Everything takes some 25 minutes on two quiet cores, `--links 100 --no-mesh --no-federation` two.
     """
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     topologies = _topologies(links)
     if with_mesh:
         topologies.append(mesh(MESH_ACCOUNTS, MESH_NUMBERS))
-    begin, results = time.monotonic(), list[Result]()
+    begin, results, quiets = time.monotonic(), list[Result](), list[Quiet]()
     facts = asyncio.run(describe_machine())
+
+    def write() -> None:
+        output.write_text(page(facts, results, quiets, (time.monotonic() - begin) / 60), encoding="utf-8")
+
     for topology in topologies:
         results.append(asyncio.run(run(topology)))
-        output.write_text(page(facts, results, (time.monotonic() - begin) / 60), encoding="utf-8")
+        write()
+    for size in SIZES if with_federation else ():
+        quiets.append(asyncio.run(quiet(*size)))
+        write()
     click.echo(output.read_text(encoding="utf-8"))
 
 

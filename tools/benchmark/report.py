@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from benchmark.federation import WINDOW, Quiet
 from benchmark.machine import Facts
 from benchmark.rows import Cell, Row, all_rows
 from benchmark.scenario import Result
@@ -45,16 +46,20 @@ _NOTES = """\
 - **Cold start.** The operator is started on everything that was made before, once to catch up with counters that the
   last one had put off, and once again to be measured. It is settled when every account and
   Interlink has been looked at and nothing waits or is in work; it reacts when a change made after that is answered.
+- **Links to other clusters.** One account redeems keys of so many installations, each an exchange server of its own
+  with its records in a second control plane. The operator syncs with each peer every 5 seconds here, every minute by
+  default; a request is one connection, with up to 500 links in it. The Lease is not counted by which an issuer notes,
+  once a minute and peer, that a peer that only dials is alive.
 - **CPU time** comes from the kernel's accounts of the processes. Other load moves it far less than it moves the clock,
   so it shows best whether the cost of one change grows with the number of links.
 """
 
 
-def page(facts: Facts, results: Sequence[Result], minutes: float) -> str:
+def page(facts: Facts, results: Sequence[Result], quiets: Sequence[Quiet], minutes: float) -> str:
     """Return the page in Markdown."""
     table = all_rows(results)
-    parts = [_PREAMBLE, _facts(facts, minutes), "## Figures\n", _table(table, results), _misses(table, results), _NOTES]
-    return "\n".join(parts)
+    figures = ["## Figures\n", _table(table, results), _misses(table, results)]
+    return "\n".join([_PREAMBLE, _facts(facts, minutes), *figures, *_federation(quiets), _NOTES])
 
 
 def _facts(facts: Facts, minutes: float) -> str:
@@ -75,6 +80,18 @@ def _shown(cell: Cell | None) -> str:
     if cell is None:
         return "–"
     return f"**{cell.text}** (missed)" if cell.met is False else cell.text
+
+
+def _federation(quiets: Sequence[Quiet]) -> list[str]:
+    if not quiets:
+        return []
+    titles = "| links | installations | requests | one to each in each interval | writes | operator's CPU |"
+    rows = [
+        f"| {q.links:,} | {q.peers} | {q.requests} | {q.expected} | {q.writes} | {q.operator_cpu:.2f} s |"
+        for q in quiets
+    ]
+    head = f"## Links to other clusters, in {WINDOW} seconds in which nothing changes\n"
+    return [head, "\n".join([titles, "|---:" * 6 + "|", *rows]) + "\n"]
 
 
 def _misses(table: Sequence[Row], results: Sequence[Result]) -> str:

@@ -34,10 +34,10 @@ SERVERS: tuple[ComponentName, ...] = ("etcd", "kube-apiserver", "kube-controller
 def control_plane() -> Iterator[ControlPlane]:
     """Start a control plane that serves our kinds, with the operator's rights and a namespace for the objects."""
     with ControlPlane.start() as plane:
-        _kubectl(plane, "apply", "--server-side", "-f", str(ROOT / "crds"))
-        _kubectl(plane, "wait", "--for=condition=Established", "--timeout=30s", "-f", str(ROOT / "crds"))
-        _kubectl(plane, "apply", "-f", str(ROOT / "examples" / "install" / "rbac.yaml"))
-        _kubectl(plane, "create", "namespace", NAMESPACE)
+        kubectl(plane, "apply", "--server-side", "-f", str(ROOT / "crds"))
+        kubectl(plane, "wait", "--for=condition=Established", "--timeout=30s", "-f", str(ROOT / "crds"))
+        kubectl(plane, "apply", "-f", str(ROOT / "examples" / "install" / "rbac.yaml"))
+        kubectl(plane, "create", "namespace", NAMESPACE)
         # It looks for new kinds every 30 s only; started anew it knows ours at once.
         plane.stop_component("kube-controller-manager")
         plane.start_component("kube-controller-manager")
@@ -45,7 +45,8 @@ def control_plane() -> Iterator[ControlPlane]:
         yield plane
 
 
-def _kubectl(plane: ControlPlane, *arguments: str) -> None:
+def kubectl(plane: ControlPlane, *arguments: str) -> None:
+    """Run kubectl as an administrator. Raises CalledProcessError."""
     command = [str(plane.kubectl), *arguments]
     subprocess.run(command, env=plane.environment(), check=True, stdout=subprocess.DEVNULL, timeout=60)
 
@@ -57,7 +58,7 @@ def _wait_until_served(plane: ControlPlane) -> None:
         path = f"/apis/{API_VERSION}/{kind.resource.plural}"
         while True:
             try:
-                _kubectl(plane, "get", "--raw", path)
+                kubectl(plane, "get", "--raw", path)
                 break
             except subprocess.CalledProcessError:
                 if time.monotonic() > deadline:
@@ -89,11 +90,11 @@ class Operator:
 
     @classmethod
     @asynccontextmanager
-    async def start(cls, plane: ControlPlane) -> AsyncIterator[Operator]:
+    async def start(cls, plane: ControlPlane, *options: str) -> AsyncIterator[Operator]:
         """Start the operator; at the end let it end in order."""
-        log, port = plane.data_dir / "operator.log", _free_port()
+        log, port = plane.data_dir / "operator.log", free_port()
         command = [sys.executable, "-m", "pbx_operator", "--kubeconfig", str(plane.kubeconfig_for(USER))]
-        command += ["--metrics-port", str(port), "--health-port", str(_free_port())]
+        command += ["--metrics-port", str(port), "--health-port", str(free_port()), *options]
         async with aiohttp.ClientSession() as session:
             with log.open("ab") as output:
                 process = await asyncio.create_subprocess_exec(*command, stdout=output, stderr=output)
@@ -128,15 +129,19 @@ class Operator:
 
         return await self._until(done)
 
+    async def metrics(self) -> str:
+        """Return what the operator serves at /metrics; nothing while it starts."""
+        try:
+            async with self._session.get(self._metrics) as response:
+                return await response.text()
+        except aiohttp.ClientConnectionError:
+            return ""
+
     async def _until(self, done: Callable[[str], bool]) -> float:
         async with asyncio.timeout(SETTLE_SECONDS):
             while True:
                 self._check()
-                try:
-                    async with self._session.get(self._metrics) as response:
-                        metrics = await response.text()
-                except aiohttp.ClientConnectionError:
-                    metrics = ""
+                metrics = await self.metrics()
                 if metrics and done(metrics):
                     return time.perf_counter()
                 await asyncio.sleep(POLL_SECONDS)
@@ -157,7 +162,8 @@ async def _end(process: asyncio.subprocess.Process) -> None:
         process.kill()
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """Return a port that nobody listens on now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]

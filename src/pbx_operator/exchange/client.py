@@ -20,6 +20,7 @@ from http import HTTPStatus
 
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
+from prometheus_client import Counter
 from pydantic import ValidationError
 from yarl import URL
 
@@ -50,6 +51,12 @@ MAX_LINES = 4096
 """Peers that are remembered; a forgotten one starts with a closed circuit."""
 LOG_INTERVAL = 60.0
 """Seconds between two log lines about one peer."""
+
+REQUESTS = Counter(
+    "pbx_operator_peer_requests_total",
+    "Number of requests to other installations, partitioned by path and by whether a signed answer came.",
+    ("path", "result"),
+)
 
 _log = logging.getLogger(__name__)
 
@@ -141,7 +148,9 @@ class RemotePeer:
                 problems.append(f"{endpoint}: {_describe(error)}")
             else:
                 line.endpoints.sort(key=lambda other: other != endpoint)
+                REQUESTS.labels(call.path, "answered").inc()
                 return read
+        REQUESTS.labels(call.path, "unanswered").inc()
         self._report(line, call.to, problems)
         raise PeerUnavailable
 

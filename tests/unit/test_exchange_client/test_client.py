@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from prometheus_client import REGISTRY
 
 from pbx_operator.api.v1alpha1.linkrecord import Contact
 from pbx_operator.domain.envelope import Envelope, seal
@@ -112,6 +113,18 @@ async def test_every_request_has_its_own_nonce_and_connection(server: Server) ->
         await peer.ask(contact(server), THEY, SYNC, SyncAnswer)
     assert len({call.message["nonce"] for call in server.calls}) == 3
     assert server.connections == 3
+
+
+async def test_requests_are_counted_by_path_and_result(server: Server) -> None:
+    def counted(result: str) -> float:
+        labels = {"path": "/v1/sync", "result": result}
+        return REGISTRY.get_sample_value("pbx_operator_peer_requests_total", labels) or 0.0
+
+    answered, unanswered = counted("answered"), counted("unanswered")
+    await remote().ask(contact(server), THEY, SYNC, SyncAnswer)
+    server.behaviour = hang
+    await refused(remote(timeout=0.2), contact(server))
+    assert (counted("answered"), counted("unanswered")) == (answered + 1, unanswered + 1)
 
 
 async def test_nothing_of_the_process_goes_with_it(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
