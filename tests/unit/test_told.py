@@ -38,6 +38,7 @@ TOLD = SideReport(
     sip_domain="a.example",
     gate="Open",
     numbers=(SharedNumber(number="200", display_name="Reception"), SharedNumber(number="201")),
+    interlink_uid=ISSUER.metadata.uid,
 )
 
 
@@ -61,17 +62,21 @@ def test_all_that_the_peer_may_know() -> None:
 def test_by_the_redeemer_as_well() -> None:
     b = ready_account("b", display_name="Berlin")
     s = around(REDEEMER, replica(), accounts=[b], offer=OFFER)
-    assert told(s) == TOLD.model_copy(update={"account": "b", "display_name": "Berlin"})
+    assert told(s) == TOLD.model_copy(
+        update={"account": "b", "display_name": "Berlin", "interlink_uid": REDEEMER.metadata.uid}
+    )
 
 
 def test_an_account_without_a_name_and_an_offer() -> None:
     s = around(ISSUER, authority(), accounts=[ready_account("a")])
-    assert told(swept(s)) == SideReport(account="a", sip_domain="a.default.example", gate="Open")
+    assert told(swept(s)) == SideReport(
+        account="a", sip_domain="a.default.example", gate="Open", interlink_uid=ISSUER.metadata.uid
+    )
 
 
 def test_even_if_there_is_nothing_to_tell() -> None:
     """The first report has a rev, which says that there is no more to come."""
-    nothing = SideReport(account="a")
+    nothing = SideReport(account="a", interlink_uid=ISSUER.metadata.uid)
     s = seen(
         with_spec(ISSUER, gate="Closed"), authority(status=LinkRecordStatus(told=nothing)), offer=make_offer("", ())
     )
@@ -86,6 +91,12 @@ def test_once() -> None:
 
 def test_again_when_it_changes_and_the_authority_numbers_it() -> None:
     said = authority(status=LinkRecordStatus(told=TOLD.model_copy(update={"rev": 7, "display_name": "Utrecht"})))
+    assert told(seen(record=said)) == TOLD.model_copy(update={"rev": 7})
+
+
+def test_again_when_the_interlink_was_created_again() -> None:
+    """It took the link up, and what its predecessor announced is taken back by a higher rev only."""
+    said = authority(status=LinkRecordStatus(told=TOLD.model_copy(update={"rev": 7, "interlink_uid": "before"})))
     assert told(seen(record=said)) == TOLD.model_copy(update={"rev": 7})
 
 

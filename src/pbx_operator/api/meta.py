@@ -28,7 +28,7 @@ TOKEN_LENGTH = 256
 MAX_EXACT_INTEGER = 2**53 - 1
 """The largest integer that every reader of JSON keeps exactly; bounds generations, which grow by one per edit."""
 
-_INITIALISMS = {"id": "ID", "uri": "URI"}
+_INITIALISMS = {"id": "ID", "uid": "UID", "uri": "URI"}
 
 
 def camel_case(name: str) -> str:

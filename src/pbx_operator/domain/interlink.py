@@ -83,10 +83,13 @@ def _must_close_first(s: LinkSnapshot, link: Interlink, actions: tuple[Action, .
     """Whether the status still shows the gate of a link that is over, and what is to be done next may never succeed.
 
     Beginning a new link may fail again and again.  An object that follows its peer is normally gone at once, and
-    needs no last status; after a while somebody seems to refuse its deletion.
+    needs no last status; after a while somebody seems to refuse its deletion.  One whose account is deleted stays, and
+    its peer learns of the end at once.
     """
     if link.status.gate != "Open":
         return False
+    if any(isinstance(a, ChangeRecord) and isinstance(a.change, Leave) for a in actions):
+        return True
     if any(isinstance(a, DeleteInterlink) for a in actions):
         over = last_ended_of(mine(s, link))
         return over is not None and over.spec.end is not None and now - over.spec.end.time > DELETION_PERIOD

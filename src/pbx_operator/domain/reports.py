@@ -147,17 +147,13 @@ def _acknowledges_end(record: LinkRecord, report: LinkReport) -> bool:
 
 
 def _is_news(spec: LinkRecordSpec, status: LinkRecordStatus, report: LinkReport) -> bool:
-    """Whether the report is newer than what was heard, or as new and about an end that is announced or taken back.
+    """Whether the report is newer than what was heard, or as new and announces an end.
 
-    A peer that lost its status has `rev` 0 until it says something of itself again; it may announce an end before.
+    An announced end is taken back by a higher `rev` only.
     """
-    if spec.state != "Established":
-        return False
     heard, announces = status.heard or SideReport(), report.state == "Closing"
-    if report.rev > heard.rev:
-        return True
-    changes = announces != (heard.closing == "Announced")
-    return changes and (report.rev == heard.rev or (announces and report.rev == 0))
+    newer = (report.rev, announces) > (heard.rev, heard.closing == "Announced")
+    return newer and spec.state == "Established"
 
 
 def _status(status: LinkRecordStatus, **facts: object) -> Heard:

@@ -33,6 +33,7 @@ def _report(s: LinkSnapshot, link: Interlink, record: LinkRecord) -> SideReport:
         sip_domain=s.offer.sip_domain or (account.status.sip_domain if account is not None else None),
         gate="Closed" if closed_on_our_side(s, link, record) is not None else "Open",
         numbers=_numbers(s.offer),
+        interlink_uid=link.metadata.uid,
     )
 
 

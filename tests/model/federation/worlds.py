@@ -12,6 +12,8 @@ SMALL = (
     Config("behind NAT, two messages are slow", nat=True, slow=2),
     Config("behind NAT, the operators die, a rival", nat=True, crashes=1, rival=True),
     Config("an undo window, both are created again", nat=True, window=True, lives=(2, 2), slow=0),
+    Config("an undo window", nat=True, window=True),
+    Config("the issuer's account is deleted", accounts=True, deletes=NEVER, slow=0),
     Config("the redeemer is created again", nat=True, lives=(1, 2), deletes=ONLY_B),
     Config("a key that was brought along, the issuer is created again", nat=True, brought=True, lives=(2, 1)),
     Config("Interlinks vanish and are created again", nat=True, forces=1, lives=(2, 2), slow=0),
@@ -26,20 +28,6 @@ SMALL = (
     Config("the redeemer is restored, its records later", restores="B", partly=True, nat=True, deletes=ONLY_A, slow=0),
 )
 """Half a minute in all."""
-
-KNOWN = {
-    Config("an undo window", nat=True, window=True): {"an announced end is taken back"},
-    Config("the issuer's account is deleted", accounts=True, deletes=NEVER, slow=0): {
-        "A tells the end while its gate is open",
-        "calls pass over a link whose end is recorded",
-    },
-}
-"""What does not hold, in the smallest worlds that show it; all else holds there, too.
-
-- A report that is late, and as new as what was heard last, takes back an end that was announced since: the gate of
-  the side that hears it opens until the next sync.  That of the side that announced the end stays closed.
-- The end of a deleted account's links is recorded, and may be told, before the status says that the gate is closed.
-"""
 
 LARGE = (
     Config("both can dial, two messages are slow", slow=2, largest=3_000_000),

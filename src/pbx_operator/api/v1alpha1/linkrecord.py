@@ -286,6 +286,9 @@ class SideReport(Model):
     """closing is `Announced` while the side has announced the end of the link."""
     numbers: Annotated[tuple[SharedNumber, ...], Field(max_length=11_110), ATOMIC] = ()
     """numbers is all that the side lets the other dial."""
+    interlink_uid: UID | None = None
+    """interlinkUID is the metadata.uid of the Interlink that says so, and only in `told`: who takes an announced end
+    back is another Interlink, and so says all anew, with a higher `rev`."""
 
 
 class LinkRecordStatus(Model):
