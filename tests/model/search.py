@@ -67,7 +67,8 @@ class Search(ABC, Generic[S]):
     """One exploration: all states, the steps between them, and what must hold."""
 
     def __init__(self, name: str, first: S, largest: int) -> None:
-        self._name, self._first, self._largest = name, first, largest
+        self.first = first
+        self._name, self._largest = name, largest
         self._states: list[S] = []
         self._number: dict[S, int] = {}
         self._parent: list[_Place] = []
@@ -90,7 +91,7 @@ class Search(ABC, Generic[S]):
         """Visit all states, then judge them. Raises TooLarge."""
         begin = time.perf_counter()
         with _no_collection():
-            self._add(self._first, _Place(-1))
+            self._add(self.first, _Place(-1))
             for number, state in _growing(self._states):
                 self._visit(number, state)
             self._judge()
