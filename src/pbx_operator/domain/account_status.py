@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
@@ -94,6 +94,7 @@ def find_shadows(
     """Return which numbers of peers the account's own numbers hide."""
     own = {n.spec.number for n in resolution.held}
     prefixes, digit_by_digit = usable_prefixes(account, links), sends_digit_by_digit(account)
+    longest = _longest_prefixes(prefixes, links)
     hidden: set[str] = set()
     unreachable: set[str] = set()
     for link in links:
@@ -101,9 +102,22 @@ def find_shadows(
         for number in (n.number for n in link.offer.numbers if n.number in own):
             hidden.add(number)
             dialed = prefix + number
-            if dialed in own or never_routed(dialed, protected, digit_by_digit=digit_by_digit):
+            elsewhere = dialed in own or longest.get(dialed, 0) > len(prefix)
+            if elsewhere or never_routed(dialed, protected, digit_by_digit=digit_by_digit):
                 unreachable.add(number)
     return Shadows(tuple(sorted(hidden)), tuple(sorted(unreachable)))
+
+
+def _longest_prefixes(prefixes: Mapping[str, str], links: Iterable[EstablishedLink]) -> dict[str, int]:
+    """Return the length of the longest dialPrefix by which digits lead to a peer; empty if none begins like another."""
+    overlap = any(a != b and a.startswith(b) for a in prefixes.values() for b in prefixes.values())
+    longest: dict[str, int] = {}
+    for link in links if overlap else ():
+        prefix = prefixes.get(link.interlink.metadata.name, "")
+        for number in link.offer.numbers if prefix else ():
+            dialed = prefix + number.number
+            longest[dialed] = max(len(prefix), longest.get(dialed, 0))
+    return longest
 
 
 def number_counts(resolution: Resolution) -> NumberCounts:
