@@ -16,7 +16,7 @@ from prometheus_client import start_http_server
 from pydantic import TypeAdapter, ValidationError
 
 from pbx_operator import logs, process
-from pbx_operator.api.v1alpha1.shared import Endpoint, HostName
+from pbx_operator.api.v1alpha1.shared import Endpoint, HostName, NamespaceName
 from pbx_operator.cluster import ApiError, Cluster, Conflict, CredentialsError, Unavailable
 from pbx_operator.engine.engine import EngineSettings
 from pbx_operator.engine.identity import Identity, rotate_identity
@@ -46,6 +46,14 @@ def _host_name(context: click.Context, parameter: click.Parameter, value: str) -
         ) from None
 
 
+def _namespace(context: click.Context, parameter: click.Parameter, value: str) -> str:
+    try:
+        return TypeAdapter[str](NamespaceName).validate_python(value)
+    except ValidationError:
+        advice = "write lower case letters, digits and '-', for example pbx-system"
+        raise click.BadParameter(f"{value!r} is not the name of a namespace: {advice}") from None
+
+
 def _endpoints(_context: click.Context, _parameter: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...]:
     for value in values:
         try:
@@ -73,6 +81,7 @@ _namespace_option = click.option(
     default="pbx-system",
     show_default=True,
     show_envvar=True,
+    callback=_namespace,
     help="Namespace of the operator's own identity Secret.",
 )
 _after_restore_option = click.option(

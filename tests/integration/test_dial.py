@@ -60,7 +60,8 @@ def test_dial(crds_installed: ControlPlane, monkeypatch: pytest.MonkeyPatch) -> 
     answers = {}
     for digits in ("112", "200", "1100", "300", "8200", "400", "999"):
         result = CliRunner().invoke(main, ["dial", "amsterdam", digits, "-n", NAMESPACE, "-o", "json"])
-        (answer,) = json.loads(result.output)
+        (answer,) = json.loads(result.stdout)
+        assert "A change is under way" in result.stderr, "no operator runs here"
         answers[digits] = (answer["outcome"], answer.get("interlink"), result.exit_code)
     assert answers == {
         "112": ("Emergency", None, 0),

@@ -112,7 +112,7 @@ def test_several_start_at_once_and_each_goes_alone(place: Place) -> None:
     assert all("is ready at https://127.0.0.1:" in err for _, err in results)
 
     listing = sandbox(place, "status").stdout
-    assert sandbox(place, "status", "--name", "none").stderr == "sandbox 'none' is not running\n"
+    assert sandbox(place, "status", "--name", "none").stderr == "Error: sandbox 'none' is not running\n"
     for name, kubeconfig in zip(("default", "b", "c"), kubeconfigs, strict=True):
         assert f"{name}: ready\n" in listing
         assert f"  {kubeconfig}\n" in listing

@@ -1,7 +1,7 @@
 """Long stories of two installations in worlds that are too large to be explored: chance leads through them.
 
-The rules are the real ones, as in the worlds that are explored whole, and so is what must hold; each story goes on until
-nothing is left to be done.
+The rules are the real ones, as in the worlds that are explored whole, and so is what must hold; each story goes on
+until nothing is left to be done.  They are the same stories every time, so that a failure comes from a change.
 """
 
 from __future__ import annotations

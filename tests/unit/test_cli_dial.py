@@ -85,7 +85,8 @@ def cluster(monkeypatch: pytest.MonkeyPatch, kubeconfig: Path) -> FakeCluster:
         "dialplanslices": [s.to_json() for s in now.slices],
         "interlinks": [link.interlink.to_json() for link in now.links],
     }
-    for one in fake.objects["pbxaccounts"] + fake.objects["interlinks"]:
+    fake.objects["internalnumbers"] = [number("200", "amsterdam").to_json()]
+    for one in (one for plural in ("pbxaccounts", "interlinks", "internalnumbers") for one in fake.objects[plural]):
         one.setdefault("status", {})["observedGeneration"] = one["metadata"].get("generation", 0)
     monkeypatch.setattr("pbx_operator.cli.dial.Cluster", fake.connect)
     monkeypatch.setenv("KUBECONFIG", str(kubeconfig))
@@ -113,7 +114,12 @@ def test_answers_and_exit_codes(digits: str, code: int, shown: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("plural", "thing"), [("pbxaccounts", "PBXAccount amsterdam"), ("interlinks", "Interlink shut")]
+    ("plural", "thing"),
+    [
+        ("pbxaccounts", "PBXAccount amsterdam"),
+        ("interlinks", "Interlink shut"),
+        ("internalnumbers", "InternalNumber n200"),
+    ],
 )
 @pytest.mark.parametrize("change", [{"generation": 7}, {"deletionTimestamp": "2026-06-01T12:00:00Z"}], ids=str)
 def test_what_is_under_way_is_told_beside_the_answer(

@@ -135,6 +135,13 @@ async def test_an_unusable_context_is_named(tmp_path: Path, current: str, wanted
         await Credentials(path, wanted).load()
 
 
+async def test_a_user_that_acts_as_another_is_refused(tmp_path: Path) -> None:
+    """With the rights of the one behind it, the operator could do more than it was meant to."""
+    path = write_kubeconfig(tmp_path / "config", {"token": "t1", "as": "pbx-operator"})
+    with pytest.raises(CredentialsError, match="user 'u' acts as 'pbx-operator', which is not supported: give a user"):
+        await Credentials(path).load()
+
+
 @pytest.mark.parametrize("content", ["", "[]", "{unbalanced", "a: [\n b: {", "text", "contexts: []"])
 async def test_a_malformed_kubeconfig_is_named(tmp_path: Path, content: str) -> None:
     path = tmp_path / "config"

@@ -95,6 +95,7 @@ def test_assets_come_first_and_the_cache_adds_what_they_lack(machine: Machine) -
 
 def test_a_file_that_is_not_executable_is_no_program(machine: Machine) -> None:
     fill(machine.cache, *PROGRAMS)
+    fill(machine.folder / "assets", "kubectl")
     executable(machine.folder / "assets" / "etcd").chmod(0o644)
     assert machine.find(KUBEBUILDER_ASSETS=str(machine.folder / "assets"))[0] == machine.cache / "etcd"
 
@@ -208,6 +209,14 @@ def test_a_newer_go_is_used(machine: Machine, version: str) -> None:
 def test_assets_that_are_no_directory_are_an_error(machine: Machine) -> None:
     with pytest.raises(SandboxError, match="KUBEBUILDER_ASSETS='/does/not/exist' is not a directory"):
         machine.find(KUBEBUILDER_ASSETS="/does/not/exist")
+
+
+def test_assets_without_any_of_the_programs_are_an_error(machine: Machine) -> None:
+    """Rather than a build of minutes that nobody asked for."""
+    executable(machine.folder / "assets" / "etcd").chmod(0o644)
+    with pytest.raises(SandboxError, match=r"has none of the programs: let it name a directory with etcd, "):
+        machine.find(KUBEBUILDER_ASSETS=str(machine.folder / "assets"))
+    assert machine.builds() == 0
 
 
 def test_outside_a_checkout_the_error_names_what_is_missing(machine: Machine) -> None:

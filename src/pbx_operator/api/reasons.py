@@ -311,7 +311,7 @@ RESERVED_PREFIX = Reason(
 NOT_CHECKED = Reason("NotChecked", "the account cannot tell yet which numbers it accepts", shown=(_NOT_JUDGED,))
 DIAL_PREFIX_CONFLICT = Reason(
     "DialPrefixConflict",
-    "dialPrefix {prefix} is used by the older Interlink {holder}",
+    "dialPrefix {prefix} belongs to Interlink {holder}, which was linked first",
     "choose another prefix; the link works without one",
     shown=(_REFUSED,),
 )

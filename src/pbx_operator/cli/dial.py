@@ -16,12 +16,12 @@ import click
 from pydantic import ValidationError
 
 from pbx_operator.api.meta import ObjectKey, Resource
-from pbx_operator.api.v1alpha1 import DialPlanSlice, Interlink, PBXAccount
+from pbx_operator.api.v1alpha1 import DialPlanSlice, Interlink, InternalNumber, PBXAccount
 from pbx_operator.api.v1alpha1.shared import DnsLabel, NamespaceName
 from pbx_operator.cli.checks import NAMESPACE_ADVICE, fits
 from pbx_operator.cli.failures import CannotAnswerError, absent_account, failed_call
 from pbx_operator.cli.tables import make_console, print_answers
-from pbx_operator.cluster import ApiError, Cluster, CredentialsError, Gone
+from pbx_operator.cluster import ApiError, Cluster, CredentialsError, Forbidden, Gone
 from pbx_operator.cluster.client import REQUESTS
 from pbx_operator.cluster.credentials import Credentials, find_kubeconfig
 from pbx_operator.domain.dialplan import Answer, DialPlan
@@ -42,6 +42,8 @@ class Published:
     account: PBXAccount
     slices: list[DialPlanSlice]
     interlinks: list[Interlink]
+    numbers: list[InternalNumber]
+    """Only to tell what the operator has not published yet; none if they may not be read."""
 
 
 def _digits(context: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...]:
@@ -92,8 +94,9 @@ def dial(
 
 
 def under_way(published: Published) -> list[str]:
-    """Return the account and the Interlinks whose latest change, or deletion, the operator has not carried out."""
-    objects: list[PBXAccount | Interlink] = [published.account, *published.interlinks]
+    """Return the objects of the account whose latest change, or deletion, the operator has not carried out."""
+    objects: list[PBXAccount | Interlink | InternalNumber] = [published.account]
+    objects += [*published.interlinks, *published.numbers]
     return [
         f"{one.resource.kind} {one.metadata.name}"
         for one in objects
@@ -146,7 +149,10 @@ async def read_published(cluster: Cluster, key: ObjectKey) -> Published:
     slices = await cluster.list(DialPlanSlice.resource, key.namespace)
     interlinks = await cluster.list(Interlink.resource, key.namespace)
     published = Published(
-        account, _parse_all(DialPlanSlice, slices.items, key.name), _parse_all(Interlink, interlinks.items, key.name)
+        account,
+        _parse_all(DialPlanSlice, slices.items, key.name),
+        _parse_all(Interlink, interlinks.items, key.name),
+        _parse_all(InternalNumber, await _numbers(cluster, key.namespace), key.name),
     )
     if not any(is_ours(s, account) for s in published.slices):
         raise CannotAnswerError(
@@ -154,6 +160,14 @@ async def read_published(cluster: Cluster, key: ObjectKey) -> Published:
             f"`kubectl describe pbxaccount {key.name} -n {key.namespace}`, and whether the operator runs"
         )
     return published
+
+
+async def _numbers(cluster: Cluster, namespace: str) -> list[dict[str, Any]]:
+    """Return the InternalNumbers of a namespace; nothing if they may not be read, since no answer comes from them."""
+    try:
+        return (await cluster.list(InternalNumber.resource, namespace)).items
+    except Forbidden:
+        return []
 
 
 def _parse_all(model: type[R], items: list[dict[str, Any]], account: str) -> list[R]:

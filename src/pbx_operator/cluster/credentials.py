@@ -141,9 +141,22 @@ async def _load_kubeconfig(paths: str, context: str | None, configuration: Confi
         problem = f"has no context {name!r}" if name else "has no current context"
         step = f"choose one that `KUBECONFIG={paths} kubectl config get-contexts` lists"
         raise CredentialsError(f"kubeconfig {paths} {problem}: {step}")
+    _refuse_impersonation(merged, chosen, paths)
     await _loader(merged, active_context=name, config_base_path=None).load_and_set(configuration)
     namespace: str | None = chosen["context"].safe_get("namespace")
     return namespace
+
+
+def _refuse_impersonation(merged: Any, context: Any, paths: str) -> None:
+    """Raise CredentialsError if the user speaks for another one: the loader would drop that, and with it a limit."""
+    name = context["context"].safe_get("user")
+    entry = merged["users"].get_with_name(name, safe=True) if name else None
+    acts_as = entry["user"].safe_get("as") if entry is not None else None
+    if acts_as is not None:
+        raise CredentialsError(
+            f"kubeconfig {paths}: user {name!r} acts as {acts_as!r}, which is not supported: "
+            "give a user that has credentials of its own"
+        )
 
 
 def _in_words(error: Exception) -> str:

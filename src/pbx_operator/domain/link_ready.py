@@ -132,7 +132,8 @@ def _key_problem(v: View) -> Verdict | None:
         return None
     if look.found == "Missing":
         facts = {"secret": reference.name, "entry": reference.key}
-        return _not_ready(reasons.SECRET_MISSING, **facts, next_step="create it with the key text in it")
+        next_step = f"{look.problem}: add it" if look.problem else "create it with the key text in it"
+        return _not_ready(reasons.SECRET_MISSING, **facts, next_step=next_step)
     return _not_ready(reasons.KEY_MALFORMED, secret=reference.name, entry=reference.key, problem=look.problem)
 
 

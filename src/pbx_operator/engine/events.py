@@ -117,7 +117,8 @@ class EventRecorder:
                 self._tell(Target(Interlink.resource, named.key, named.uid), News(KEY_REPLAY.name, message, "Warning"))
 
     def _tell(self, target: Target, found: News) -> None:
-        _log.info(found.message, extra={"object": target, "reason": found.reason})
+        level = logging.WARNING if found.type == "Warning" else logging.INFO
+        _log.log(level, found.message, extra={"object": target, "reason": found.reason})
         if found.type is None:
             return
         try:

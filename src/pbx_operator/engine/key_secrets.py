@@ -32,6 +32,7 @@ class KeyNotThere:
     """Why there is no key to be read."""
 
     found: Literal["Missing", "Malformed"]
+    """Missing is the Secret, or its entry."""
     problem: str = ""
 
 
@@ -47,7 +48,7 @@ async def read_key(cluster: Cluster, namespace: str, reference: SecretKeyReferen
 def _parse_entry(secret: dict[str, Any], entry: str) -> Bundle | KeyNotThere:
     value = (secret.get("data") or {}).get(entry)
     if value is None:
-        return KeyNotThere("Missing")
+        return KeyNotThere("Missing", "the Secret is there, the entry is not")
     try:
         return parse_key(base64.b64decode(value).decode("ascii"))
     except MalformedKeyError as error:

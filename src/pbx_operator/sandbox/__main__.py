@@ -67,8 +67,10 @@ def status(name: str | None) -> None:
     states = [state for state in running() if name in (None, state.name)]
     for state in states:
         click.echo(_describe(state))
+    if name is not None and not states:
+        raise click.ClickException(f"sandbox {name!r} is not running")
     if not states:
-        click.echo("no sandbox is running" if name is None else f"sandbox {name!r} is not running", err=True)
+        click.echo("no sandbox is running", err=True)
 
 
 @main.command(context_settings={"allow_interspersed_args": False})

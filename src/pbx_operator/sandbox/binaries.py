@@ -40,7 +40,8 @@ def find_binaries(environ: Mapping[str, str] = os.environ, module: Path = CONTRO
     A build takes minutes and reports its progress on stderr; one that another process has begun is waited for.
 
     Raises:
-        SandboxError: `KUBEBUILDER_ASSETS` is not a directory, or a program is missing and cannot be built.
+        SandboxError: `KUBEBUILDER_ASSETS` is not a directory with one of the programs, or one is missing and cannot
+            be built.
 
     """
     folders = [_assets(environ)] if environ.get(ASSETS_VARIABLE) else []
@@ -60,10 +61,11 @@ def find_binaries(environ: Mapping[str, str] = os.environ, module: Path = CONTRO
 
 def _assets(environ: Mapping[str, str]) -> Path:
     folder = Path(environ[ASSETS_VARIABLE]).absolute()
-    if not folder.is_dir():
+    if not _look_up([folder]):
+        problem = "has none of the programs" if folder.is_dir() else "is not a directory"
         raise SandboxError(
-            f"{ASSETS_VARIABLE}={environ[ASSETS_VARIABLE]!r} is not a directory: "
-            "let it name a directory with etcd, kube-apiserver and kubectl, or unset it"
+            f"{ASSETS_VARIABLE}={environ[ASSETS_VARIABLE]!r} {problem}: "
+            f"let it name a directory with {', '.join(PROGRAMS)}, or unset it"
         )
     return folder
 

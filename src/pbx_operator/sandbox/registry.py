@@ -67,13 +67,16 @@ class Claim:
         """Make the data directory, which goes when the name is released.
 
         Raises:
-            SandboxError: it exists.
+            SandboxError: it exists, or there is no place for it.
 
         """
         try:
-            data_dir.mkdir(mode=0o700, parents=True)
+            data_dir.mkdir(mode=0o700)
         except FileExistsError as error:
             raise SandboxError(f"data directory {data_dir} exists: remove it or choose another") from error
+        except OSError as error:
+            place = f"data directory {data_dir} cannot be made ({error.strerror})"
+            raise SandboxError(f"{place}: choose a place that exists and is yours") from error
         os.pwrite(self._descriptor, os.fsencode(data_dir), 0)
         (data_dir / _STATE_FILE).touch()
 

@@ -222,7 +222,8 @@ class InterlinkSpec(Model):
     """sharing is what the peer may dial; default is the account's own `spec.sharing`."""
     dial_prefix: DialPrefix | None = None
     """dialPrefix reaches the peer's numbers even where an own number hides them: 1 to 4 of `0-9*#`, in quotes; with
-    `"8"`, 8200 is the peer's 200. The longest prefix wins."""
+    `"8"`, 8200 is the peer's 200. The longest prefix wins; one that two links want belongs to the link that was
+    established first."""
     priority: Annotated[int, Field(ge=0, le=1000)] = 100
     """priority decides when two peers offer the same number: the lower value wins; 0 to 1000, default 100."""
     gate: GateState = "Open"
