@@ -38,7 +38,7 @@ from pbx_operator.engine.store import Observation, Store
 from pbx_operator.engine.sync import load
 from pbx_operator.engine.worker import Clocks, Worker
 from pbx_operator.links.authority import Authority
-from pbx_operator.links.peer import AnswerT, Draft, PeerUnavailable
+from pbx_operator.links.peer import AnswerT, Draft, Peer, PeerUnavailable
 from simulation.api import JSON, Api
 
 WORKERS = 3
@@ -183,6 +183,13 @@ class NoPeer:
         raise PeerUnavailable
 
 
+class InTurn(Errands):
+    """There is no event loop, so whoever begins an errand waits for its end."""
+
+    async def run(self, errand: Coroutine[None, None, None]) -> None:
+        await errand
+
+
 def ignore(observation: Observation) -> None:
     """Take no note of changes."""
 
@@ -190,15 +197,17 @@ def ignore(observation: Observation) -> None:
 class Process:
     """A process of the operator that is up and has listed everything."""
 
-    def __init__(self, api: Api, identity: Identity, facts: ClusterFacts, now: Callable[[], datetime]) -> None:
+    def __init__(
+        self, api: Api, identity: Identity, facts: ClusterFacts, now: Callable[[], datetime], peer: Peer
+    ) -> None:
         clocks = Clocks(now, lambda: (now() - NOW).total_seconds())
         self.wire = wire = Wire(api)
         self.store, self.memory, self.queue = Store("pbx.example"), Memory(), Queue(clocks.monotonic)
         self.intake = Intake(self.store, self.queue, self.memory, ignore)
         self.snapshots = Snapshots(self.store, self.memory, facts, now)
         authority = Authority(wire, self.snapshots, now, self.intake)
-        elsewhere = Elsewhere(wire, authority, identity, self.intake, now, NoPeer(), Contact())
-        keys = KeyWork(wire, authority, identity, self.intake, self.memory, now, elsewhere, Errands())
+        elsewhere = Elsewhere(wire, authority, identity, self.intake, now, peer, Contact())
+        keys = KeyWork(wire, authority, identity, self.intake, self.memory, now, elsewhere, InTurn())
         executor = Executor(wire, self.store, self.intake, authority, keys, self.snapshots.link, Silence())
         self.planner = Planner(self.store, self.snapshots)
         metrics = Metrics(CollectorRegistry(), WORKERS)

@@ -31,9 +31,10 @@ from pbx_operator.domain.keys import SigningKey, instance_id, key_text
 from pbx_operator.domain.link_facts import ClusterFacts, LinkSnapshot, key_reference
 from pbx_operator.domain.record_facts import SIDES, any_closing, interlink_of
 from pbx_operator.engine.identity import Identity
+from pbx_operator.links.peer import Peer
 from simulation.api import Api
 from simulation.invariants import Invariants
-from simulation.process import Process, Request, Task
+from simulation.process import NoPeer, Process, Request, Task
 
 Step = Callable[[], object]
 HOME = SigningKey(hashlib.sha256(b"this installation").digest())
@@ -53,8 +54,9 @@ def key_named(name: str) -> str:
 class World:
     """Everything; `close` must be called at the end."""
 
-    def __init__(self, facts: ClusterFacts | None = None) -> None:
+    def __init__(self, facts: ClusterFacts | None = None, peer: Peer | None = None) -> None:
         self.now = NOW
+        self.peer = peer or NoPeer()
         self.invariants = Invariants(lambda: self.now)
         self.api = Api(lambda: self.now, self.invariants.changed)
         self.identity = Identity(INSTANCE, HOME.public, HOME, confirmed=True)
@@ -169,7 +171,7 @@ class World:
     def start(self) -> None:
         """Start a process; a second one beside the first is what a handover of the lease looks like."""
         facts = replace(self.facts, started=self.now)
-        self.processes.append(Process(self.api, self.identity, facts, lambda: self.now))
+        self.processes.append(Process(self.api, self.identity, facts, lambda: self.now, self.peer))
 
     def crash(self) -> None:
         """Let the oldest process die; what it had sent may still arrive."""
