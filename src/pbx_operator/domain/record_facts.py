@@ -11,6 +11,7 @@ from typing import Literal, NamedTuple
 from pbx_operator.api.meta import ObjectKey
 from pbx_operator.api.v1alpha1.interlink import AllowedRedeemer
 from pbx_operator.api.v1alpha1.linkrecord import (
+    Contact,
     InterlinkIdentity,
     LinkRecord,
     LinkRecordSpec,
@@ -66,6 +67,11 @@ def peer_instance(spec: LinkRecordSpec) -> str | None:
     """Return the other installation that the record joins with ours; None if there is none (yet)."""
     other = spec.issuer.instance if spec.role == "Replica" else spec.redeemer.instance if spec.redeemer else None
     return other if other != spec.instance else None
+
+
+def peer_contact(record: LinkRecord) -> Contact | None:
+    """Return how the peer's installation is reached: as it said itself, else as the key said that was carried."""
+    return record.status.contact or record.spec.contact
 
 
 def peer_key(record: LinkRecord) -> str | None:

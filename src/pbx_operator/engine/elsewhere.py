@@ -32,6 +32,7 @@ from pbx_operator.domain.envelope import EnvelopeError, open_envelope, seal
 from pbx_operator.domain.keys import Bundle, SigningKey, key_id
 from pbx_operator.domain.messages import Cancel, Receipt, RedeemAnswer, RedeemRequest
 from pbx_operator.domain.record import Confirm, HearEnd
+from pbx_operator.domain.record_facts import peer_contact
 from pbx_operator.domain.redemption import (
     Busy,
     BusyReason,
@@ -153,7 +154,7 @@ class Elsewhere:
             raw = await self.cluster.get(LinkRecord.resource, name)
         self.intake.saw(LinkRecord.resource, raw)
         record = LinkRecord.model_validate(raw)
-        if contact != (record.status.contact or record.spec.contact):
+        if contact != peer_contact(record):
             await self.authority.reach(name.name, contact)
         return record.spec
 

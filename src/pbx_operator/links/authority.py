@@ -26,7 +26,7 @@ from pbx_operator.api.v1alpha1.linkrecord import (
 from pbx_operator.cluster import Cluster, Conflict, Gone, Unavailable
 from pbx_operator.domain.messages import LinkReport
 from pbx_operator.domain.record import Abandon, Adopt, Change, FromPeer, Presence, concerned, transition
-from pbx_operator.domain.record_facts import account_of, interlink_of
+from pbx_operator.domain.record_facts import account_of, interlink_of, peer_contact
 from pbx_operator.domain.redemption import Busy, Decision, IssuerFacts, Redemption, Result, Unknown, decide
 from pbx_operator.domain.reports import Heard, believes, hear
 from pbx_operator.domain.succession import Successions
@@ -154,9 +154,8 @@ class Authority:
         read = await self._read(name)
         if read is None or read.record.spec.state != "Requested":
             return
-        status = read.record.status
-        if contact != (status.contact or read.record.spec.contact):
-            await self._put_status(read, status.model_copy(update={"contact": contact}))
+        if contact != peer_contact(read.record):
+            await self._put_status(read, read.record.status.model_copy(update={"contact": contact}))
 
     async def hear(
         self,
