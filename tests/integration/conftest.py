@@ -10,7 +10,7 @@ import pytest_asyncio
 
 from integration.harness import Stage, World, open_stage
 from integration.process import free_port
-from integration.two_clusters import Pair, open_pair
+from integration.two_clusters import Pair, Story, begin_story, open_pair, watched
 from pbx_operator.sandbox import ControlPlane
 from support import ROOT, Place, install_crds, kubectl
 from tcpproxy import TcpProxy
@@ -71,12 +71,25 @@ async def network() -> AsyncIterator[TcpProxy]:
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def pair(
-    installed: ControlPlane, second_plane: ControlPlane, network: TcpProxy, tmp_path_factory: pytest.TempPathFactory
+    installed: ControlPlane,
+    second_plane: ControlPlane,
+    network: TcpProxy,
+    tmp_path_factory: pytest.TempPathFactory,
+    request: pytest.FixtureRequest,
 ) -> AsyncIterator[Pair]:
-    """Return two clusters with the network between them."""
-    directory = tmp_path_factory.mktemp("pair")
-    async with open_pair(installed, second_plane, directory, listens=network.target, reached=network.port) as pair:
+    """Return two clusters with the network between them, and the shorter PERIODS of the module if it has any."""
+    directory, periods = tmp_path_factory.mktemp("pair"), getattr(request.module, "PERIODS", None)
+    async with open_pair(
+        installed, second_plane, directory, listens=network.target, reached=network.port, periods=periods
+    ) as pair:
         yield pair
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def story(pair: Pair) -> AsyncIterator[Story]:
+    """Return the beginning of a story; afterwards nothing that anybody saw may have broken a rule."""
+    async with watched(pair):
+        yield await begin_story(pair)
 
 
 @pytest.fixture

@@ -2,31 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-
 import pytest
-import pytest_asyncio
 
 from integration.etcd import Etcd, records_of_log
-from integration.process import free_port
 from integration.test_federation_faults import traces_of_bundle
-from integration.two_clusters import Pair, begin_story, open_pair, watched
+from integration.two_clusters import Pair, begin_story, watched
 from pbx_operator.api.meta import SECRETS, ObjectKey
-from pbx_operator.sandbox import ControlPlane
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 SECRET_KEYS = b"/registry/secrets/"
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def pair(
-    installed: ControlPlane, second_plane: ControlPlane, tmp_path_factory: pytest.TempPathFactory
-) -> AsyncIterator[Pair]:
-    port = free_port()
-    directory = tmp_path_factory.mktemp("pair")
-    async with open_pair(installed, second_plane, directory, listens=port, reached=port) as pair:
-        yield pair
 
 
 async def test_a_used_key_goes_from_etcd_too(pair: Pair) -> None:

@@ -4,41 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
 import pytest
-import pytest_asyncio
 
 from builders import interlink
 from integration.harness import World, number
 from integration.keys import new_key
-from integration.process import free_port
-from integration.two_clusters import Pair, Story, begin_story, knows_end, open_pair, watched
+from integration.two_clusters import Pair, Story, knows_end
 from pbx_operator.api.meta import ObjectKey
 from pbx_operator.api.v1alpha1 import LinkRecord, PBXAccount
 from pbx_operator.api.v1alpha1.interlink import RedeemKey
 from pbx_operator.api.v1alpha1.linkrecord import Issuer
-from pbx_operator.sandbox import ControlPlane
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def pair(
-    installed: ControlPlane, second_plane: ControlPlane, tmp_path_factory: pytest.TempPathFactory
-) -> AsyncIterator[Pair]:
-    port = free_port()
-    directory = tmp_path_factory.mktemp("pair")
-    async with open_pair(installed, second_plane, directory, listens=port, reached=port) as pair:
-        yield pair
-
-
-@pytest_asyncio.fixture(loop_scope="module")
-async def story(pair: Pair) -> AsyncIterator[Story]:
-    async with watched(pair):
-        yield await begin_story(pair)
 
 
 async def reaches(world: World, account: PBXAccount, digits: str, target: str | None) -> None:

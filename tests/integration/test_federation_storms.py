@@ -2,39 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-
 import pytest
-import pytest_asyncio
 
+from integration import storms
 from integration.harness import number
-from integration.process import free_port
-from integration.storms import PERIODS, STORMS
-from integration.two_clusters import Pair, Story, begin_story, open_pair, watched
-from pbx_operator.sandbox import ControlPlane
+from integration.two_clusters import Pair, Story
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
+PERIODS = storms.PERIODS
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def pair(
-    installed: ControlPlane, second_plane: ControlPlane, tmp_path_factory: pytest.TempPathFactory
-) -> AsyncIterator[Pair]:
-    port = free_port()
-    directory = tmp_path_factory.mktemp("pair")
-    async with open_pair(installed, second_plane, directory, listens=port, reached=port, periods=PERIODS) as pair:
-        yield pair
-
-
-@pytest_asyncio.fixture(loop_scope="module")
-async def story(pair: Pair) -> AsyncIterator[Story]:
-    async with watched(pair):
-        yield await begin_story(pair)
-
-
-@pytest.mark.parametrize("storm", STORMS)
+@pytest.mark.parametrize("storm", storms.STORMS)
 async def test_storms_in_both_clusters(pair: Pair, story: Story, storm: str) -> None:
-    rules = [stage.proxy.add(STORMS[storm](stage.proxy)) for stage in (pair.reachable, pair.hidden)]
+    rules = [stage.proxy.add(storms.STORMS[storm](stage.proxy)) for stage in (pair.reachable, pair.hidden)]
     await story.link()
     owner = story.here.now(story.owner)
     assert owner is not None

@@ -5,44 +5,29 @@ See `test_reasons_interlinks` for what is checked.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-
 import pytest
 import pytest_asyncio
 
 from faultproxy import Answer, Call, Fault
 from integration.harness import World
-from integration.process import free_port
 from integration.reason_stories import expect, expect_first_progress, shows
-from integration.two_clusters import DIALS, Pair, Story, begin_story, open_pair, watched
+from integration.two_clusters import DIALS, Pair, Story
 from pbx_operator.api import reasons
-from pbx_operator.sandbox import ControlPlane
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
-PERIODS = {"grace": 1.0}
+IMPATIENT = {"grace": 1.0}
 
 
 def start_redeemer(pair: Pair) -> None:
-    pair.hidden.start(*DIALS, periods=PERIODS)
+    pair.hidden.start(*DIALS, periods=IMPATIENT)
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def pair(
-    installed: ControlPlane, second_plane: ControlPlane, tmp_path_factory: pytest.TempPathFactory
-) -> AsyncIterator[Pair]:
+async def pair(pair: Pair) -> Pair:
     """Return two clusters, in the second of which patience is short."""
-    port = free_port()
-    directory = tmp_path_factory.mktemp("pair")
-    async with open_pair(installed, second_plane, directory, listens=port, reached=port) as pair:
-        await pair.hidden.stop()
-        start_redeemer(pair)
-        yield pair
-
-
-@pytest_asyncio.fixture(loop_scope="module")
-async def story(pair: Pair) -> AsyncIterator[Story]:
-    async with watched(pair):
-        yield await begin_story(pair)
+    await pair.hidden.stop()
+    start_redeemer(pair)
+    return pair
 
 
 @pytest.fixture

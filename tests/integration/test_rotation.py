@@ -15,12 +15,11 @@ from ipaddress import ip_network
 from pathlib import Path
 
 import pytest
-import pytest_asyncio
 
 from builders import NOW
 from integration.harness import OPERATOR, Stage, World, number
 from integration.process import LAUNCHER, free_port
-from integration.two_clusters import Pair, Story, begin_story, knows_end, open_pair, watched
+from integration.two_clusters import Pair, Story, knows_end
 from pbx_operator.api.meta import SECRETS, ObjectKey
 from pbx_operator.api.v1alpha1 import Interlink, LinkRecord, PBXAccount
 from pbx_operator.domain.keys import SigningKey
@@ -38,22 +37,6 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 NAMESPACE = "pbx-system"
 LOOPBACK = NetworkRules(allowed=(ip_network("127.0.0.0/8"), ip_network("::1/128")))
 PERIODS = {"identity": 0.5}
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def pair(
-    installed: ControlPlane, second_plane: ControlPlane, tmp_path_factory: pytest.TempPathFactory
-) -> AsyncIterator[Pair]:
-    port = free_port()
-    directory = tmp_path_factory.mktemp("pair")
-    async with open_pair(installed, second_plane, directory, listens=port, reached=port, periods=PERIODS) as pair:
-        yield pair
-
-
-@pytest_asyncio.fixture(loop_scope="module")
-async def story(pair: Pair) -> AsyncIterator[Story]:
-    async with watched(pair):
-        yield await begin_story(pair)
 
 
 async def identity_of(stage: Stage) -> Identity:
