@@ -223,7 +223,8 @@ async def test_an_event_says_what_the_status_says(desk: Desk, caplog: pytest.Log
     assert event["note"] == MISSING.message
     assert event["regarding"]["uid"] == REDEEMER.metadata.uid
     line, *_ = (json.loads(JsonFormatter().format(r)) for r in caplog.records)
-    assert (line["reason"], line["kind"], line["name"], line["msg"]) == (
+    assert (line["level"], line["reason"], line["kind"], line["name"], line["msg"]) == (
+        "warning",
         "SecretMissing",
         "Interlink",
         "r",
