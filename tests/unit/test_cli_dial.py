@@ -133,6 +133,13 @@ def test_what_is_under_way_is_told_beside_the_answer(
     assert result.stderr == f"A change is under way, so this may change: {thing}. Does the operator run?\n"
 
 
+def test_of_many_changes_some_are_named(cluster: FakeCluster) -> None:
+    cluster.objects["internalnumbers"] += [number(f"{n}", "amsterdam").to_json() for n in range(301, 309)]
+    for one in cluster.objects["internalnumbers"]:
+        one["metadata"]["generation"] = 7
+    assert "InternalNumber n304 and 4 more. Does the operator run?" in pbx("amsterdam", "200").stderr
+
+
 @pytest.mark.usefixtures("cluster")
 def test_json() -> None:
     (answer,) = json.loads(pbx("amsterdam", "300", "-o", "json").output)

@@ -31,6 +31,8 @@ R = TypeVar("R", bound=Resource)
 
 _DIGITS = re.compile(r"[0-9*#]{1,8}")
 EXIT_NO_MATCH = 1
+NAMED = 5
+"""How many objects a note names."""
 DEFAULT_NAMESPACE = "default"
 """The namespace where kubectl looks, too, if neither it nor the kubeconfig's context is told one."""
 
@@ -89,7 +91,9 @@ def dial(
     else:
         print_answers(make_console(), answers)
     if late := under_way(published):
-        click.echo(f"A change is under way, so this may change: {', '.join(late)}. Does the operator run?", err=True)
+        more = f" and {len(late) - NAMED} more" if len(late) > NAMED else ""
+        named = ", ".join(late[:NAMED]) + more
+        click.echo(f"A change is under way, so this may change: {named}. Does the operator run?", err=True)
     context.exit(EXIT_NO_MATCH if any(answer.outcome == "NoMatch" for answer in answers) else 0)
 
 
