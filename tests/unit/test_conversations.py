@@ -29,13 +29,16 @@ class Line:
 
     def __init__(self) -> None:
         self.asked: list[tuple[str, Contact]] = []
+        self.news: dict[str, Any] = {}
+        """What the peer says of each link beside what we say."""
 
     async def ask(self, contact: Contact, to: str, draft: Draft, answer: type[AnswerT]) -> AnswerT:
         request = draft(sender="h" * 26, to=to, at=NOW, nonce=base64url(b"\0" * 16))
         self.asked.append((request.type, contact))
         if contact == DEAD:
             raise PeerUnavailable
-        links: tuple[LinkReport, ...] = request.links if isinstance(request, SyncRequest) else ()
+        ours: tuple[LinkReport, ...] = request.links if isinstance(request, SyncRequest) else ()
+        links = tuple(report.model_copy(update=self.news) for report in ours)
         facts: dict[str, Any] = {"links": links} if answer is SyncAnswer else {"result": "Done"}
         return answer(sender=to, to="h" * 26, re=base64url(b"\0" * 32), **facts)
 
@@ -71,6 +74,9 @@ def placed(made: LinkRecord, contact: Contact, name: str) -> LinkRecord:
 
 GREEN = placed(replica(), ALIVE, "r-green")
 GIVEN_UP = placed(replica(requested=True, end=end("Cancelled", "Redeemer")), DEAD, "r-given-up")
+
+
+NEWS = {"rev": 9, "numbers": ()}
 
 
 class Round:
@@ -109,7 +115,6 @@ async def test_a_request_that_was_given_up_keeps_nobody_from_talking() -> None:
     await about.happen()
     assert about.answered is True
     assert about.line.asked == [("sync", ALIVE), ("cancel-request", DEAD)]
-    assert about.deaf.heard == [("r-green", "Live")]
 
 
 async def test_a_peer_that_does_not_answer_is_found_out() -> None:
@@ -122,11 +127,21 @@ async def test_a_peer_that_does_not_answer_is_found_out() -> None:
 async def test_a_cancel_that_is_confirmed_is_recorded() -> None:
     about = Round(GREEN, placed(GIVEN_UP, ALIVE, "r-given-up"))
     await about.happen()
-    assert about.deaf.heard == [("r-green", "Live"), ("r-given-up", "Ended")]
+    assert about.deaf.heard == [("r-given-up", "Ended")]
+
+
+async def test_only_news_is_looked_at_with_the_record_of_the_api_server() -> None:
+    about = Round(GREEN)
+    await about.happen()
+    assert (about.answered, about.deaf.heard) == (True, [])
+    about = Round(GREEN)
+    about.line.news = NEWS
+    await about.happen()
+    assert (about.answered, about.deaf.heard) == (True, [("r-green", "Live")])
 
 
 async def test_a_record_that_was_purged_meanwhile_says_nothing_about_the_peer() -> None:
     about = Round(GREEN)
-    about.deaf.knows = None
+    about.line.news, about.deaf.knows = NEWS, None
     await about.happen()
     assert about.answered is True

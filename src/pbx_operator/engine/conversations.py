@@ -28,7 +28,7 @@ from pbx_operator.domain.messages import (
     SyncRequest,
 )
 from pbx_operator.domain.record_facts import peer_instance
-from pbx_operator.domain.reports import believes, cancel_is_due, is_spoken_about, report_of
+from pbx_operator.domain.reports import Heard, believes, cancel_is_due, hear, is_spoken_about, report_of
 from pbx_operator.engine.identity import IdentityKeeper
 from pbx_operator.engine.store import Observation, Store
 from pbx_operator.links.authority import Authority
@@ -178,10 +178,18 @@ class Conversations:
             await self._take(peer, record, report, answer)
 
     async def _take(self, peer: str, record: LinkRecord, report: LinkReport, answer: SyncAnswer) -> None:
-        """Take what the peer says of one link, unless that is gone by now, or it says so by a key that it gave up."""
+        """Take what the peer says of one link, unless that is gone by now, or it says so by a key that it gave up.
+
+        Most reports say what is known: only news is looked at with the record as the API server has it.
+        """
         contact = Contact(endpoints=answer.endpoints, pins=answer.pins)
         name, uid = record.metadata.name, record.metadata.uid
-        if await self._authority.hear(name, peer, report, contact, answer.successions) is None:
+        nothing_new = hear(record, report, contact, answer.successions) == Heard()
+        if nothing_new and believes(record, peer, answer.successions):
+            heard: LinkRecord | None = record
+        else:
+            heard = await self._authority.hear(name, peer, report, contact, answer.successions)
+        if heard is None:
             return
         self._acknowledged[uid] = report.known_rev
         if record.spec.state == "Ended" and report.state == "Ended":
