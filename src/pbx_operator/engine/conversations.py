@@ -180,16 +180,12 @@ class Conversations:
     async def _take(self, peer: str, record: LinkRecord, report: LinkReport, answer: SyncAnswer) -> None:
         """Take what the peer says of one link, unless that is gone by now, or it says so by a key that it gave up.
 
-        Most reports say what is known: only news is looked at with the record as the API server has it.
+        Most reports say what is known; only for news the record is read from the API server.
         """
         contact = Contact(endpoints=answer.endpoints, pins=answer.pins)
-        name, uid = record.metadata.name, record.metadata.uid
-        nothing_new = hear(record, report, contact, answer.successions) == Heard()
-        if nothing_new and believes(record, peer, answer.successions):
-            heard: LinkRecord | None = record
-        else:
-            heard = await self._authority.hear(name, peer, report, contact, answer.successions)
-        if heard is None:
+        name, uid, how = record.metadata.name, record.metadata.uid, (report, contact, answer.successions)
+        known = believes(record, peer, answer.successions) and hear(record, *how) == Heard()
+        if not known and await self._authority.hear(name, peer, *how) is None:
             return
         self._acknowledged[uid] = report.known_rev
         if record.spec.state == "Ended" and report.state == "Ended":
