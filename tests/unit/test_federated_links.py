@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -37,7 +37,9 @@ from link_builders import (
 )
 from pbx_operator.api.v1alpha1 import Interlink, LinkRecord
 from pbx_operator.api.v1alpha1.interlink import AllowedRedeemer, Peer
-from pbx_operator.api.v1alpha1.linkrecord import LinkRecordStatus, SideReport
+from pbx_operator.api.v1alpha1.linkrecord import LinkRecordStatus, Proof, SideReport
+from pbx_operator.domain.envelope import seal
+from pbx_operator.domain.keys import SigningKey
 from pbx_operator.domain.link_end import (
     ACKNOWLEDGED_RETENTION,
     RETURN_PERIOD,
@@ -45,12 +47,41 @@ from pbx_operator.domain.link_end import (
     target_of,
 )
 from pbx_operator.domain.link_facts import LinkSnapshot
+from pbx_operator.domain.messages import Receipt
 from pbx_operator.domain.plan import DeleteInterlink, PurgeRecord, Redeem, RemoveFinalizer, TellPeer
 from pbx_operator.domain.record import Abandon, Adopt, EndDuplicate, Leave, RunTimers
 from pbx_operator.domain.record_facts import accounts_of, pair_of, places_of, sides_of
 from pbx_operator.domain.redemption import Gone, Unknown, Unreachable, Used
+from pbx_operator.domain.reports import link_seniority
 
 KEY = key_of(replica())
+
+
+def linked_at(made: LinkRecord, time: datetime) -> LinkRecord:
+    """Return the record of a link that was made then."""
+    assert made.spec.redeemer is not None
+    redeemer = made.spec.redeemer.model_copy(update={"time": time})
+    return made.model_copy(update={"spec": made.spec.model_copy(update={"redeemer": redeemer})})
+
+
+def proven(made: LinkRecord, time: datetime) -> LinkRecord:
+    """Return the record with a receipt in which the issuer says when it linked."""
+    redeemer = made.spec.redeemer
+    assert redeemer is not None
+    receipt = Receipt(
+        issuer=made.spec.issuer.instance,
+        key_id=made.spec.key_id,
+        link_id=redeemer.link_id,
+        redeemer=redeemer.instance,
+        redeemer_key=redeemer.public_key,
+        account=redeemer.account,
+        interlink=redeemer.interlink,
+        time=time,
+    )
+    proof = Proof.model_validate(seal(Receipt.type, receipt.to_json(), SigningKey(bytes(32))).to_json())
+    return made.model_copy(update={"spec": made.spec.model_copy(update={"receipt": proof})})
+
+
 SIDES: list[tuple[Interlink, LinkRecord]] = [(ISSUER, authority()), (REDEEMER, replica())]
 both_sides = pytest.mark.parametrize(("link", "made"), SIDES, ids=["issuer", "redeemer"])
 NAMESAKES = {
@@ -170,6 +201,21 @@ class TestLife:
         end_it = EndDuplicate("issuer")
         assert change(larger, end_it) in todo(replace(seen(ISSUER, larger), rivals=(smaller,)))
         assert change(smaller, end_it) not in todo(replace(seen(ISSUER, smaller), rivals=(larger,)))
+
+    def test_the_older_link_of_a_pair_stays(self) -> None:
+        """Nobody loses a link that works by a second key."""
+        end_it, links = EndDuplicate("issuer"), [authority(key=key) for key in ("one", "two")]
+        for number, link in enumerate(links):
+            older, newer = link, linked_at(links[1 - number], at(5))
+            assert change(newer, end_it) in todo(replace(seen(ISSUER, newer), rivals=(older,)))
+            assert change(older, end_it) not in todo(replace(seen(ISSUER, older), rivals=(newer,)))
+
+    def test_a_replica_is_as_old_as_its_receipt_says(self) -> None:
+        """Or the two sides would order two links by two clocks."""
+        made = replica()
+        assert made.spec.redeemer is not None
+        assert link_seniority(proven(made, at(-7))) == (at(-7), made.spec.redeemer.link_id)
+        assert link_seniority(made) == (made.spec.redeemer.time, made.spec.redeemer.link_id), "of no proof at all"
 
     def test_links_to_namesakes_in_this_cluster_are_no_rivals(self) -> None:
         far, here = said(authority()), (record(ISSUER, REDEEMER, key=key) for key in "abcdef")

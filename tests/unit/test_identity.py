@@ -151,6 +151,19 @@ async def test_another_identity_is_not_taken_and_told_once(api: Api, caplog: pyt
     assert identity.usable
 
 
+async def test_a_secret_that_goes_while_the_operator_runs_is_told_once(
+    api: Api, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Its next start could not go on."""
+    identity = await load_identity(api, "ns")
+    keeper, api.secret = IdentityKeeper(api, "ns", identity), None
+    assert not await keeper.look()
+    assert not await keeper.look()
+    assert identity.usable
+    (line,) = caplog.messages
+    assert line.startswith("Secret ns/pbx-operator-identity is gone: restore it from a backup; this process goes on")
+
+
 async def test_a_malformed_secret_is_told_once(api: Api, caplog: pytest.LogCaptureFixture) -> None:
     identity = lost()
     keeper = IdentityKeeper(api, "ns", identity)

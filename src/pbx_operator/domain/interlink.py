@@ -47,6 +47,7 @@ from pbx_operator.domain.plan import (
 from pbx_operator.domain.record import Abandon, Adopt, EndDuplicate, Leave, Revoke, RunTimers, SetPolicy
 from pbx_operator.domain.record_facts import closing_of, interlink_of, pair_of, wanted_policy
 from pbx_operator.domain.redemption import Gone, Linked, Refused, Used
+from pbx_operator.domain.reports import link_seniority
 from pbx_operator.domain.told import tell_peer
 from pbx_operator.domain.unreadable import Unreadable, show_unreadable
 
@@ -189,14 +190,9 @@ def _keep(s: LinkSnapshot, link: Interlink, kept: LinkRecord) -> list[Action]:
 
 
 def _loses_pair(s: LinkSnapshot, record: LinkRecord) -> bool:
-    """Whether another link joins the same two accounts and has the smaller id."""
-    redeemer = record.spec.redeemer
-    return redeemer is not None and any(
-        rival.spec.redeemer is not None
-        and pair_of(rival.spec) == pair_of(record.spec)
-        and rival.spec.redeemer.link_id < redeemer.link_id
-        for rival in s.rivals
-    )
+    """Whether an older link joins the same two accounts; of two of the same second, the one with the smaller id."""
+    rivals = [r for r in s.rivals if r.spec.redeemer is not None and pair_of(r.spec) == pair_of(record.spec)]
+    return any(link_seniority(rival) < link_seniority(record) for rival in rivals)
 
 
 def _sweep(s: LinkSnapshot, link: Interlink, record: LinkRecord, now: datetime) -> list[Action]:

@@ -7,8 +7,11 @@ side, whose `rev` only rises: late, repeated and reordered messages change nothi
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+
+from pydantic import ValidationError
 
 from pbx_operator.api.v1alpha1.linkrecord import (
     Contact,
@@ -17,8 +20,8 @@ from pbx_operator.api.v1alpha1.linkrecord import (
     LinkRecordStatus,
     SideReport,
 )
-from pbx_operator.domain.envelope import Envelope
-from pbx_operator.domain.messages import EndNotice, LinkReport
+from pbx_operator.domain.envelope import Envelope, EnvelopeError, open_envelope
+from pbx_operator.domain.messages import EndNotice, LinkReport, Receipt
 from pbx_operator.domain.record import HearEnd
 from pbx_operator.domain.record_facts import any_closing, peer_instance, peer_key
 from pbx_operator.domain.succession import Successions, extends
@@ -78,6 +81,22 @@ def report_of(record: LinkRecord, known: int | None = None) -> LinkReport | None
         return report
     facts = {name: getattr(told, name) for name in ("rev", "account", "display_name", "sip_domain", "gate")}
     return report.model_copy(update={**facts, "numbers": None if told.rev == known else told.numbers})
+
+
+def link_seniority(record: LinkRecord) -> tuple[datetime, str]:
+    """Return what orders the links of one pair of accounts, on both sides alike: when the issuer linked, and the id.
+
+    A Replica's own time is that of its request; the receipt has the issuer's.
+    """
+    spec = record.spec
+    if spec.redeemer is None:
+        raise ValueError(f"LinkRecord {record.metadata.name} has no redeemer")
+    time = spec.redeemer.time
+    if spec.receipt is not None:
+        with suppress(EnvelopeError, ValidationError):
+            proof = open_envelope(Envelope.model_validate(spec.receipt.to_json()), Receipt.type)
+            time = Receipt.model_validate(proof).time
+    return time, spec.redeemer.link_id
 
 
 def unknown(report: LinkReport) -> LinkReport:

@@ -139,7 +139,10 @@ class IdentityKeeper:
         except ValueError as error:
             self._tell(str(error))
             return False
-        if found is None or found == identity or not self._is_later(found):
+        if found is None:
+            self._tell_loss()
+            return False
+        if found == identity or not self._is_later(found):
             return False
         if identity.key is not None and found.public_key != identity.public_key:
             _log.info("the identity %s was rotated; rotations so far: %d", found.instance, len(found.successions))
@@ -163,6 +166,14 @@ class IdentityKeeper:
             self._tell(f"{secret} holds a former key, which peers do not believe any more: restore its latest backup")
             return False
         return True
+
+    def _tell_loss(self) -> None:
+        """The key is in memory still; one that is lost since the start was told then."""
+        if self.identity.key is not None:
+            self._tell(
+                f"Secret {self._namespace}/{IDENTITY_SECRET} is gone: restore it from a backup; "
+                "this process goes on with the identity that it knows, one that starts cannot"
+            )
 
     def _tell(self, problem: str) -> None:
         """Log a problem once, not at every look."""
@@ -239,7 +250,10 @@ def _encoded(data: dict[str, str]) -> dict[str, str]:
 
 
 def _missing(namespace: str) -> ValueError:
-    return ValueError(f"Secret {namespace}/{IDENTITY_SECRET} does not exist: the operator makes it when it starts")
+    return ValueError(
+        f"Secret {namespace}/{IDENTITY_SECRET} does not exist: restore it from a backup; "
+        "only where there is no LinkRecord yet does the operator make one when it starts"
+    )
 
 
 def _unconfirmed(namespace: str, home: str) -> str:
