@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,9 +12,11 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from pbx_operator.api.v1alpha1.linkrecord import Contact, InterlinkIdentity, NamespacedName
 from pbx_operator.domain.keys import (
     MAX_TEXT,
     Bundle,
+    IssuerAddress,
     MalformedKeyError,
     SigningKey,
     base64url,
@@ -66,6 +69,22 @@ class TestText:
         assume(place < len(text) and text[place] != wrong)
         with pytest.raises(MalformedKeyError):
             parse_key(text[:place] + wrong + text[place + 1 :])
+
+    @given(st.data(), st.sampled_from(ALPHABET[:64]))
+    def test_one_wrong_character_of_a_bundle_changes_nothing_unnoticed(self, data: st.DataObject, wrong: str) -> None:
+        """Not whom to ask, and where: or the key could be spent without a link."""
+        contact = Contact(endpoints=("https://pbx.example.com:8443",), pins=("A" * 43,))
+        interlink = InterlinkIdentity(namespace="n", name="x", uid="u")
+        account = NamespacedName(namespace="n", name="a")
+        issuer = IssuerAddress(public_key=KEY.public, account=account, interlink=interlink, contact=contact)
+        written = Bundle(KEY, "a" * 26, "a", issuer=issuer)
+        text = written.text()
+        place = data.draw(st.integers(0, len(text) - 1))
+        with suppress(MalformedKeyError):
+            assert parse_key(text[:place] + wrong + text[place + 1 :]) == written
+
+    def test_a_bundle_that_was_put_together_by_hand_needs_no_checksum(self) -> None:
+        assert parse_key(bundle(instance="a" * 26)) == Bundle(KEY, "a" * 26)
 
     def test_even_one_that_would_leave_the_seed_as_it_is(self) -> None:
         last = base64url(SEED)[-1]

@@ -146,7 +146,8 @@ class Bundle:
             facts["expirationTime"] = format_time(self.expiration_time)
         if self.issuer is not None:
             facts["issuer"] = self.issuer.to_json()
-        return base64url(json.dumps({k: v for k, v in facts.items() if v is not None}).encode())
+        facts = {name: value for name, value in facts.items() if value is not None}
+        return base64url(json.dumps({**facts, "checksum": _checksum(facts)}).encode())
 
 
 def addressed(bundle: Bundle, instance: str, contact: Contact) -> Bundle:
@@ -186,13 +187,23 @@ def _parse_bundle(text: str) -> Bundle:
     try:
         facts = json.loads(_from_base64url(text))
         bare = facts["key"]
+        checksum = facts.pop("checksum", None)
+        damaged = checksum is not None and checksum != _checksum(facts)
     except (ValueError, KeyError, TypeError, RecursionError):
         # Not `from` the cause: its text quotes what it could not read.
         raise MalformedKeyError("it is neither a key ('pbxk1.…') nor a bundle") from None
+    if damaged:
+        raise MalformedKeyError("its parts do not belong together, so a character is wrong")
     if not isinstance(bare, str):
         raise MalformedKeyError("the bundle's entry 'key' is not text")
     instance = _text(facts, "instance")
     return Bundle(_parse_bare(bare), instance, _text(facts, "account"), _expiration(facts), _issuer_address(facts))
+
+
+def _checksum(facts: dict[str, Any]) -> str:
+    """Return what tells a bundle from one that was damaged on its way; it proves nothing."""
+    canonical = json.dumps(facts, sort_keys=True, separators=(",", ":")).encode()
+    return base64url(hashlib.sha256(canonical).digest())[:16]
 
 
 def _issuer_address(facts: dict[str, Any]) -> IssuerAddress | None:
