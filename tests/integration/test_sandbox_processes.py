@@ -98,8 +98,16 @@ def test_the_servers_die_with_a_killed_supervisor_and_the_next_look_tidies_up(pl
     assert place.is_clean()
 
 
+def test_a_data_directory_needs_a_place(place: Place) -> None:
+    """No parents are made, since nobody would remove them."""
+    refused = sandbox(place, "up", "--data-dir", str(place.folder / "none" / "data"))
+    assert refused.returncode == 1
+    assert "cannot be made (No such file or directory): choose a place that exists" in refused.stderr
+    assert not (place.folder / "none").exists()
+
+
 def test_several_start_at_once_and_each_goes_alone(place: Place) -> None:
-    elsewhere = place.folder / "elsewhere" / "c"
+    elsewhere = place.folder / "elsewhere"
     starting = [
         start(place, "up"),
         start(place, "up", "--name", "b"),
