@@ -185,10 +185,12 @@ def _parse_bare(text: str) -> SigningKey:
 
 def _parse_bundle(text: str) -> Bundle:
     try:
-        facts = json.loads(_from_base64url(text))
+        content = _from_base64url(text)
+        facts = json.loads(content)
         bare = facts["key"]
         checksum = facts.pop("checksum", None)
-        damaged = checksum is not None and checksum != _checksum(facts)
+        # As above: a last character with bits to spare counts as well.
+        damaged = checksum is not None and (checksum != _checksum(facts) or base64url(content) != text)
     except (ValueError, KeyError, TypeError, RecursionError):
         # Not `from` the cause: its text quotes what it could not read.
         raise MalformedKeyError("it is neither a key ('pbxk1.…') nor a bundle") from None
