@@ -110,7 +110,8 @@ def find_shadows(
 
 def _longest_prefixes(prefixes: Mapping[str, str], links: Iterable[EstablishedLink]) -> dict[str, int]:
     """Return the length of the longest dialPrefix by which digits lead to a peer; empty if none begins like another."""
-    overlap = any(a != b and a.startswith(b) for a in prefixes.values() for b in prefixes.values())
+    used = set(prefixes.values())
+    overlap = any(prefix[:length] in used for prefix in used for length in range(1, len(prefix)))
     longest: dict[str, int] = {}
     for link in links if overlap else ():
         prefix = prefixes.get(link.interlink.metadata.name, "")
