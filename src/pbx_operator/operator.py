@@ -36,22 +36,28 @@ Installation {identity.instance} has a new identity key, {identity.public_key}: 
 _log = logging.getLogger(__name__)
 
 
-def _host_name(context: click.Context, parameter: click.Parameter, value: str) -> str:
-    try:
-        return TypeAdapter[str](HostName).validate_python(value)
-    except ValidationError:
-        raise click.BadParameter(
-            f"{value!r} is not a host name (RFC 1123: lower-case letters, digits, '-' and '.'); "
-            "give the domain of your SIP servers, for example pbx.example.com"
-        ) from None
+def _fits(field_type: Any, problem: str) -> Callable[[click.Context, click.Parameter, str], str]:
+    """Return the callback that refuses a text that fields of this type do not take, with this problem and advice."""
+    adapter: TypeAdapter[str] = TypeAdapter(field_type)
+
+    def check(_context: click.Context, _parameter: click.Parameter, value: str) -> str:
+        try:
+            return adapter.validate_python(value)
+        except ValidationError:
+            raise click.BadParameter(f"{value!r} {problem}") from None
+
+    return check
 
 
-def _namespace(context: click.Context, parameter: click.Parameter, value: str) -> str:
-    try:
-        return TypeAdapter[str](NamespaceName).validate_python(value)
-    except ValidationError:
-        advice = "write lower case letters, digits and '-', for example pbx-system"
-        raise click.BadParameter(f"{value!r} is not the name of a namespace: {advice}") from None
+_host_name = _fits(
+    HostName,
+    "is not a host name (RFC 1123: lower-case letters, digits, '-' and '.'); "
+    "give the domain of your SIP servers, for example pbx.example.com",
+)
+_namespace = _fits(
+    NamespaceName,
+    "is not the name of a namespace: write lower case letters, digits and '-', for example pbx-system",
+)
 
 
 def _endpoints(_context: click.Context, _parameter: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...]:
