@@ -41,6 +41,11 @@ UID = Annotated[str, Field(min_length=1, max_length=128)]
 Word = Annotated[str, Field(max_length=64, pattern=r"^[A-Za-z]+$")]
 Token = Annotated[str, Field(max_length=TOKEN_LENGTH)]
 
+ProviderURL = Annotated[str, Field(max_length=253, pattern=r"^https://[a-z0-9]([-a-z0-9.]*[a-z0-9])?(:[0-9]{1,5})?$")]
+"""Where a provider's API is: `https://host` or `https://host:port`."""
+DeletionPolicy = Literal["Delete", "Orphan"]
+DriftPolicy = Literal["Enforce", "Report"]
+
 Revision = Annotated[int, Field(ge=1, le=2**31 - 1)]
 Count = Annotated[int, Field(ge=0, le=2**31 - 1)]
 ObservedGeneration = Annotated[int, Field(ge=-1, le=MAX_EXACT_INTEGER)]
@@ -58,6 +63,13 @@ NAME_IS_LABEL = Rule(
     field_path=".metadata.name",
 )
 """For the kinds whose names become part of other names."""
+
+
+class SecretReference(Model):
+    """A Secret of the same namespace."""
+
+    name: ObjectName
+    """name is the metadata.name of a Secret in the same namespace, for example `rainbow-login`."""
 
 
 class AccountReference(Model):

@@ -1,0 +1,104 @@
+"""A CommServer as its provider knows it, in words that no provider owns.
+
+A provider translates between these and its own API and decides nothing: it says what there is (`SystemFacts`), and
+`domain/server` says what to do.  So whatever holds for one provider holds for all, and can be tried without any.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
+from datetime import datetime
+from typing import Literal, NamedTuple
+
+from pbx_operator.api.meta import ObjectKey
+from pbx_operator.api.v1alpha1 import CommServer
+from pbx_operator.api.v1alpha1.commserver import Channel, NumberingRule, ServerState, ServerType
+
+
+class SystemOwner(NamedTuple):
+    """The CommServer that a system stands for, in one of its lives."""
+
+    key: ObjectKey
+    uid: str
+
+
+@dataclass(frozen=True, slots=True)
+class SystemSettings:
+    """What may change on a system during its life; an empty text is none.
+
+    What a provider has no word for is None in its facts, and no difference.
+    """
+
+    display_name: str
+    country: str
+    """ISO 3166-1 alpha-2."""
+    national_prefix: str = ""
+    international_prefix: str = ""
+    outbound_prefix: str = ""
+    numbering_rules: tuple[NumberingRule, ...] = ()
+    web_rtc_gateway: Literal["Disabled", "Enabled"] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SystemWish:
+    """The system that a CommServer asks for.
+
+    `system_id` is the provider's name of it, as far as it is known: a system of this name is ours.
+    """
+
+    owner: SystemOwner
+    equipment_id: str
+    type: ServerType
+    settings: SystemSettings
+    system_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SystemFacts:
+    """The system with the wished equipment ID, as its provider just showed it."""
+
+    system_id: str
+    ours: bool
+    """Whether it is known to be the one that this CommServer declared, and not somebody else's of the same name."""
+    state: ServerState
+    settings: SystemSettings
+    code: Literal["Current", "Changed", "Spent"]
+    """The activation code: the box may still use the one that we have, only another one, or none any more."""
+    connection: tuple[Channel, ...] = ()
+    last_seen: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """A setting that is not as wanted; the field is one of SystemSettings."""
+
+    field: str
+    actual: object
+    wanted: object
+
+
+def settings_of(server: CommServer) -> SystemSettings:
+    """Return the settings that a CommServer asks for."""
+    dialing = server.spec.dialing
+    return SystemSettings(
+        display_name=server.spec.display_name or server.metadata.name,
+        country=dialing.country,
+        national_prefix=dialing.national_prefix or "",
+        international_prefix=dialing.international_prefix or "",
+        outbound_prefix=dialing.outbound_prefix or "",
+        numbering_rules=server.spec.numbering_rules,
+        web_rtc_gateway=server.spec.web_rtc_gateway.mode,
+    )
+
+
+def differences(actual: SystemSettings, wanted: SystemSettings) -> tuple[Difference, ...]:
+    """Return the settings that are not as wanted, in the order of their declaration."""
+    return tuple(_differences(actual, wanted))
+
+
+def _differences(actual: SystemSettings, wanted: SystemSettings) -> Iterator[Difference]:
+    for each in fields(SystemSettings):
+        found, wish = getattr(actual, each.name), getattr(wanted, each.name)
+        if found is not None and found != wish:
+            yield Difference(each.name, found, wish)
