@@ -111,3 +111,34 @@ CREDENTIALS_REJECTED = Reason(
     Patience.PERSON,
     shown=_FAILED_OR_UNKNOWN,
 )
+
+INVALID_NUMBERING_RULE = Reason(
+    "InvalidNumberingRule",
+    "a numbering rule cannot be applied",
+    "correct it",
+    Patience.PERSON,
+    shown=_BAD_SPEC,
+    text="{problems}",
+)
+EMERGENCY_CALL = Reason(
+    "EmergencyCall",
+    "a numbering rule or the outbound prefix keeps people from an emergency number",
+    "change it, or add the number to spec.acknowledgedEmergencyNumbers",
+    Patience.PERSON,
+    shown=_BAD_SPEC,
+    text="{problems}",
+)
+
+# --- beside Ready -----------------------------------------------------------------------------------------------
+ACCEPTED_WITH_WARNINGS = Reason(
+    "AcceptedWithWarnings", "the spec is valid, but: {problems}", shown=(_WARNED,)
+)
+STOCK_CODE = Reason(
+    "StockCode",
+    "whoever knows the references of the box can connect in its place until it has connected",
+    "raise spec.activation.revision for a generated code, which must then be entered on the box",
+    shown=(_WEAK,),
+)
+
+REASONS = tuple(value for value in globals().values() if isinstance(value, Reason))
+"""Every row, in the order of this page."""

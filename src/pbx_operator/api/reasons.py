@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from pbx_operator.api import provider_reasons
 from pbx_operator.api.conditions import GRACE as GRACE
 from pbx_operator.api.conditions import ConditionType as ConditionType
 from pbx_operator.api.conditions import Patience as Patience
@@ -276,7 +277,7 @@ IDENTITY_LOST = Reason(
 )
 UNKNOWN_COUNTRY = Reason(
     "UnknownCountry",
-    'spec.country "{country}" is not a code of ISO 3166-1 alpha-2, so the emergency numbers are not known',
+    '{field} "{country}" is not a code of ISO 3166-1 alpha-2, so the emergency numbers are not known',
     'correct it, for example to "FR" or "GB"',
     Patience.PERSON,
     shown=_BAD_SPEC,
@@ -375,6 +376,6 @@ KEY_REPLAY = Reason(
     shown=(),
 )
 
-REASONS = tuple(value for value in globals().values() if isinstance(value, Reason))
-"""Every row, in the order of this page."""
+REASONS = (*(value for value in globals().values() if isinstance(value, Reason)), *provider_reasons.REASONS)
+"""Every row, in the order of this page; then those of servers and providers."""
 _ROWS = frozenset((type_, status, reason) for reason in REASONS for type_, status in reason.places)

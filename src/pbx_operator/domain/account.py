@@ -173,12 +173,12 @@ def _rival_claim(rival: PBXAccount | Unreadable, suffix: str) -> Claim:
 def _accepted(account: PBXAccount) -> Verdict:
     if emergency.known_country(account.spec.country):
         return verdict("Accepted", "True", reasons.ACCEPTED)
-    return verdict("Accepted", "False", reasons.UNKNOWN_COUNTRY, country=account.spec.country)
+    return verdict("Accepted", "False", reasons.UNKNOWN_COUNTRY, field="spec.country", country=account.spec.country)
 
 
 def _ready(account: PBXAccount, domain: str, award: Award, changes: SliceChanges) -> Verdict:
     if not emergency.known_country(account.spec.country):
-        return verdict("Ready", "False", reasons.UNKNOWN_COUNTRY, country=account.spec.country)
+        return verdict("Ready", "False", reasons.UNKNOWN_COUNTRY, field="spec.country", country=account.spec.country)
     if not award.won:
         return verdict("Ready", "False", reasons.DOMAIN_CONFLICT, domain=domain)
     if not award.holds:

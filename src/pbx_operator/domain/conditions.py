@@ -15,7 +15,7 @@ from pbx_operator.api.reasons import GRACE, ConditionType, Patience, Reason, Ver
 from pbx_operator.api.v1alpha1.shared import Status
 
 _ORDER = ("Ready", "Reconciling", "Stalled")
-_NEGATIVE = {"Reconciling", "Stalled", "Conflicted"}
+_NEGATIVE = {"Reconciling", "Stalled", "Conflicted", "WeakActivationCode"}
 """Conditions that are present only while they are True."""
 
 

@@ -7,23 +7,38 @@ until something changes, or asks again.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import timedelta
 from typing import Literal
 
+from pbx_operator.api.conditions import Reason
+
 FaultKind = Literal["Final", "Retry", "Credentials", "Conflict"]
-"""`Final`: the same request will never be accepted.  `Retry`: it may be, later.  `Credentials`: nothing will be
-accepted until the credentials, or the rights that they give, change; they are not tried again.  `Conflict`: another
-system or customer is in the way."""
+"""`Final`: the same request will never be accepted.  `Retry`: it may be, later; whether it was carried out is not
+known.  `Credentials`: nothing is accepted until the credentials, or the rights that they give, change.  `Conflict`:
+another system or customer is in the way, or was a moment ago."""
 
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One answer that was not as wished; the texts hold no secrets."""
+    """One answer of a provider that was not as wished."""
 
     kind: FaultKind
-    reason: str
-    """The name of a row of `api/provider_reasons`."""
-    detail: str = ""
-    """The provider's own words for it, shortened."""
-    not_before: datetime | None = None
-    """When the provider wants to be asked again at the earliest."""
+    reason: Reason
+    message: str
+    """What to show: the reason's message.  Without secrets, and the same for the same fault."""
+    retry_after: timedelta | None = None
+    """How long the provider wants to be left alone at least."""
+    credentials: str | None = None
+    """The version of the credentials that were refused, for kind `Credentials`."""
+
+
+def fault(
+    kind: FaultKind,
+    reason: Reason,
+    *,
+    retry_after: timedelta | None = None,
+    credentials: str | None = None,
+    **facts: object,
+) -> Fault:
+    """Make a fault whose message comes from the table of reasons. Raises KeyError if a placeholder's fact is missing."""
+    return Fault(kind, reason, reason.message(**facts), retry_after, credentials)

@@ -22,25 +22,26 @@ from pbx_operator.domain.record_facts import (
     peer_instance,
     places_of,
 )
+from pbx_operator.domain.server_impact import ServerIndex, servers_of_change, servers_of_changed_account
 from pbx_operator.domain.slices import owner_of
-from pbx_operator.domain.unreadable import Unreadable
+from pbx_operator.domain.unreadable import Observed, Unreadable
 
 
 class WorkKey(NamedTuple):
     """One unit of work.
 
     `Link` owns an Interlink and its side of the records that name its place.  `Account` owns an account with
-    its number claims, the statuses of its InternalNumbers, and its slices.
+    its number claims, the statuses of its InternalNumbers, and its slices.  `Server` owns a CommServer.
     """
 
-    kind: Literal["Link", "Account"]
+    kind: Literal["Link", "Account", "Server"]
     key: ObjectKey
 
     def __str__(self) -> str:
         return f"{self.kind}({self.key})"
 
 
-class Index(Protocol):
+class Index(ServerIndex, Protocol):
     """The lookups that the rule needs."""
 
     def links_of_account(self, account: ObjectKey) -> Iterable[Interlink]:
@@ -73,8 +74,6 @@ class Index(Protocol):
 
 R = TypeVar("R", bound=Resource)
 
-Observed = Resource | Unreadable | None
-
 
 def affected(old: Observed, new: Observed, index: Index) -> set[WorkKey]:
     """Return the work that the change of an object from `old` to `new` makes necessary."""
@@ -89,10 +88,13 @@ def affected(old: Observed, new: Observed, index: Index) -> set[WorkKey]:
     if kind == "PBXAccount":
         work = _of_account(either.key, _as(PBXAccount, before), _as(PBXAccount, after), index)
         work |= _of_domains(old, new, index)
+        work |= {WorkKey("Server", server) for server in servers_of_changed_account(old, new, index)}
         readable = not isinstance(old, Unreadable) and not isinstance(new, Unreadable)
         return work if readable else work | _links_of_account(either.key, index)
     if kind == "InternalNumber":
         return {_account(o) for o in (old, new) if isinstance(o, InternalNumber | Unreadable)}
+    if kind == "CommServer":
+        return {WorkKey("Server", server) for server in servers_of_change(old, new, index)}
     if kind == "LinkRecord":
         return _of_record(_as(LinkRecord, before), _as(LinkRecord, after), index)
     work = _of_slice(_as(DialPlanSlice, before), _as(DialPlanSlice, after), index)

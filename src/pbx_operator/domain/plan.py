@@ -14,6 +14,7 @@ from pbx_operator.api.v1alpha1.interlink import SecretKeyReference
 from pbx_operator.api.v1alpha1.linkrecord import SideReport
 from pbx_operator.api.v1alpha1.shared import Status
 from pbx_operator.domain.record import Change
+from pbx_operator.domain.server_facts import StepName
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +123,14 @@ class DeleteSlice:
     target: Target
 
 
+@dataclass(frozen=True, slots=True)
+class ServerStep:
+    """Begin the next step of a CommServer at its provider; the outcome is a fact for a later plan."""
+
+    server: ObjectKey
+    step: StepName
+
+
 Action = (
     AddFinalizer
     | RemoveFinalizer
@@ -136,6 +145,7 @@ Action = (
     | DeleteInterlink
     | WriteSlice
     | DeleteSlice
+    | ServerStep
 )
 
 

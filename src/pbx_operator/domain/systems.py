@@ -52,6 +52,8 @@ class SystemWish:
     type: ServerType
     settings: SystemSettings
     system_id: str | None = None
+    rejected_credentials: str | None = None
+    """The version of the credentials that were refused the last time; they must not be tried again."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from datetime import datetime
 from pydantic import ConfigDict
 
 from pbx_operator.api import reasons
-from pbx_operator.api.meta import ObjectKey, ObjectMeta, ResourceType
+from pbx_operator.api.meta import ObjectKey, ObjectMeta, Resource, ResourceType
 from pbx_operator.api.reasons import verdict
 from pbx_operator.api.v1alpha1.shared import Status
 from pbx_operator.domain.claims import Claim, created
@@ -58,6 +58,10 @@ class Unreadable:
     def shown_gate(self) -> object:
         """What an Interlink's status says of its gate."""
         return (self.status.model_extra or {}).get("gate")
+
+
+Observed = Resource | Unreadable | None
+"""An object as it was seen, or that there is none."""
 
 
 def show_unreadable(unreadable: Unreadable, now: datetime) -> StatusUpdate:

@@ -29,6 +29,7 @@ from pbx_operator.domain.plan import (
     ReadKey,
     Redeem,
     RemoveFinalizer,
+    ServerStep,
     StatusUpdate,
     Target,
     TellPeer,
@@ -36,6 +37,7 @@ from pbx_operator.domain.plan import (
 )
 from pbx_operator.engine.intake import Intake
 from pbx_operator.engine.issuing import KeyWork
+from pbx_operator.engine.servers import ServerWork
 from pbx_operator.engine.store import Store
 from pbx_operator.links.authority import Authority
 
@@ -62,7 +64,9 @@ class Executor:
         keys: KeyWork,
         link_snapshot: Callable[[ObjectKey], LinkSnapshot],
         recorder: Recorder,
+        servers: ServerWork,
     ) -> None:
+        self._servers = servers
         self._cluster = cluster
         self._store = store
         self._intake = intake
@@ -101,6 +105,8 @@ class Executor:
                 await self._write_slice(slice_)
             case DeleteSpentSecret(secret, owner_uid, key_id):
                 await self._keys.sweep(secret, owner_uid, key_id)
+            case ServerStep(server, step):
+                await self._servers.begin(server, step)
             case ReadKey() | MintKey() | IssueOwnKey() | Redeem():
                 await self._key_work(action)
 

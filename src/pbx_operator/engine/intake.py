@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Set
 from typing import Any
 
 from pbx_operator.api.meta import ObjectKey, ObjectMeta, ResourceType
-from pbx_operator.api.v1alpha1 import DialPlanSlice, Interlink, LinkRecord, PBXAccount
+from pbx_operator.api.v1alpha1 import CommServer, DialPlanSlice, Interlink, LinkRecord, PBXAccount
 from pbx_operator.domain.impact import WorkKey, affected
 from pbx_operator.domain.plan import Target
 from pbx_operator.domain.record_facts import Party, places_of
@@ -60,6 +60,14 @@ class StoreIndex:
     def interlink(self, key: ObjectKey) -> Interlink | None:
         """Return the Interlink at a place, if it can be read."""
         return self._store.interlinks.get(key)
+
+    def servers_of_account(self, account: ObjectKey) -> list[CommServer]:
+        """Return the CommServers that name an account."""
+        return self._store.servers.select("account", account)
+
+    def servers_of_equipment(self, equipment: str) -> list[CommServer]:
+        """Return the CommServers that want or show an equipment ID."""
+        return self._store.servers.select("equipment", equipment)
 
     def offers_any(self, account: ObjectKey, numbers: Set[str]) -> bool:
         """Whether an Offer slice of an account lists one of these numbers."""
@@ -131,6 +139,10 @@ class Intake:
         """Take note that another installation answered about the key of an Interlink."""
         self._queue.add(WorkKey("Link", interlink))
 
+    def stepped(self, server: ObjectKey) -> None:
+        """Take note that a step of a CommServer has ended."""
+        self._queue.add(WorkKey("Server", server))
+
     def found_out(self, peer: str, answered: bool) -> None:
         """Take note that an installation in another cluster answered, or did not."""
         if self._memory.note_reach(peer, answered=answered):
@@ -149,8 +161,12 @@ class Intake:
     def _notice_request(self, observation: Observation) -> None:
         """Another spec or a new reconcile-requested token makes everything due that waits for its time."""
         old, new = observation.old, observation.new
-        if isinstance(new, Interlink) and old is not None and _wish(new.metadata) != _wish(old.metadata):
+        if new is None or old is None or _wish(new.metadata) == _wish(old.metadata):
+            return
+        if isinstance(new, Interlink):
             self._memory.hurry(new.metadata.uid)
+        elif isinstance(new, CommServer):
+            self._memory.hurry_server(new.metadata.uid)
 
     def _enqueue_all(self, resource: ResourceType, key: ObjectKey) -> None:
         for work in self._initial_work(resource, key):
@@ -161,6 +177,8 @@ class Intake:
             return [WorkKey("Link", key)]
         if resource is PBXAccount.resource:
             return [WorkKey("Account", key)]
+        if resource is CommServer.resource:
+            return [WorkKey("Server", key)]
         observed = self._store.tables[resource.plural].find(key)
         return affected(None, observed, self._index)
 

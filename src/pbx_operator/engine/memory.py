@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from pbx_operator.api.meta import ObjectKey
 from pbx_operator.domain.conditions import Since, find
 from pbx_operator.domain.link_facts import Attempts
 from pbx_operator.domain.plan import StatusUpdate, Target
+from pbx_operator.domain.server_facts import ServerAttempts
 
 FIRST_PAUSE = timedelta(seconds=1)
 LONGEST_PAUSE = timedelta(minutes=5)
@@ -22,6 +23,9 @@ MISSED = 5
 """Answers missed in a row after which an installation counts as out of reach."""
 GOOD = 2
 """Answers in a row after which it counts as back."""
+
+
+_AT_ONCE = datetime.min.replace(tzinfo=UTC)
 
 
 def longer(pause: timedelta) -> timedelta:
@@ -55,6 +59,7 @@ class Memory:
 
     def __init__(self) -> None:
         self._attempts: dict[str, Attempts] = {}
+        self._servers: dict[str, ServerAttempts] = {}
         self._reasons: dict[Target, Since] = {}
         self._shown: dict[Target, datetime] = {}
         self._published: dict[ObjectKey, datetime] = {}
@@ -79,9 +84,18 @@ class Memory:
         """Remember the outcome of a try, by the fields of Attempts."""
         self._attempts[uid] = replace(self.attempts(uid), **outcome)
 
+    def server(self, uid: str) -> ServerAttempts:
+        """Return what was tried for a CommServer."""
+        return self._servers.get(uid, ServerAttempts())
+
+    def note_server(self, uid: str, **outcome: Any) -> None:
+        """Remember the outcome of a step, by the fields of ServerAttempts."""
+        self._servers[uid] = replace(self.server(uid), **outcome)
+
     def forget(self, target: Target) -> None:
         """Drop what is known of an object that is gone."""
         self._attempts.pop(target.uid, None)
+        self._servers.pop(target.uid, None)
         self._reasons.pop(target, None)
         self._shown.pop(target, None)
         self._published.pop(target.key, None)
@@ -89,6 +103,17 @@ class Memory:
     def hurry(self, uid: str) -> None:
         """Look and try anew at once, as on the first day."""
         self._attempts.pop(uid, None)
+
+    def look_again(self, uid: str) -> None:
+        """Look at a CommServer's provider at once; what the last look found stays known until then."""
+        look = self.server(uid).look
+        if look is not None:
+            self.note_server(uid, look=replace(look, next_look=_AT_ONCE))
+
+    def hurry_server(self, uid: str) -> None:
+        """Look and try anew at once, as on the first day."""
+        self.look_again(uid)
+        self.note_server(uid, failed=None)
 
     def since(self, target: Target) -> Since | None:
         """Return the Ready reason that this process saw last on an object, and since when."""

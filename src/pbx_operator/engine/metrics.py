@@ -1,6 +1,6 @@
 """Metrics under the names and labels of controller-runtime and client-go, so that dashboards for them work here too.
 
-To them the operator is two controllers, `link` and `account`.  These share their workers: each may have all of them.
+To them the operator is three controllers, `link`, `account` and `server`.  These share their workers: each may have all of them.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from pbx_operator.domain.impact import WorkKey
 
 Result = Literal["success", "requeue", "requeue_after", "error"]
 
-CONTROLLERS = ("link", "account")
+CONTROLLERS = ("link", "account", "server")
 
 
 @dataclass(slots=True)

@@ -9,6 +9,7 @@ from pbx_operator.domain.account import plan_account
 from pbx_operator.domain.impact import WorkKey
 from pbx_operator.domain.interlink import plan_link, plan_unreadable
 from pbx_operator.domain.plan import Plan, StatusUpdate
+from pbx_operator.domain.server import plan_server
 from pbx_operator.domain.unreadable import show_unreadable
 from pbx_operator.engine.snapshots import Snapshots
 from pbx_operator.engine.store import Store
@@ -28,8 +29,16 @@ class Planner:
             if unreadable is not None:
                 return plan_unreadable(self._snapshots.link(work.key), unreadable, now)
             return plan_link(self._snapshots.link(work.key), now)
+        if work.kind == "Server":
+            return self._server(work.key, now)
         plan = plan_account(self._snapshots.account(work.key), now)
         return Plan(plan.actions, (*plan.statuses, *self._unreadables(work.key, now)), plan.requeue)
+
+    def _server(self, key: ObjectKey, now: datetime) -> Plan:
+        unreadable = self._store.servers.unreadable(key)
+        if unreadable is not None:
+            return Plan((), (show_unreadable(unreadable, now),))
+        return plan_server(self._snapshots.server(key), now)
 
     def _unreadables(self, account: ObjectKey, now: datetime) -> list[StatusUpdate]:
         own = self._store.accounts.unreadable(account)

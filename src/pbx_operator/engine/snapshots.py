@@ -7,10 +7,11 @@ from dataclasses import replace
 from datetime import datetime
 
 from pbx_operator.api.meta import ObjectKey
-from pbx_operator.api.v1alpha1 import Interlink, InternalNumber, LinkRecord, PBXAccount
+from pbx_operator.api.v1alpha1 import CommServer, Interlink, InternalNumber, LinkRecord, PBXAccount
 from pbx_operator.api.v1alpha1.linkrecord import LinkRecordSpec, record_name
 from pbx_operator.api.v1alpha1.pbxaccount import InterlinkCounts
 from pbx_operator.domain.account import AccountSnapshot, wanted_domain
+from pbx_operator.domain.claims import Claim
 from pbx_operator.domain.conditions import Since
 from pbx_operator.domain.link_facts import (
     ClusterFacts,
@@ -26,6 +27,7 @@ from pbx_operator.domain.plan import Target
 from pbx_operator.domain.prefixes import prefix_holders
 from pbx_operator.domain.record_facts import SIDES, Party, account_of, interlink_of, other_side, pair_of, peer_instance
 from pbx_operator.domain.redemption import Redemption
+from pbx_operator.domain.server_facts import ServerSnapshot, claim_of, equipment_id
 from pbx_operator.domain.unreadable import Unreadable
 from pbx_operator.engine.memory import Memory
 from pbx_operator.engine.offers import Offers
@@ -215,6 +217,29 @@ class Snapshots:
         targets = [Target(InternalNumber.resource, n.key, n.metadata.uid) for n in numbers]
         seen = {t: self._memory.since(t) for t in (*targets, *([own] if own is not None else []))}
         return {target: since for target, since in seen.items() if since is not None}
+
+    # --- servers ------------------------------------------------------------------------------------------------
+
+    def server(self, key: ObjectKey) -> ServerSnapshot:
+        """Gather what bears on one CommServer, or on the place of one."""
+        server = self._store.servers.get(key)
+        if server is None:
+            return ServerSnapshot(key)
+        account, uid = server.spec.account_ref, server.metadata.uid
+        return ServerSnapshot(
+            key,
+            server,
+            self._store.accounts.get(ObjectKey(key.namespace, account.name)) if account is not None else None,
+            self._equipment_rivals(server),
+            self._memory.server(uid),
+            self._memory.since(Target(CommServer.resource, key, uid)),
+        )
+
+    def _equipment_rivals(self, server: CommServer) -> tuple[Claim, ...]:
+        servers, equipment = self._store.servers, equipment_id(server)
+        claims = [claim_of(s) for s in servers.select("equipment", equipment) if s.key != server.key]
+        unreadable = [u.claim("equipmentID") for u in servers.unreadables()]
+        return (*claims, *(claim for claim in unreadable if claim.shows == equipment))
 
     # --- what the authority asks --------------------------------------------------------------------------------
 

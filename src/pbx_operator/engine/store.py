@@ -15,11 +15,12 @@ from typing import Any, Generic, TypeVar
 from pydantic import ValidationError
 
 from pbx_operator.api.meta import ObjectKey, ObjectMeta, Resource, ResourceType
-from pbx_operator.api.v1alpha1 import DialPlanSlice, Interlink, InternalNumber, LinkRecord, PBXAccount
+from pbx_operator.api.v1alpha1 import CommServer, DialPlanSlice, Interlink, InternalNumber, LinkRecord, PBXAccount
 from pbx_operator.api.v1alpha1.shared import AccountReference, Status
 from pbx_operator.domain.account import wanted_domain
 from pbx_operator.domain.link_facts import key_reference
 from pbx_operator.domain.record_facts import Party, accounts_of, interlink_of, pair_of, peer_instance, places_of
+from pbx_operator.domain.server_facts import equipment_of
 from pbx_operator.domain.slices import owner_of
 from pbx_operator.domain.unreadable import OpaqueStatus, Unreadable
 
@@ -176,6 +177,11 @@ def _account_of_reference(o: Interlink | InternalNumber | DialPlanSlice) -> Iter
     return (ObjectKey(o.key.namespace, o.spec.account_ref.name),)
 
 
+def _account_of_server(server: CommServer) -> Iterable[ObjectKey]:
+    account = server.spec.account_ref
+    return (ObjectKey(server.key.namespace, account.name),) if account is not None else ()
+
+
 def _key_of_status(link: Interlink) -> Iterable[str]:
     return (link.status.key_id,) if link.status.key_id else ()
 
@@ -237,6 +243,7 @@ class Store:
             Interlink, account=_account_of_reference, key=_key_of_status, secret=_secret_of_user, prefix=_prefix_of_link
         )
         self.numbers = Table(InternalNumber, account=_account_of_reference)
+        self.servers = Table(CommServer, account=_account_of_server, equipment=equipment_of)
         self.records = Table(
             LinkRecord,
             interlink=_places_of_record,
@@ -251,7 +258,7 @@ class Store:
         )
         self.tables: dict[str, Table[Any]] = {
             table.model.resource.plural: table
-            for table in (self.accounts, self.interlinks, self.numbers, self.records, self.slices)
+            for table in (self.accounts, self.interlinks, self.numbers, self.servers, self.records, self.slices)
         }
 
     def domains_of(self, account: PBXAccount) -> set[str]:

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from pbx_operator.api.v1alpha1 import Interlink, PBXAccount
+from pbx_operator.api.v1alpha1 import CommServer, Interlink, PBXAccount
 from pbx_operator.cluster import ApiError, Conflict, Unavailable
 from pbx_operator.cluster.errors import explained
 from pbx_operator.domain.impact import WorkKey
@@ -26,6 +26,8 @@ MAX_ROUNDS = 20
 """More plans than any story needs; beyond that the key waits its turn again."""
 FIRST_BACKOFF = 0.1
 LONGEST_BACKOFF = 300.0
+
+_KINDS = {"Link": Interlink, "Account": PBXAccount, "Server": CommServer}
 
 _log = logging.getLogger(__name__)
 
@@ -129,5 +131,4 @@ class Worker:
 
 def _about(key: WorkKey, reason: str) -> dict[str, object]:
     """Return the fields of a log line about a key: the object that it stands for, and the reason."""
-    kind = Interlink if key.kind == "Link" else PBXAccount
-    return {"object": Target(kind.resource, key.key, uid=""), "reason": reason}
+    return {"object": Target(_KINDS[key.kind].resource, key.key, uid=""), "reason": reason}

@@ -1,0 +1,124 @@
+"""What to do about one CommServer: one step after the other, until its provider has it as wanted.
+
+There is one order of steps, and each is planned from what the last look found: look, deliver the activation code,
+declare, make the code current, apply settings.  A step may break off at any moment; looking again tells what became of
+it, so no step is recorded anywhere.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from pbx_operator.api.meta import TEARDOWN_FINALIZER
+from pbx_operator.api.v1alpha1 import CommServer
+from pbx_operator.domain.claims import Award, settle
+from pbx_operator.domain.plan import Action, AddFinalizer, Plan, RemoveFinalizer, ServerStep, Target
+from pbx_operator.domain.server_checks import judge_server
+from pbx_operator.domain.server_facts import (
+    FailedStep,
+    ServerAttempts,
+    ServerLook,
+    ServerSnapshot,
+    StepName,
+    claim_of,
+    equipment_id,
+)
+from pbx_operator.domain.server_status import behind_revision, deleting_status, server_status, unapplied
+
+
+def plan_server(s: ServerSnapshot, now: datetime) -> Plan:
+    """Return what to do about a CommServer now, what it should show, and when to look again."""
+    server = s.server
+    if server is None:
+        return Plan()
+    if server.metadata.deleting:
+        return _teardown(s, server, now)
+    judgement, award = judge_server(server, s.account), settle_equipment(s, server)
+    may_begin = judgement.refusal is None and award.holds and server.status.equipment_id == equipment_id(server)
+    needed = _needed_step(server, s.attempts.look, now) if may_begin else None
+    actions: list[Action] = []
+    if TEARDOWN_FINALIZER not in server.metadata.finalizers:
+        actions.append(AddFinalizer(_target(server)))
+    if needed is not None and _may_try(needed, s.attempts, now):
+        actions.append(ServerStep(server.key, needed))
+    if actions:
+        return Plan(tuple(actions))
+    if s.attempts.busy and server.status.observed_generation == server.metadata.generation:
+        return Plan()  # there is news soon
+    failure = current_failure(s.attempts, needed)
+    update, again = server_status(s, server, judgement, award, failure, now)
+    return Plan((), (update,), _earliest(again, _due(s.attempts, failure)))
+
+
+def settle_equipment(s: ServerSnapshot, server: CommServer) -> Award:
+    """Decide who may have the equipment ID; nobody asks a provider about it before the status shows it."""
+    return settle([claim_of(server), *s.rivals])[s.key]
+
+
+def _needed_step(server: CommServer, look: ServerLook | None, now: datetime) -> StepName | None:
+    """Return the next step towards what is wanted, whether it may be tried now or not."""
+    if look is None or look.next_look <= now:
+        return "look"
+    system = look.system
+    if look.secret == "Foreign" or (system is not None and not system.ours):
+        return None
+    if system is None:
+        return "deliver" if look.secret == "Missing" else "create"
+    if system.code == "Changed" or (system.code == "Current" and look.secret == "Missing"):
+        return "recover"
+    if behind_revision(server, look):
+        return "reset"
+    return "update" if unapplied(server, system) else None
+
+
+def current_failure(attempts: ServerAttempts, needed: StepName | None) -> FailedStep | None:
+    """Return the failure that the needed step has to do with; one of a step that is not needed any more is history."""
+    failed = attempts.failed
+    return failed if failed is not None and needed in (failed.step, "look") else None
+
+
+def _may_try(needed: StepName, attempts: ServerAttempts, now: datetime) -> bool:
+    failure = current_failure(attempts, needed)
+    return not attempts.busy and (failure is None or failure.next_try <= now)
+
+
+def _due(attempts: ServerAttempts, failure: FailedStep | None) -> datetime | None:
+    """Return when time alone makes a step due; the end of one that is under way is an event."""
+    if attempts.busy:
+        return None
+    if failure is not None:
+        return failure.next_try
+    return attempts.look.next_look if attempts.look is not None else None
+
+
+# --- a CommServer that goes -------------------------------------------------------------------------------------
+
+
+def _teardown(s: ServerSnapshot, server: CommServer, now: datetime) -> Plan:
+    if TEARDOWN_FINALIZER not in server.metadata.finalizers:
+        return Plan()
+    needed = _last_step(server, s.attempts.look, now)
+    if needed is None:
+        return Plan((RemoveFinalizer(_target(server)),))
+    if _may_try(needed, s.attempts, now):
+        return Plan((ServerStep(server.key, needed),))
+    failure = current_failure(s.attempts, needed)
+    update, again = deleting_status(s, server, failure, now)
+    return Plan((), (update,), _earliest(again, _due(s.attempts, failure)))
+
+
+def _last_step(server: CommServer, look: ServerLook | None, now: datetime) -> StepName | None:
+    """Return the next step before a CommServer may go; one that never held its equipment ID has no system."""
+    if server.status.equipment_id is None or server.spec.deletion_policy == "Orphan":
+        return None
+    if look is None or look.next_look <= now:
+        return "look"
+    return "delete" if look.system is not None and look.system.ours else None
+
+
+def _target(server: CommServer) -> Target:
+    return Target(CommServer.resource, server.key, server.metadata.uid)
+
+
+def _earliest(*times: datetime | None) -> datetime | None:
+    return min((time for time in times if time is not None), default=None)

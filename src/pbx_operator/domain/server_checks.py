@@ -1,0 +1,88 @@
+"""Whether what a CommServer asks for may be given to a provider: its country, its account, its numbering rules.
+
+The API server has checked the form.  What is left needs data: emergency numbers, and what patterns really match.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+from pbx_operator.api import provider_reasons, reasons
+from pbx_operator.api.reasons import Reason, Verdict, verdict
+from pbx_operator.api.v1alpha1 import CommServer, PBXAccount
+from pbx_operator.api.v1alpha1.commserver import TranslatedNumber
+from pbx_operator.domain import emergency
+from pbx_operator.domain.numbering_rules import Dialing, NumberingRule, dry_run
+from pbx_operator.domain.rule_checks import check_rules, judge_rules
+
+_SHOWN = 5
+"""Messages that a condition holds; 100 rules may have more to say than anybody reads."""
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """What was found about a spec."""
+
+    accepted: Verdict
+    refusal: Verdict | None = None
+    """The verdict about Ready, if nothing may be given to the provider."""
+    references: tuple[Verdict, ...] = ()
+    translations: tuple[TranslatedNumber, ...] = ()
+    """What typical numbers become."""
+
+
+def judge_server(server: CommServer, account: PBXAccount | None) -> Judgement:
+    """Judge the spec of a CommServer; `account` is the one that it names, if that exists."""
+    country, reference = server.spec.dialing.country, server.spec.account_ref
+    if not emergency.known_country(country):
+        return _refused(reasons.UNKNOWN_COUNTRY, field="spec.dialing.country", country=country)
+    if reference is None:
+        return _judge_rules(server, ())
+    if account is None:
+        missing = verdict("ResolvedRefs", "False", reasons.REF_NOT_FOUND, name=reference.name)
+        refusal = verdict("Ready", "False", reasons.REF_NOT_FOUND, name=reference.name)
+        return replace(_judge_rules(server, ()), refusal=refusal, references=(missing,))
+    found = verdict("ResolvedRefs", "True", reasons.RESOLVED)
+    return replace(_judge_rules(server, account.spec.emergency.additional_numbers), references=(found,))
+
+
+def _judge_rules(server: CommServer, additional: Iterable[str]) -> Judgement:
+    spec = server.spec
+    rules = tuple(NumberingRule(r.match, r.action, r.replace, r.description) for r in spec.numbering_rules)
+    problems = check_rules(rules)
+    refused = [problem.message for problem in problems if problem.severity == "Refused"]
+    if refused:
+        return _refused(provider_reasons.INVALID_NUMBERING_RULE, problems=_few(refused))
+    dialing = _dialing(server)
+    numbers = emergency.emergency_numbers(dialing.country, additional)
+    findings = judge_rules(rules, dialing, frozenset(spec.acknowledged_emergency_numbers), numbers)
+    dangers = [finding.message for finding in findings if finding.severity == "Refused"]
+    if dangers:
+        return _refused(provider_reasons.EMERGENCY_CALL, problems=_few(dangers))
+    rows = dry_run(rules, dialing, numbers)
+    shown = tuple(TranslatedNumber(number=r.number, kind=r.kind, result=r.result or "", by=r.by) for r in rows)
+    warnings = [*(p.message for p in problems), *(f.message for f in findings)]
+    return Judgement(_accepted(warnings), translations=shown)
+
+
+def _dialing(server: CommServer) -> Dialing:
+    dialing = server.spec.dialing
+    prefixes = (dialing.national_prefix, dialing.international_prefix, dialing.outbound_prefix)
+    return Dialing(dialing.country, *(prefix or "" for prefix in prefixes))
+
+
+def _accepted(warnings: list[str]) -> Verdict:
+    if warnings:
+        return verdict("Accepted", "True", provider_reasons.ACCEPTED_WITH_WARNINGS, problems=_few(warnings))
+    return verdict("Accepted", "True", reasons.ACCEPTED)
+
+
+def _refused(reason: Reason, **facts: object) -> Judgement:
+    return Judgement(verdict("Accepted", "False", reason, **facts), verdict("Ready", "False", reason, **facts))
+
+
+def _few(messages: list[str]) -> str:
+    """Return the first messages as one text."""
+    left = len(messages) - _SHOWN
+    return "; ".join([*messages[:_SHOWN], *([f"and {left} more"] if left > 0 else [])])

@@ -1,0 +1,125 @@
+"""What is known about one CommServer when its plan is made, and the first conclusions from it.
+
+Providers are asked beside the workers, and what they last said comes as `ServerAttempts`.  Losing that costs another
+question and nothing else, since whatever a plan must not forget is in the status, in the Secret, or at the provider.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Literal
+
+from pbx_operator.api.meta import ObjectKey
+from pbx_operator.api.v1alpha1 import CommServer, PBXAccount
+from pbx_operator.domain.claims import Claim, created
+from pbx_operator.domain.conditions import Since
+from pbx_operator.domain.faults import Fault
+from pbx_operator.domain.keys import base32
+from pbx_operator.domain.systems import SystemFacts, SystemOwner, SystemWish, settings_of
+
+POLL_PERIOD = timedelta(minutes=10)
+"""How often a provider is asked whether somebody changed a system there."""
+
+StepName = Literal["look", "deliver", "create", "update", "recover", "reset", "delete"]
+
+
+@dataclass(frozen=True, slots=True)
+class ServerLook:
+    """What the last look at the activation Secret and at the provider found."""
+
+    secret: Literal["NotNeeded", "Missing", "Foreign", "Ours"]
+    system: SystemFacts | None
+    next_look: datetime
+    secret_revision: int | None = None
+    """The revision of the code in the Secret, if that is ours."""
+
+
+@dataclass(frozen=True, slots=True)
+class FailedStep:
+    """The step that failed last, and when it may be tried again."""
+
+    step: StepName
+    fault: Fault
+    next_try: datetime
+    pause: timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class ServerAttempts:
+    """Outcomes that only this process remembers."""
+
+    look: ServerLook | None = None
+    failed: FailedStep | None = None
+    busy: bool = False
+    """A step is under way."""
+
+
+@dataclass(frozen=True, slots=True)
+class ServerSnapshot:
+    """One CommServer, or the place of one, and all that bears on it."""
+
+    key: ObjectKey
+    server: CommServer | None = None
+    account: PBXAccount | None = None
+    """The account that it names, if that exists."""
+    rivals: tuple[Claim, ...] = ()
+    """The claims of the other CommServers of the cluster on the same equipment ID."""
+    attempts: ServerAttempts = ServerAttempts()
+    since: Since | None = None
+
+
+def equipment_id(server: CommServer) -> str:
+    """Return the name that the box connects with.
+
+    In stock mode the couple of references, as the box knows it; otherwise one that is made of the object's UID, so
+    that whoever makes it again makes the same one, and no system is declared twice.
+    """
+    stock = server.spec.stock
+    if stock is not None:
+        return f"{stock.fleet_reference}-{stock.installation_reference}"
+    digest = base32(hashlib.sha256(server.metadata.uid.encode()).digest())
+    return f"PBX{digest[:4]}-{digest[4:8]}-{digest[8:12]}-{digest[12:16]}".upper()
+
+
+def equipment_of(server: CommServer) -> set[str]:
+    """Return the equipment IDs that a CommServer wants or shows."""
+    shown = server.status.equipment_id
+    return {equipment_id(server), *([shown] if shown is not None else [])}
+
+
+def claim_of(server: CommServer) -> Claim:
+    """Return the claim of a CommServer on its equipment ID, which it keeps until it is gone."""
+    return Claim(server.key, created(server.metadata), equipment_id(server), server.status.equipment_id)
+
+
+def stock_code(server: CommServer) -> str | None:
+    """Return the activation code that the box knows without being told: that of stock mode, before any reset."""
+    return equipment_id(server) if server.spec.stock is not None and server.spec.activation.revision == 1 else None
+
+
+def activation_secret_name(server: CommServer) -> str:
+    """Return the name of the Secret that tells the activation code."""
+    return server.spec.activation.secret_name or f"{server.metadata.name}-activation"
+
+
+def known_revision(server: CommServer, look: ServerLook) -> int:
+    """Return the revision of the activation code that the provider has.
+
+    The Secret tells, or the status, whichever is higher; if both are lost, nothing is reset by surprise.
+    """
+    known = [r for r in (look.secret_revision, server.status.activation_revision) if r is not None]
+    return max(known, default=server.spec.activation.revision)
+
+
+def wish_of(server: CommServer) -> SystemWish:
+    """Return what a provider is asked for."""
+    return SystemWish(
+        owner=SystemOwner(server.key, server.metadata.uid),
+        equipment_id=equipment_id(server),
+        type=server.spec.type,
+        settings=settings_of(server),
+        system_id=server.status.system_id,
+        rejected_credentials=server.status.rejected_credentials,
+    )

@@ -1,0 +1,47 @@
+"""Which CommServers a change touches; a part of `impact`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Protocol
+
+from pbx_operator.api.meta import ObjectKey
+from pbx_operator.api.v1alpha1 import CommServer, PBXAccount
+from pbx_operator.domain.server_facts import equipment_of
+from pbx_operator.domain.unreadable import Observed, Unreadable
+
+
+class ServerIndex(Protocol):
+    """The lookups that the rule needs."""
+
+    def servers_of_account(self, account: ObjectKey) -> Iterable[CommServer]:
+        """Return the CommServers that name an account."""
+
+    def servers_of_equipment(self, equipment: str) -> Iterable[CommServer]:
+        """Return the CommServers that want or show an equipment ID."""
+
+
+def servers_of_change(old: Observed, new: Observed, index: ServerIndex) -> set[ObjectKey]:
+    """Return a changed CommServer, and those with an interest in an equipment ID that it lets go or asks for."""
+    changed = _equipment(old) ^ _equipment(new)
+    rivals = {rival.key for equipment in changed for rival in index.servers_of_equipment(equipment)}
+    return rivals | {o.key for o in (old, new) if o is not None}
+
+
+def servers_of_changed_account(old: Observed, new: Observed, index: ServerIndex) -> set[ObjectKey]:
+    """Return the CommServers of an account if what changed bears on them."""
+    if _seen_by_servers(old) == _seen_by_servers(new):
+        return set()
+    return {server.key for o in (old, new) if o is not None for server in index.servers_of_account(o.key)}
+
+
+def _equipment(server: Observed) -> set[str]:
+    if isinstance(server, Unreadable):
+        held = server.claim("equipmentID").shows
+        return {held} if held is not None else set()
+    return equipment_of(server) if isinstance(server, CommServer) else set()
+
+
+def _seen_by_servers(account: Observed) -> object:
+    """Return what the emergency guard of the account's servers depends on."""
+    return (account.metadata.uid, account.spec.emergency) if isinstance(account, PBXAccount) else None

@@ -1,0 +1,207 @@
+"""What a CommServer shows: its state in the provider's words, and whether a person has anything to do.
+
+Ready sums up whether the provider has the server as wanted; a line that is down later does not change that, since a
+Git sync must not fail for it (alerts tell of it).  While a provider does not answer, what was known stays.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from pbx_operator.api import provider_reasons, reasons
+from pbx_operator.api.reasons import Verdict, verdict
+from pbx_operator.api.v1alpha1 import CommServer
+from pbx_operator.api.v1alpha1.commserver import CommServerStatus, ServerState
+from pbx_operator.domain.claims import Award
+from pbx_operator.domain.conditions import status_with
+from pbx_operator.domain.plan import StatusUpdate, Target
+from pbx_operator.domain.server_checks import Judgement
+from pbx_operator.domain.server_facts import (
+    FailedStep,
+    ServerLook,
+    ServerSnapshot,
+    activation_secret_name,
+    equipment_id,
+    known_revision,
+)
+from pbx_operator.domain.systems import Difference, SystemFacts, differences, settings_of
+
+LAST_SEEN_PERIOD = timedelta(minutes=10)
+"""How old `lastSeenTime` may be while nothing else changes."""
+
+_STATES = {
+    "Pending": provider_reasons.DECLARED,
+    "Running": provider_reasons.RUNNING,
+    "Degraded": provider_reasons.DEGRADED,
+    "Activated": provider_reasons.ACTIVATED,
+}
+
+
+def behind_revision(server: CommServer, look: ServerLook) -> bool:
+    """Whether the activation code that the provider has is older than the wanted one."""
+    return known_revision(server, look) < server.spec.activation.revision
+
+
+def drift(server: CommServer, system: SystemFacts) -> tuple[Difference, ...]:
+    """Return the settings that differ although they were as wanted before: somebody changed them at the provider."""
+    applied = server.status.applied_generation == server.metadata.generation
+    return differences(system.settings, settings_of(server)) if applied else ()
+
+
+def unapplied(server: CommServer, system: SystemFacts) -> tuple[Difference, ...]:
+    """Return the settings to give to the provider: those of a new spec, and what has drifted unless that is reported."""
+    if server.spec.drift_policy == "Report" and drift(server, system):
+        return ()
+    return differences(system.settings, settings_of(server))
+
+
+def server_status(
+    s: ServerSnapshot,
+    server: CommServer,
+    judgement: Judgement,
+    award: Award,
+    failure: FailedStep | None,
+    now: datetime,
+) -> tuple[StatusUpdate, datetime | None]:
+    """Return the status of a CommServer, and when patience with its Ready reason runs out."""
+    shown = _facts(s, server, award, failure)
+    verdicts = [
+        _ready(s, server, judgement, award, failure, shown),
+        judgement.accepted,
+        *judgement.references,
+        _provisioned(s, server, failure, shown),
+        _connected(shown.state),
+        *_weakness(server, shown),
+    ]
+    status, again = status_with(
+        shown.model_copy(update={"translations": judgement.translations}), server.metadata, verdicts, s.since, now
+    )
+    return StatusUpdate(Target(CommServer.resource, server.key, server.metadata.uid), status), again
+
+
+def deleting_status(
+    s: ServerSnapshot, server: CommServer, failure: FailedStep | None, now: datetime
+) -> tuple[StatusUpdate, datetime | None]:
+    """Return the status of a CommServer that waits for its system to be deleted."""
+    waiting = "the provider to delete the system"
+    if failure is not None:
+        waiting += f" ({failure.fault.message}); to leave it there, set spec.deletionPolicy to Orphan"
+    ready = verdict("Ready", "False", reasons.DELETING, waiting=waiting)
+    status, again = status_with(server.status, server.metadata, [ready], s.since, now)
+    return StatusUpdate(Target(CommServer.resource, server.key, server.metadata.uid), status), again
+
+
+def _facts(s: ServerSnapshot, server: CommServer, award: Award, failure: FailedStep | None) -> CommServerStatus:
+    """Return the status with what is known now, the conditions still as they were."""
+    before, look = server.status, s.attempts.look
+    facts: dict[str, object] = {
+        "equipment_id": equipment_id(server) if award.holds else None,
+        "rejected_credentials": _rejected(before, look, failure),
+    }
+    if look is not None:
+        facts["activation_secret_name"] = activation_secret_name(server) if look.secret == "Ours" else None
+    if look is not None and (look.system is None or look.system.ours):
+        facts |= _system_facts(server, look, look.system)
+    return before.model_copy(update=facts)
+
+
+def _system_facts(server: CommServer, look: ServerLook, system: SystemFacts | None) -> dict[str, object]:
+    if system is None:
+        return {"system_id": None, "state": None, "connection": (), "last_seen_time": None, "applied_generation": None}
+    done = not (unapplied(server, system) or behind_revision(server, look) or system.code == "Changed")
+    return {
+        "system_id": system.system_id,
+        "state": system.state,
+        "connection": system.connection,
+        "last_seen_time": _last_seen(server.status, system),
+        "activation_revision": known_revision(server, look),
+        "applied_generation": server.metadata.generation if done else server.status.applied_generation,
+    }
+
+
+def _last_seen(before: CommServerStatus, system: SystemFacts) -> datetime | None:
+    """Return when the box was last heard; the time that is shown already, while it is recent enough."""
+    old, new = before.last_seen_time, system.last_seen
+    same = (before.state, before.connection) == (system.state, system.connection)
+    if old is None or new is None or not same or new - old >= LAST_SEEN_PERIOD:
+        return new.replace(microsecond=0) if new is not None else None
+    return old
+
+
+def _rejected(before: CommServerStatus, look: ServerLook | None, failure: FailedStep | None) -> str | None:
+    """Return the version of the credentials that were refused, until others were accepted."""
+    if failure is not None:
+        return failure.fault.credentials or before.rejected_credentials
+    return before.rejected_credentials if look is None else None
+
+
+# --- conditions -------------------------------------------------------------------------------------------------
+
+
+def _ready(
+    s: ServerSnapshot,
+    server: CommServer,
+    judgement: Judgement,
+    award: Award,
+    failure: FailedStep | None,
+    shown: CommServerStatus,
+) -> Verdict:
+    if judgement.refusal is not None:
+        return judgement.refusal
+    if not award.holds:
+        reason = provider_reasons.EQUIPMENT_RELEASING if award.won else provider_reasons.EQUIPMENT_IN_USE
+        return verdict("Ready", "False", reason, equipment=equipment_id(server))
+    hindrance = _hindrance(s, server)
+    if hindrance is not None:
+        return hindrance
+    applied = shown.applied_generation == server.metadata.generation
+    if failure is not None and (not applied or failure.fault.kind != "Retry"):
+        return Verdict("Ready", "False", failure.fault.reason, failure.fault.message)
+    if not applied:
+        return verdict("Ready", "False", provider_reasons.PROVISIONING)
+    if shown.state == "Pending" and server.spec.ready_when == "Running":
+        return verdict("Ready", "False", provider_reasons.AWAITING_CONNECTION)
+    return verdict("Ready", "True", _STATES[shown.state or "Pending"])
+
+
+def _hindrance(s: ServerSnapshot, server: CommServer) -> Verdict | None:
+    """Return what stands in the way of the next step, if that is somebody else's."""
+    look = s.attempts.look
+    if look is not None and look.secret == "Foreign":
+        return verdict("Ready", "False", reasons.SECRET_NAME_TAKEN, secret=activation_secret_name(server))
+    if look is not None and look.system is not None and not look.system.ours:
+        return verdict("Ready", "False", provider_reasons.SYSTEM_NOT_OURS, equipment=equipment_id(server))
+    return None
+
+
+def _provisioned(
+    s: ServerSnapshot, server: CommServer, failure: FailedStep | None, shown: CommServerStatus
+) -> Verdict:
+    look = s.attempts.look
+    if failure is not None:
+        known = "False" if shown.system_id is None else "Unknown"
+        return Verdict("Provisioned", known, failure.fault.reason, failure.fault.message)
+    if look is not None and look.system is not None and not look.system.ours:
+        return verdict("Provisioned", "False", provider_reasons.SYSTEM_NOT_OURS, equipment=equipment_id(server))
+    if shown.applied_generation != server.metadata.generation:
+        return verdict("Provisioned", "False", provider_reasons.PROVISIONING)
+    if look is not None and look.system is not None and (changed := drift(server, look.system)):
+        return verdict("Provisioned", "True", provider_reasons.DRIFTED, drift=described(changed))
+    return verdict("Provisioned", "True", provider_reasons.PROVISIONED)
+
+
+def described(changed: tuple[Difference, ...]) -> str:
+    """Return differences in words, field by field."""
+    return "; ".join(f"{d.field} is {d.actual!r}, wanted is {d.wanted!r}" for d in changed)
+
+
+def _connected(state: ServerState | None) -> Verdict:
+    if state is None:
+        return verdict("Connected", "Unknown", provider_reasons.PROVISIONING)
+    return verdict("Connected", "True" if state in ("Running", "Degraded") else "False", _STATES[state])
+
+
+def _weakness(server: CommServer, shown: CommServerStatus) -> list[Verdict]:
+    """Return WeakActivationCode while a code that can be guessed still opens the way in."""
+    guessable = shown.state == "Pending" and server.spec.stock is not None and shown.activation_revision == 1
+    return [verdict("WeakActivationCode", "True", provider_reasons.STOCK_CODE)] if guessable else []

@@ -1,0 +1,100 @@
+"""Activation Secrets: the only code of the engine that reads or writes an activation code.
+
+A code is written before the provider hears of it, so that a process may die at any moment without losing it.  It
+stays after the box has used it, since nobody but the user knows when it was read.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import secrets
+from dataclasses import dataclass, field
+from typing import Any
+
+from pbx_operator.api.meta import SECRETS, ObjectKey, ObjectMeta
+from pbx_operator.api.v1alpha1 import CommServer
+from pbx_operator.cluster import AlreadyExists, Cluster, Gone
+from pbx_operator.domain.keys import base32
+from pbx_operator.domain.server_facts import activation_secret_name, equipment_id
+
+SECRET_TYPE = "pbx-operator.io/activation"
+EQUIPMENT_ENTRY, CODE_ENTRY, REVISION_ENTRY = "equipmentID", "activationCode", "revision"
+_GROUPS = 5
+"""Groups of four letters and digits of a generated code: 100 bits, and short enough to be typed at a console."""
+
+
+@dataclass(frozen=True, slots=True)
+class Activation:
+    """An activation code in its Secret; `repr` does not show it."""
+
+    code: str = field(repr=False)
+    revision: int
+    resource_version: str
+
+
+class NotOurSecretError(Exception):
+    """The Secret of the wanted name is not of this CommServer, or is no activation Secret any more."""
+
+
+def fresh_code() -> str:
+    """Make an activation code that nobody can guess."""
+    text = base32(secrets.token_bytes(16))[: 4 * _GROUPS].upper()
+    return "-".join(text[i : i + 4] for i in range(0, len(text), 4))
+
+
+async def read_activation(cluster: Cluster, server: CommServer) -> Activation | None:
+    """Return what the Secret says; None if there is none. Raises NotOurSecretError, ApiError."""
+    try:
+        raw = await cluster.get(SECRETS, _name(server))
+    except Gone:
+        return None
+    metadata = ObjectMeta.model_validate(raw["metadata"])
+    if all(owner.uid != server.metadata.uid for owner in metadata.owner_references) or metadata.deleting:
+        raise NotOurSecretError
+    try:
+        data = {name: base64.b64decode(value).decode("ascii") for name, value in (raw.get("data") or {}).items()}
+        return Activation(data[CODE_ENTRY], int(data[REVISION_ENTRY]), metadata.resource_version)
+    except (KeyError, ValueError, binascii.Error) as error:
+        raise NotOurSecretError from error
+
+
+async def write_activation(cluster: Cluster, server: CommServer, code: str, revision: int) -> None:
+    """Create the Secret, or replace what it says.
+
+    Raises Conflict if somebody else wrote it meanwhile, NotOurSecretError, ApiError.
+    """
+    body = _manifest(server, code, revision)
+    known = await read_activation(cluster, server)
+    if known is not None:
+        body["metadata"]["resourceVersion"] = known.resource_version
+        await cluster.put(SECRETS, body)
+        return
+    try:
+        await cluster.create(SECRETS, body)
+    except AlreadyExists as error:
+        raise NotOurSecretError from error
+
+
+def _name(server: CommServer) -> ObjectKey:
+    return ObjectKey(server.key.namespace, activation_secret_name(server))
+
+
+def _manifest(server: CommServer, code: str, revision: int) -> dict[str, Any]:
+    entries = {EQUIPMENT_ENTRY: equipment_id(server), CODE_ENTRY: code, REVISION_ENTRY: str(revision)}
+    name = _name(server)
+    owner = {
+        "apiVersion": CommServer.resource.api_version,
+        "kind": CommServer.resource.kind,
+        "name": server.metadata.name,
+        "uid": server.metadata.uid,
+        "controller": True,
+        "blockOwnerDeletion": False,
+    }
+    return {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {"name": name.name, "namespace": name.namespace, "ownerReferences": [owner]},
+        "type": SECRET_TYPE,
+        "data": {entry: base64.b64encode(text.encode()).decode() for entry, text in entries.items()},
+    }
