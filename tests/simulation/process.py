@@ -23,6 +23,7 @@ from pbx_operator.cluster import ApiError, Cluster, Listing, Unavailable
 from pbx_operator.domain.impact import WorkKey
 from pbx_operator.domain.link_facts import ClusterFacts
 from pbx_operator.domain.plan import StatusUpdate, Target
+from pbx_operator.domain.server_facts import StepName
 from pbx_operator.engine.elsewhere import Elsewhere
 from pbx_operator.engine.errands import Errands
 from pbx_operator.engine.executor import Executor
@@ -176,6 +177,14 @@ class Silence:
         """Ignore it: that the object goes is seen."""
 
 
+class NoServers:
+    """There are no CommServers."""
+
+    async def begin(self, key: ObjectKey, step: StepName) -> None:
+        """Fail: nobody asked for one."""
+        raise AssertionError(f"step '{step}' of {key}")
+
+
 class NoPeer:
     """There is no other installation."""
 
@@ -208,7 +217,7 @@ class Process:
         authority = Authority(wire, self.snapshots, now, self.intake)
         elsewhere = Elsewhere(wire, authority, identity, self.intake, now, peer, Contact())
         keys = KeyWork(wire, authority, identity, self.intake, self.memory, now, elsewhere, InTurn())
-        executor = Executor(wire, self.store, self.intake, authority, keys, self.snapshots.link, Silence())
+        executor = Executor(wire, self.store, self.intake, authority, keys, self.snapshots.link, Silence(), NoServers())
         self.planner = Planner(self.store, self.snapshots)
         metrics = Metrics(CollectorRegistry(), WORKERS)
         worker = Worker(self.queue, self.planner.plan, executor, self.memory, clocks, metrics)

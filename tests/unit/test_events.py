@@ -269,7 +269,7 @@ class Bench:
     def __post_init__(self) -> None:
         self.cluster, self.recorder, self.intake = mock.AsyncMock(), mock.Mock(), mock.Mock()
         parts = (self.cluster, mock.Mock(), self.intake, mock.AsyncMock(), mock.AsyncMock(), mock.Mock())
-        self.executor = Executor(*parts, self.recorder)
+        self.executor = Executor(*parts, self.recorder, mock.AsyncMock())
 
     async def delete(self) -> None:
         await self.executor.execute(DeleteInterlink(target_of(self.link)))

@@ -130,9 +130,7 @@ EMERGENCY_CALL = Reason(
 )
 
 # --- beside Ready -----------------------------------------------------------------------------------------------
-ACCEPTED_WITH_WARNINGS = Reason(
-    "AcceptedWithWarnings", "the spec is valid, but: {problems}", shown=(_WARNED,)
-)
+ACCEPTED_WITH_WARNINGS = Reason("AcceptedWithWarnings", "the spec is valid, but: {problems}", shown=(_WARNED,))
 STOCK_CODE = Reason(
     "StockCode",
     "whoever knows the references of the box can connect in its place until it has connected",

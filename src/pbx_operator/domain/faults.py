@@ -40,5 +40,5 @@ def fault(
     credentials: str | None = None,
     **facts: object,
 ) -> Fault:
-    """Make a fault whose message comes from the table of reasons. Raises KeyError if a placeholder's fact is missing."""
+    """Make a fault whose message comes from the table of reasons. Raises KeyError if a fact for it is missing."""
     return Fault(kind, reason, reason.message(**facts), retry_after, credentials)

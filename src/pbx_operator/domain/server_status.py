@@ -9,6 +9,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from pbx_operator.api import provider_reasons, reasons
+from pbx_operator.api.meta import ConditionStatus
 from pbx_operator.api.reasons import Verdict, verdict
 from pbx_operator.api.v1alpha1 import CommServer
 from pbx_operator.api.v1alpha1.commserver import CommServerStatus, ServerState
@@ -49,7 +50,7 @@ def drift(server: CommServer, system: SystemFacts) -> tuple[Difference, ...]:
 
 
 def unapplied(server: CommServer, system: SystemFacts) -> tuple[Difference, ...]:
-    """Return the settings to give to the provider: those of a new spec, and what has drifted unless that is reported."""
+    """Return the settings to give to the provider: of a new spec, and what has drifted unless that is reported."""
     if server.spec.drift_policy == "Report" and drift(server, system):
         return ()
     return differences(system.settings, settings_of(server))
@@ -174,12 +175,10 @@ def _hindrance(s: ServerSnapshot, server: CommServer) -> Verdict | None:
     return None
 
 
-def _provisioned(
-    s: ServerSnapshot, server: CommServer, failure: FailedStep | None, shown: CommServerStatus
-) -> Verdict:
+def _provisioned(s: ServerSnapshot, server: CommServer, failure: FailedStep | None, shown: CommServerStatus) -> Verdict:
     look = s.attempts.look
     if failure is not None:
-        known = "False" if shown.system_id is None else "Unknown"
+        known: ConditionStatus = "False" if shown.system_id is None else "Unknown"
         return Verdict("Provisioned", known, failure.fault.reason, failure.fault.message)
     if look is not None and look.system is not None and not look.system.ours:
         return verdict("Provisioned", "False", provider_reasons.SYSTEM_NOT_OURS, equipment=equipment_id(server))

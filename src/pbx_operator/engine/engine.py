@@ -28,6 +28,7 @@ from pbx_operator.engine.memory import Memory
 from pbx_operator.engine.metrics import Metrics
 from pbx_operator.engine.planning import Planner
 from pbx_operator.engine.queue import WorkQueue
+from pbx_operator.engine.servers import Providers, ServerWork
 from pbx_operator.engine.snapshots import Snapshots
 from pbx_operator.engine.store import Observation, Store
 from pbx_operator.engine.sync import PRUNE_SECONDS, Pruner, load
@@ -81,6 +82,7 @@ class Engine:
         clocks: Clocks,
         registry: CollectorRegistry,
         federation: Federation,
+        providers: Providers,
     ) -> None:
         self._cluster = cluster
         self._identity = identity
@@ -116,7 +118,8 @@ class Engine:
         elsewhere = Elsewhere(cluster, authority, identity, self._intake, clocks.now, peer, contact)
         self._errands = Errands()
         keys = KeyWork(cluster, authority, identity, self._intake, memory, clocks.now, elsewhere, self._errands)
-        executor = Executor(cluster, self._store, self._intake, authority, keys, snapshots.link, self._events)
+        servers = ServerWork(cluster, providers, self._store, self._intake, memory, clocks.now, self._errands)
+        executor = Executor(cluster, self._store, self._intake, authority, keys, snapshots.link, self._events, servers)
         self._worker = Worker(self._queue, Planner(self._store, snapshots).plan, executor, memory, clocks, metrics)
 
     async def load(self) -> None:

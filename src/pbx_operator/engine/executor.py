@@ -35,9 +35,9 @@ from pbx_operator.domain.plan import (
     TellPeer,
     WriteSlice,
 )
+from pbx_operator.domain.server_facts import StepName
 from pbx_operator.engine.intake import Intake
 from pbx_operator.engine.issuing import KeyWork
-from pbx_operator.engine.servers import ServerWork
 from pbx_operator.engine.store import Store
 from pbx_operator.links.authority import Authority
 
@@ -52,6 +52,13 @@ class Recorder(Protocol):
         """Take note of what no status will show, since the object goes."""
 
 
+class Servers(Protocol):
+    """Whoever carries out the steps of CommServers."""
+
+    async def begin(self, key: ObjectKey, step: StepName) -> None:
+        """Begin a step."""
+
+
 class Executor:
     """Does what a plan says."""
 
@@ -64,9 +71,8 @@ class Executor:
         keys: KeyWork,
         link_snapshot: Callable[[ObjectKey], LinkSnapshot],
         recorder: Recorder,
-        servers: ServerWork,
+        servers: Servers,
     ) -> None:
-        self._servers = servers
         self._cluster = cluster
         self._store = store
         self._intake = intake
@@ -74,6 +80,7 @@ class Executor:
         self._keys = keys
         self._link_snapshot = link_snapshot
         self._recorder = recorder
+        self._servers = servers
         self._doubtful: set[Target] = set()
 
     async def settle_doubts(self) -> None:
@@ -103,14 +110,15 @@ class Executor:
                     self._recorder.warn(target, gone_with_peer())
             case WriteSlice(slice_):
                 await self._write_slice(slice_)
-            case DeleteSpentSecret(secret, owner_uid, key_id):
-                await self._keys.sweep(secret, owner_uid, key_id)
             case ServerStep(server, step):
                 await self._servers.begin(server, step)
-            case ReadKey() | MintKey() | IssueOwnKey() | Redeem():
+            case ReadKey() | MintKey() | IssueOwnKey() | Redeem() | DeleteSpentSecret():
                 await self._key_work(action)
 
-    async def _key_work(self, action: ReadKey | MintKey | IssueOwnKey | Redeem) -> None:
+    async def _key_work(self, action: ReadKey | MintKey | IssueOwnKey | Redeem | DeleteSpentSecret) -> None:
+        if isinstance(action, DeleteSpentSecret):
+            await self._keys.sweep(action.secret, action.owner_uid, action.key_id)
+            return
         link = self._store.interlinks.get(action.interlink)
         if link is None:
             return
