@@ -20,8 +20,8 @@ from pbx_operator.api.v1alpha1.shared import Endpoint, HostName, NamespaceName
 from pbx_operator.cluster import ApiError, Cluster, Conflict, CredentialsError, Unavailable
 from pbx_operator.engine.engine import EngineSettings
 from pbx_operator.engine.identity import Identity, rotate_identity
-from pbx_operator.exchange.addresses import Network, NetworkRules, parse_endpoint
 from pbx_operator.exchange.beside import ExchangeSettings
+from pbx_operator.network.addresses import Network, NetworkRules, parse_endpoint
 
 MAX_ENDPOINTS = 4
 GARBAGE_THRESHOLDS = (100_000, 50, 100)

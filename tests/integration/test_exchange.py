@@ -26,9 +26,9 @@ from pbx_operator.domain.keys import Bundle, SigningKey, instance_id, key_id, pa
 from pbx_operator.domain.messages import RedeemAnswer, RedeemRequest
 from pbx_operator.domain.redemption import sign_redemption
 from pbx_operator.domain.succession import Successions
-from pbx_operator.exchange.addresses import NetworkRules
 from pbx_operator.exchange.client import RemotePeer
 from pbx_operator.links.peer import PeerUnavailable
+from pbx_operator.network.addresses import NetworkRules
 from pbx_operator.sandbox import ControlPlane
 from support import ROOT
 

@@ -26,9 +26,9 @@ from pbx_operator.domain.keys import SigningKey
 from pbx_operator.domain.messages import EndNotice, LinkReport, SyncAnswer, SyncRequest
 from pbx_operator.domain.succession import speaks_for, succeed
 from pbx_operator.engine.identity import IDENTITY_SECRET, Identity, read_identity
-from pbx_operator.exchange.addresses import NetworkRules
 from pbx_operator.exchange.client import RemotePeer
 from pbx_operator.links.peer import PeerUnavailable
+from pbx_operator.network.addresses import NetworkRules
 from pbx_operator.sandbox import ControlPlane
 from support import ROOT
 

@@ -15,7 +15,6 @@ from pbx_operator.cluster import Cluster
 from pbx_operator.domain.keys import SigningKey
 from pbx_operator.domain.redemption import Redemption
 from pbx_operator.domain.succession import Successions
-from pbx_operator.exchange.addresses import NetworkRules, parse_endpoint
 from pbx_operator.exchange.certificates import SelfMade
 from pbx_operator.exchange.secret_pairs import SecretPairs
 from pbx_operator.exchange.server import make_app
@@ -23,6 +22,7 @@ from pbx_operator.exchange.serving import serve
 from pbx_operator.exchange.tls import ServedCertificate
 from pbx_operator.links.desk import Desk
 from pbx_operator.links.peer import Voice
+from pbx_operator.network.addresses import NetworkRules, parse_endpoint
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,6 @@ import asyncio
 import hashlib
 import logging
 import secrets
-import socket
 import time
 from collections import OrderedDict
 from collections.abc import Callable
@@ -19,7 +18,6 @@ from datetime import datetime
 from http import HTTPStatus
 
 import aiohttp
-from aiohttp.abc import AbstractResolver, ResolveResult
 from prometheus_client import Counter
 from pydantic import ValidationError
 from yarl import URL
@@ -29,18 +27,18 @@ from pbx_operator.domain.envelope import Envelope, EnvelopeError, open_envelope,
 from pbx_operator.domain.keys import base64url
 from pbx_operator.domain.messages import CancelRequest, RedeemRequest, SyncRequest
 from pbx_operator.domain.succession import speaks_for
-from pbx_operator.exchange.addresses import (
+from pbx_operator.exchange.pinning import pinned_context
+from pbx_operator.links.peer import AnswerT, Draft, PeerUnavailable, Voice
+from pbx_operator.network.addresses import (
     ForbiddenAddressError,
-    HostPort,
     Lookup,
     NetworkRules,
     SystemLookup,
     checked_addresses,
     parse_endpoint,
 )
-from pbx_operator.exchange.circuits import Circuit
-from pbx_operator.exchange.pinning import pinned_context
-from pbx_operator.links.peer import AnswerT, Draft, PeerUnavailable, Voice
+from pbx_operator.network.circuits import Circuit
+from pbx_operator.network.dialling import CheckedResolver, TooLongError, described, read_body
 
 PATHS = {RedeemRequest.type: "/v1/redeem", CancelRequest.type: "/v1/cancel", SyncRequest.type: "/v1/sync"}
 TIMEOUT = 10.0
@@ -162,7 +160,7 @@ class RemotePeer:
         target = parse_endpoint(endpoint)
         addresses = await checked_addresses(target, self._rules, self._lookup)
         connector = aiohttp.TCPConnector(
-            resolver=_Resolved(target, addresses),
+            resolver=CheckedResolver(target, addresses),
             use_dns_cache=False,
             ssl=pinned_context(call.pins),
             force_close=True,
@@ -186,7 +184,7 @@ class RemotePeer:
                 raise RefusedAnswerError(f"HTTP {response.status}")
             if "Content-Encoding" in response.headers:
                 raise RefusedAnswerError("its answer is encoded, although we asked for identity")
-            return await _read_body(response.content)
+            return await read_body(response.content, MAX_BODY)
 
     def _read(self, body: bytes, call: _Call, answer: type[AnswerT]) -> AnswerT:
         """Return the answer if the peer signed it for this request. Raises ValueError."""
@@ -205,7 +203,7 @@ class RemotePeer:
     def _line(self, to: str, contact: Contact) -> _Line:
         line = self._lines.get((to, contact))
         if line is None:
-            line = _Line(Circuit(self._monotonic), list(contact.endpoints))
+            line = _Line(Circuit(self._monotonic, PeerUnavailable), list(contact.endpoints))
             self._lines[to, contact] = line
             if len(self._lines) > MAX_LINES:
                 self._lines.popitem(last=False)
@@ -219,46 +217,11 @@ class RemotePeer:
             _log.warning("Peer %s cannot be reached: %s", to, "; ".join(problems) or "it names no endpoint")
 
 
-class _Resolved(AbstractResolver):
-    """Gives aiohttp the addresses that were checked, and no others."""
-
-    def __init__(self, target: HostPort, addresses: tuple[str, ...]) -> None:
-        self._target = target
-        self._addresses = addresses
-
-    async def resolve(
-        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
-    ) -> list[ResolveResult]:
-        """Return the addresses; raise OSError if it is about another host."""
-        if HostPort(host, port) != self._target:
-            raise OSError("no other host may be dialled")
-        return [
-            ResolveResult(hostname=host, host=address, port=port, family=family, proto=0, flags=0)
-            for address in self._addresses
-        ]
-
-    async def close(self) -> None:
-        """Nothing is open."""
-
-
-async def _read_body(content: aiohttp.StreamReader) -> bytes:
-    body = bytearray()
-    async for chunk in content.iter_any():
-        body += chunk
-        if len(body) > MAX_BODY:
-            raise RefusedAnswerError(f"its answer has more than {MAX_BODY} bytes")
-    return bytes(body)
-
-
 def _describe(error: Exception) -> str:
     """Say what went wrong in words of ours: the text of a strange error may quote what the peer sent."""
-    if isinstance(error, RefusedAnswerError | EnvelopeError | ForbiddenAddressError):
+    if isinstance(error, RefusedAnswerError | EnvelopeError | ForbiddenAddressError | TooLongError):
         return str(error)
     if isinstance(error, ValidationError):
         first = error.errors(include_input=False, include_context=False, include_url=False)[0]
         return f"its answer has a wrong {'.'.join(map(str, first['loc'])) or 'form'}"
-    if isinstance(error, aiohttp.ClientConnectorError):
-        error = error.os_error
-    if isinstance(error, OSError) and error.strerror:
-        return f"{type(error).__name__}: {error.strerror}"
-    return type(error).__name__
+    return described(error)

@@ -6,8 +6,11 @@ from pbx_operator.domain.faults import Fault
 
 
 class ProviderError(Exception):
-    """A provider did not do what it was asked; `fault` says what that means."""
+    """A provider did not do what it was asked; `fault` says what that means.
 
-    def __init__(self, fault: Fault) -> None:
-        super().__init__(f"{fault.reason.name}: {fault.message}")
+    `detail` is for our log alone: it may change from try to try, and tell of our network.  It holds no secrets.
+    """
+
+    def __init__(self, fault: Fault, detail: str = "") -> None:
+        super().__init__(f"{fault.reason.name}: {fault.message}" + (f" ({detail})" if detail else ""))
         self.fault = fault

@@ -22,8 +22,8 @@ from cryptography.x509.oid import NameOID
 from pbx_operator.domain.envelope import Envelope, open_envelope, payload_bytes, seal
 from pbx_operator.domain.keys import SigningKey, base64url, instance_id
 from pbx_operator.domain.messages import SyncAnswer, SyncRequest
-from pbx_operator.exchange.addresses import NetworkRules
 from pbx_operator.exchange.pinning import pin_of
+from pbx_operator.network.addresses import NetworkRules
 
 OURS = SigningKey(bytes(range(32)))
 THEIRS = SigningKey(bytes(range(1, 33)))

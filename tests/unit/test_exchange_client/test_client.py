@@ -19,10 +19,10 @@ from pbx_operator.domain.envelope import Envelope, seal
 from pbx_operator.domain.keys import SigningKey, instance_id
 from pbx_operator.domain.messages import SyncAnswer
 from pbx_operator.domain.succession import Successions
-from pbx_operator.exchange.addresses import NetworkRules
-from pbx_operator.exchange.circuits import FAILURES_TO_OPEN
 from pbx_operator.exchange.client import LOG_INTERVAL, MAX_BODY, RemotePeer
 from pbx_operator.links.peer import PeerUnavailable
+from pbx_operator.network.addresses import NetworkRules
+from pbx_operator.network.circuits import FAILURES_TO_OPEN
 from rotated import chain
 from test_exchange_client.peer import (
     LOOPBACK,

@@ -1,6 +1,6 @@
 """Which addresses may be dialled: bundles and peers name hosts, and must not steer us into our own network.
 
-A name is resolved once and every address that it stands for is checked; `client` then connects to these very
+A name is resolved once and every address that it stands for is checked; who dials then connects to these very
 addresses, so that a second answer of the DNS changes nothing.  Private networks (RFC 1918) are allowed unless
 they are configured as forbidden, since two clusters of one company may well meet there.
 """

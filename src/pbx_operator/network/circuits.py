@@ -11,8 +11,6 @@ import random
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 
-from pbx_operator.links.peer import PeerUnavailable
-
 FAILURES_TO_OPEN = 3
 FIRST_PAUSE = 1.0
 LONGEST_PAUSE = 300.0
@@ -32,13 +30,19 @@ class Circuit:
     """Lets calls to one peer through, or not.
 
     Closed: all calls go through.  Open, after FAILURES_TO_OPEN in a row: none does.  Half-open, once the pause is
-    over: one call goes through; it closes the circuit or opens it for twice as long.  `clock` is monotonic, in seconds.
+    over: one call goes through; it closes the circuit or opens it for twice as long.  `clock` is monotonic, in seconds;
+    `unavailable` is the error that counts as failure, and that a call which does not go through raises.
     """
 
     def __init__(
-        self, clock: Callable[[], float], jitter: Callable[[float], float] = jittered, max_wait: float = MAX_WAIT
+        self,
+        clock: Callable[[], float],
+        unavailable: type[Exception],
+        jitter: Callable[[float], float] = jittered,
+        max_wait: float = MAX_WAIT,
     ) -> None:
         self._clock = clock
+        self._unavailable = unavailable
         self._jitter = jitter
         self._max_wait = max_wait
         self._slots = asyncio.Semaphore(MAX_CALLS)
@@ -49,12 +53,12 @@ class Circuit:
 
     @asynccontextmanager
     async def call(self) -> AsyncIterator[None]:
-        """Make a call inside; that it raises PeerUnavailable counts as failure, and that it ends as success.
+        """Make a call inside; that it raises `unavailable` counts as failure, and that it ends as success.
 
-        Raises PeerUnavailable at once while the circuit is open, and if too many calls are waiting already.
+        Raises `unavailable` at once while the circuit is open, and if too many calls are waiting already.
         """
         if not self.passable:
-            raise PeerUnavailable
+            raise self._unavailable
         await self._take_turn()
         try:
             with self.attempt():
@@ -64,14 +68,14 @@ class Circuit:
 
     @contextmanager
     def attempt(self) -> Iterator[None]:
-        """Count what becomes of a call that starts now. Raises PeerUnavailable unless the circuit is passable."""
+        """Count what becomes of a call that starts now. Raises `unavailable` unless the circuit is passable."""
         if not self.passable:
-            raise PeerUnavailable
+            raise self._unavailable
         probe = self._retry_at is not None
         self._probing = self._probing or probe
         try:
             yield
-        except PeerUnavailable:
+        except self._unavailable:
             self._failed(probe)
             raise
         else:
@@ -102,4 +106,4 @@ class Circuit:
             async with asyncio.timeout(self._max_wait):
                 await self._slots.acquire()
         except TimeoutError as error:
-            raise PeerUnavailable from error
+            raise self._unavailable from error

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from pbx_operator.exchange.circuits import FAILURES_TO_OPEN, FIRST_PAUSE, LONGEST_PAUSE, MAX_CALLS, Circuit, jittered
 from pbx_operator.links.peer import PeerUnavailable
+from pbx_operator.network.circuits import FAILURES_TO_OPEN, FIRST_PAUSE, LONGEST_PAUSE, MAX_CALLS, Circuit, jittered
 
 
 class Clock:
@@ -65,7 +65,7 @@ FAIL = [("fail", "passes"), ("fail", "passes"), ("fail", "stopped")]
 )  # fmt: skip
 def test_stories(story: list[tuple[str, str]]) -> None:
     clock = Clock()
-    circuit = Circuit(clock, exactly)
+    circuit = Circuit(clock, PeerUnavailable, exactly)
     assert [(event, step(circuit, clock, event)) for event, _ in story] == story
 
 
@@ -76,7 +76,7 @@ def test_the_pause_grows_to_its_bound() -> None:
         pauses.append(pause)
         return pause
 
-    circuit = Circuit(clock, noted)
+    circuit = Circuit(clock, PeerUnavailable, noted)
     for _ in range(FAILURES_TO_OPEN + 10):
         step(circuit, clock, "fail")
         clock.now += 0 if circuit.passable else pauses[-1]
@@ -91,7 +91,7 @@ def test_jitter_spreads_and_keeps_the_scale() -> None:
 
 
 def broken(clock: Clock) -> Circuit:
-    circuit = Circuit(clock, exactly)
+    circuit = Circuit(clock, PeerUnavailable, exactly)
     for _ in range(FAILURES_TO_OPEN):
         step(circuit, clock, "fail")
     return circuit
@@ -121,7 +121,7 @@ def test_an_abandoned_probe_leaves_its_place_to_the_next() -> None:
 
 def test_calls_under_way_when_the_circuit_opens_do_not_prolong_the_pause() -> None:
     clock = Clock()
-    circuit = Circuit(clock, exactly)
+    circuit = Circuit(clock, PeerUnavailable, exactly)
     late = [circuit.attempt() for _ in range(FAILURES_TO_OPEN + 2)]
     for attempt in late:
         attempt.__enter__()
@@ -133,7 +133,7 @@ def test_calls_under_way_when_the_circuit_opens_do_not_prolong_the_pause() -> No
 
 def test_a_late_success_closes() -> None:
     clock = Clock()
-    circuit = Circuit(clock, exactly)
+    circuit = Circuit(clock, PeerUnavailable, exactly)
     late = circuit.attempt()
     late.__enter__()
     for _ in range(FAILURES_TO_OPEN):
@@ -143,7 +143,7 @@ def test_a_late_success_closes() -> None:
 
 
 async def test_some_calls_run_and_the_others_wait_for_their_turn() -> None:
-    circuit = Circuit(Clock(), exactly)
+    circuit = Circuit(Clock(), PeerUnavailable, exactly)
     running, most, go = 0, 0, asyncio.Event()
 
     async def call() -> None:
@@ -161,7 +161,7 @@ async def test_some_calls_run_and_the_others_wait_for_their_turn() -> None:
 
 
 async def test_who_waits_too_long_is_sent_away_and_the_peer_is_not_blamed() -> None:
-    circuit = Circuit(Clock(), exactly, max_wait=0)
+    circuit = Circuit(Clock(), PeerUnavailable, exactly, max_wait=0)
     go = asyncio.Event()
 
     async def call() -> None:
@@ -180,7 +180,7 @@ async def test_who_waits_too_long_is_sent_away_and_the_peer_is_not_blamed() -> N
 
 
 async def test_who_waits_when_the_circuit_opens_is_sent_away_without_a_call() -> None:
-    circuit = Circuit(Clock(), exactly)
+    circuit = Circuit(Clock(), PeerUnavailable, exactly)
     made = 0
 
     async def call() -> None:
@@ -204,7 +204,7 @@ class AnyOrder(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.clock = Clock()
-        self.circuit = Circuit(self.clock, exactly)
+        self.circuit = Circuit(self.clock, PeerUnavailable, exactly)
         self.under_way: list[AbstractContextManager[None]] = []
         self.failures = 0
         self.opened_at: float | None = None

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pbx_operator.exchange.addresses import (
+from pbx_operator.network.addresses import (
     MAX_ADDRESSES,
     ForbiddenAddressError,
     HostPort,

@@ -1,0 +1,165 @@
+"""Logins at providers: read from Secrets by name, and tried once.
+
+Providers lock a login after a few wrong passwords, and each further try may lengthen that.  So what a provider has
+refused is not tried again before the Secrets say something else: this process remembers the contents, and the status
+of the object remembers the version of the Secrets for the next process.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import binascii
+import hashlib
+import json
+import time
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from pbx_operator.api import provider_reasons
+from pbx_operator.api.conditions import Reason
+from pbx_operator.api.meta import SECRETS, ObjectKey
+from pbx_operator.cluster import Cluster, Gone
+from pbx_operator.domain.faults import fault
+from pbx_operator.providers.errors import ProviderError
+
+
+@dataclass(frozen=True, slots=True)
+class SecretEntries:
+    """A Secret that a login needs, and the entries that it must have."""
+
+    name: str
+    entries: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """What the Secrets of one login say; `repr` does not show it."""
+
+    secret: str
+    """The name of the Secret that a person must correct: the first one."""
+    values: Mapping[str, str] = field(repr=False)
+    """All entries by name."""
+    version: str
+    """The resourceVersions of the Secrets, joined."""
+    digest: str = field(repr=False)
+    """The same for the same values."""
+
+
+async def read_credentials(cluster: Cluster, namespace: str, wanted: Sequence[SecretEntries]) -> Credentials:
+    """Read the Secrets of a login; their entries have different names.
+
+    Raises ProviderError (`CredentialsMissing`) if a Secret or an entry is missing, empty or no text, and ApiError.
+    """
+    values: dict[str, str] = {}
+    versions = []
+    for each in wanted:
+        try:
+            raw = await cluster.get(SECRETS, ObjectKey(namespace, each.name))
+        except Gone as error:
+            raise _missing(each) from error
+        values |= _entries(each, raw.get("data") or {})
+        versions.append(raw["metadata"]["resourceVersion"])
+    digest = hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
+    return Credentials(wanted[0].name, values, "/".join(versions), digest)
+
+
+def _entries(wanted: SecretEntries, data: Mapping[str, str]) -> dict[str, str]:
+    try:
+        found = {entry: base64.b64decode(data[entry]).decode() for entry in wanted.entries}
+    except (KeyError, ValueError, binascii.Error) as error:
+        raise _missing(wanted) from error
+    if not all(found.values()):
+        raise _missing(wanted)
+    return found
+
+
+def _missing(wanted: SecretEntries) -> ProviderError:
+    entries = " and ".join(f"'{entry}'" for entry in wanted.entries)
+    return ProviderError(
+        fault("Credentials", provider_reasons.CREDENTIALS_MISSING, secret=wanted.name, entries=entries)
+    )
+
+
+class LoginRefusedError(Exception):
+    """The provider refused a login; `Login` makes a fault of it.
+
+    `hold` is how long nobody tries it again; None: until the Secrets say something else.
+    """
+
+    def __init__(self, reason: Reason, hold: timedelta | None = None) -> None:
+        super().__init__(reason.name)
+        self.reason = reason
+        self.hold = hold
+
+
+@dataclass(slots=True)
+class _Refusal:
+    reason: Reason
+    until: float | None
+
+
+class Login:
+    """One content of Secrets at one provider: not tried yet, known to be good, or refused."""
+
+    def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._monotonic = monotonic
+        self._trying = asyncio.Lock()
+        self._good = False
+        self._refusal: _Refusal | None = None
+
+    @asynccontextmanager
+    async def attempt(self, credentials: Credentials, rejected: str | None) -> AsyncIterator[None]:
+        """Make a call with the login inside, and raise LoginRefusedError there if the provider refuses it.
+
+        While it is not known to be good, one call goes at a time, and the others learn from it.  `rejected` is the
+        version of the Secrets that a process before this one saw refused.  Raises ProviderError (`Credentials`).
+        """
+        if self._good:
+            async with self._judged(credentials):
+                yield
+            return
+        async with self._trying:
+            self._stop_refused(credentials, rejected)
+            async with self._judged(credentials):
+                yield
+            self._good = True
+
+    def _stop_refused(self, credentials: Credentials, rejected: str | None) -> None:
+        """Raise what was found before, if it still counts."""
+        if self._good:
+            return
+        refusal = self._refusal
+        if refusal is None:
+            if rejected == credentials.version:
+                raise _refused(credentials, provider_reasons.CREDENTIALS_REJECTED)
+        elif refusal.until is None:
+            raise _refused(credentials, refusal.reason)
+        elif (left := refusal.until - self._monotonic()) > 0:
+            raise _held(credentials, refusal.reason, left)
+
+    @asynccontextmanager
+    async def _judged(self, credentials: Credentials) -> AsyncIterator[None]:
+        """Remember a refusal."""
+        try:
+            yield
+        except LoginRefusedError as error:
+            self._good = False
+            if error.hold is None:
+                self._refusal = _Refusal(error.reason, None)
+                raise _refused(credentials, error.reason) from error
+            hold = error.hold.total_seconds()
+            self._refusal = _Refusal(error.reason, self._monotonic() + hold)
+            raise _held(credentials, error.reason, hold) from error
+
+
+def _refused(credentials: Credentials, reason: Reason) -> ProviderError:
+    secret, version = credentials.secret, credentials.version
+    return ProviderError(fault("Credentials", reason, secret=secret, credentials=version))
+
+
+def _held(credentials: Credentials, reason: Reason, seconds: float) -> ProviderError:
+    wait = timedelta(seconds=seconds)
+    return ProviderError(fault("Credentials", reason, secret=credentials.secret, retry_after=wait))

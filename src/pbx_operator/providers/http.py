@@ -1,0 +1,200 @@
+"""HTTPS with JSON, as all providers speak it; what an answer means is for each provider's client to say.
+
+Users write the URLs, and a provider may be slow, broken or dead for hours.  So addresses are checked, answers are
+bounded in time and size, redirects are not followed, cookies are not kept, and one login at one provider has one
+`Account`: what that provider asks for, patience above all, holds for all objects that use the login.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import ssl
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from http import HTTPStatus
+from typing import Any, Literal
+
+import aiohttp
+from yarl import URL
+
+from pbx_operator.api import provider_reasons
+from pbx_operator.domain.faults import fault
+from pbx_operator.network.addresses import (
+    ForbiddenAddressError,
+    Lookup,
+    NetworkRules,
+    SystemLookup,
+    checked_addresses,
+    parse_endpoint,
+)
+from pbx_operator.network.circuits import Circuit
+from pbx_operator.network.dialling import CheckedResolver, TooLongError, described, read_body
+from pbx_operator.providers.errors import ProviderError
+
+TIMEOUT = 10.0
+"""Seconds for one call, from the look-up of the name to the end of the answer."""
+MAX_ANSWER = 1024 * 1024
+"""Bytes of the longest answer."""
+DEFAULT_PAUSE = 10.0
+"""Seconds that a provider is left alone which asks for patience without saying how much."""
+LONGEST_PAUSE = 3600.0
+"""Seconds that a provider is left alone at most, whatever it asks for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One request; `repr` shows neither headers nor body, which may hold secrets."""
+
+    method: Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
+    path: str
+    """From the root, not yet percent-encoded."""
+    query: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    body: Any = field(default=None, repr=False)
+    """What is sent as JSON; None: nothing."""
+    media_type: str = "application/json"
+    """Of what is sent and of what is accepted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An answer of the provider itself: success or refusal, never 429 or 5xx."""
+
+    status: int
+    document: Any = field(repr=False)
+    """The JSON; None if there is none."""
+
+    @property
+    def ok(self) -> bool:
+        """Whether the provider did what it was asked."""
+        return HTTPStatus.OK <= self.status < HTTPStatus.MULTIPLE_CHOICES
+
+
+class NoAnswerError(Exception):
+    """The provider did not answer as it should; whether it acted is not known. The text is for our log."""
+
+
+class _PatienceError(Exception):
+    """The provider asks to be left alone for so many seconds."""
+
+    def __init__(self, pause: float) -> None:
+        super().__init__()
+        self.pause = pause
+
+
+class Dialler:
+    """Sends calls to the hosts that the rules allow; one for all providers of a process.
+
+    Each call has a connection of its own, so that it goes to an address that was checked for it.  Certificates are
+    verified with the authorities of the system, or those that SSL_CERT_FILE names.
+    """
+
+    def __init__(self, rules: NetworkRules, *, lookup: Lookup | None = None, timeout: float = TIMEOUT) -> None:
+        self._rules = rules
+        self._lookup = lookup or SystemLookup()
+        self._timeout = timeout
+        self._tls = ssl.create_default_context()
+
+    async def send(self, url: str, call: Call) -> Answer:
+        """Send a call to `https://host:port`. Raises NoAnswerError, and _PatienceError for `Account`."""
+        try:
+            async with asyncio.timeout(self._timeout):
+                return await self._send(url, call)
+        except (ForbiddenAddressError, TooLongError) as error:
+            raise NoAnswerError(str(error)) from error
+        except (aiohttp.ClientError, OSError, ValueError) as error:
+            raise NoAnswerError(described(error)) from error
+
+    async def _send(self, url: str, call: Call) -> Answer:
+        target = parse_endpoint(url)
+        addresses = await checked_addresses(target, self._rules, self._lookup)
+        connector = aiohttp.TCPConnector(
+            resolver=CheckedResolver(target, addresses), use_dns_cache=False, ssl=self._tls, force_close=True
+        )
+        async with (
+            aiohttp.ClientSession(
+                connector=connector, cookie_jar=aiohttp.DummyCookieJar(), auto_decompress=False, trust_env=False
+            ) as session,
+            session.request(
+                call.method,
+                URL.build(scheme="https", host=target.host, port=target.port, path=call.path, query=call.query),
+                data=None if call.body is None else json.dumps(call.body).encode(),
+                headers=_headers(call),
+                allow_redirects=False,
+            ) as response,
+        ):
+            return _read(response, await read_body(response.content, MAX_ANSWER))
+
+
+class Account:
+    """One login at one provider: never more than a few calls at a time, and none while it is dead or wants peace.
+
+    `monotonic` gives seconds.
+    """
+
+    def __init__(self, dialler: Dialler, url: str, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._dialler = dialler
+        self._url = url
+        self._monotonic = monotonic
+        self._circuit = Circuit(monotonic, NoAnswerError)
+        self._quiet_until = float("-inf")
+
+    async def call(self, call: Call) -> Answer:
+        """Return what the provider says. Raises ProviderError (`Retry`) if it says nothing, 429 or 5xx."""
+        try:
+            async with self._circuit.call():
+                self._keep_quiet()
+                return await self._dialler.send(self._url, call)
+        except NoAnswerError as error:
+            why = str(error) or "not tried: it did not answer lately, or too many calls wait"
+            detail = f"{call.method} {self._url}{call.path}: {why}"
+            raise ProviderError(fault("Retry", provider_reasons.PROVIDER_UNAVAILABLE), detail) from error
+        except _PatienceError as wish:
+            self._quiet_until = self._monotonic() + wish.pause
+            raise _busy(wish.pause) from wish
+
+    def _keep_quiet(self) -> None:
+        left = self._quiet_until - self._monotonic()
+        if left > 0:
+            raise _busy(left)
+
+
+def _busy(pause: float) -> ProviderError:
+    wait = timedelta(seconds=pause)
+    return ProviderError(fault("Retry", provider_reasons.PROVIDER_BUSY, retry_after=wait), f"for {pause:.0f} s")
+
+
+def _headers(call: Call) -> dict[str, str]:
+    headers = {"User-Agent": "pbx-operator", "Accept": call.media_type, "Accept-Encoding": "identity"}
+    if call.body is not None:
+        headers["Content-Type"] = call.media_type
+    return headers | dict(call.headers)
+
+
+def _read(response: aiohttp.ClientResponse, body: bytes) -> Answer:
+    """Return the answer. Raises NoAnswerError for 5xx and for what is no JSON, _PatienceError for 429."""
+    status = response.status
+    pause = response.headers.get("Retry-After")
+    if status == HTTPStatus.TOO_MANY_REQUESTS or (status == HTTPStatus.SERVICE_UNAVAILABLE and pause is not None):
+        raise _PatienceError(_seconds(pause))
+    if status >= HTTPStatus.INTERNAL_SERVER_ERROR or status == HTTPStatus.REQUEST_TIMEOUT:
+        raise NoAnswerError(f"HTTP {status}")
+    if HTTPStatus.MULTIPLE_CHOICES <= status < HTTPStatus.BAD_REQUEST:
+        raise NoAnswerError(f"HTTP {status}: redirects are not followed")
+    try:
+        document = json.loads(body) if body.strip() else None
+    except (ValueError, RecursionError):
+        if status < HTTPStatus.MULTIPLE_CHOICES:
+            raise NoAnswerError(f"HTTP {status}: its answer is not JSON") from None
+        document = None
+    return Answer(status, document)
+
+
+def _seconds(retry_after: str | None) -> float:
+    """Return the pause that a Retry-After header (RFC 9110, section 10.2.3) asks for; a date is the default pause."""
+    if retry_after is None or not retry_after.isdecimal():
+        return DEFAULT_PAUSE
+    return min(float(retry_after), LONGEST_PAUSE)

@@ -1,0 +1,1 @@
+"""What dials out: which addresses, and when a call goes through."""
