@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import ssl
 import time
 from collections.abc import Awaitable, Callable
@@ -10,6 +11,7 @@ from contextlib import AsyncExitStack
 from typing import Any, Final, Literal, Self
 
 from aiohttp import web
+from aiohttp.test_utils import make_mocked_request
 
 from simulators.rainbow import sites, systems
 from simulators.rainbow.access import require_role
@@ -45,7 +47,7 @@ class RainbowSimulator:
 
     async def __aenter__(self) -> Self:
         application = web.Application()
-        for endpoint in (*self._authentication.endpoints(), *systems.ENDPOINTS, *sites.ENDPOINTS, _UNKNOWN):
+        for endpoint in self.endpoints():
             application.router.add_route(endpoint.method, endpoint.path, self._handler(endpoint))
         runner = web.AppRunner(application, access_log=None, shutdown_timeout=0.1)
         await runner.setup()
@@ -84,6 +86,19 @@ class RainbowSimulator:
         Only reads lag: a pbxId is taken at once (409000), and writes by id find the system.
         """
         self.state.visibility_lag = reads
+
+    def at_once(self, method: str, path_qs: str, headers: dict[str, str], content: bytes) -> tuple[int, bytes]:
+        """Do or refuse a call in one step, without a network and without faults; return the status and the body."""
+        endpoint, params = _route(self.endpoints(), method, path_qs.partition("?")[0])
+        call = self.journal.begin(method, path_qs, endpoint.operation, content)
+        answer = self._commit(endpoint, make_mocked_request(method, path_qs, headers, match_info=params), content, call)
+        call.code = answer.code
+        self.journal.end(call, answer.status)
+        return answer.status, answer.content
+
+    def endpoints(self) -> tuple[Endpoint, ...]:
+        """Return all operations; the last one is for paths that are not served."""
+        return (*self._authentication.endpoints(), *systems.ENDPOINTS, *sites.ENDPOINTS, _UNKNOWN)
 
     def _handler(self, endpoint: Endpoint) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
         async def handle(request: web.Request) -> web.StreamResponse:
@@ -155,6 +170,15 @@ def _unknown(_state: State, request: Request) -> dict[str, Any]:
 
 
 _UNKNOWN: Final = Endpoint("", "*", "/{path:.*}", None, _unknown)
+
+
+def _route(endpoints: tuple[Endpoint, ...], method: str, path: str) -> tuple[Endpoint, dict[str, str]]:
+    """Return the operation that a call is for, and the parameters of its path; the last one is for all the rest."""
+    for endpoint in endpoints[:-1]:
+        pattern = re.sub(r"\{(\w+)\}", r"(?P<\1>[^/]+)", endpoint.path)
+        if endpoint.method == method and (match := re.fullmatch(pattern, path)):
+            return endpoint, match.groupdict()
+    return endpoints[-1], {}
 
 
 def _drop(request: web.Request) -> web.Response:
