@@ -29,7 +29,6 @@ from simulation.servers import Provider, Site
 from simulation.world import HOME, INSTANCE
 from simulators.rainbow import RainbowSimulator, Reseller, System, reseller
 
-
 _NO_NETWORK = Dialler(NetworkRules())
 
 
