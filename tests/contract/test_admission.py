@@ -7,7 +7,14 @@ from typing import Any
 
 import pytest
 
-from contract import rows_dialplanslice, rows_interlink, rows_internalnumber, rows_linkrecord, rows_pbxaccount
+from contract import (
+    rows_commserver,
+    rows_dialplanslice,
+    rows_interlink,
+    rows_internalnumber,
+    rows_linkrecord,
+    rows_pbxaccount,
+)
 from contract.admission import Admission, Row
 from schemas import PlacedRule, every_rule
 
@@ -15,6 +22,7 @@ ROWS: tuple[Row, ...] = (
     *rows_pbxaccount.ROWS,
     *rows_interlink.ROWS,
     *rows_internalnumber.ROWS,
+    *rows_commserver.ROWS,
     *rows_linkrecord.ROWS,
     *rows_dialplanslice.ROWS,
 )

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from contract.admission import JSON, changed
+from contract.rows_commserver import FULL as COMM_SERVER
 from contract.rows_dialplanslice import OFFER
 from contract.rows_interlink import BROUGHT, ISSUING, REDEEMING
 from contract.rows_internalnumber import FREE
@@ -22,7 +23,7 @@ from pbx_operator.api.v1alpha1 import KINDS, LinkRecord
 from pbx_operator.sandbox import ControlPlane
 from support import ROOT, kubectl
 
-OBJECTS: tuple[JSON, ...] = (FULL, BROUGHT, REDEEMING, FREE, ISSUED, OFFER)
+OBJECTS: tuple[JSON, ...] = (FULL, BROUGHT, REDEEMING, FREE, COMM_SERVER, ISSUED, OFFER)
 """Objects of every kind that set every selectable field between them."""
 
 

@@ -26,7 +26,7 @@ from pbx_operator.domain.plan import StatusUpdate, Target
 from pbx_operator.domain.server_facts import StepName
 from pbx_operator.engine.elsewhere import Elsewhere
 from pbx_operator.engine.errands import Errands
-from pbx_operator.engine.executor import Executor
+from pbx_operator.engine.executor import Executor, Servers
 from pbx_operator.engine.identity import Identity
 from pbx_operator.engine.intake import Intake
 from pbx_operator.engine.issuing import KeyWork
@@ -34,12 +34,14 @@ from pbx_operator.engine.memory import Memory
 from pbx_operator.engine.metrics import Metrics
 from pbx_operator.engine.planning import Planner
 from pbx_operator.engine.queue import WorkQueue
+from pbx_operator.engine.servers import Providers, ServerWork
 from pbx_operator.engine.snapshots import Snapshots
 from pbx_operator.engine.store import Observation, Store
 from pbx_operator.engine.sync import load
 from pbx_operator.engine.worker import Clocks, Worker
 from pbx_operator.links.authority import Authority
 from pbx_operator.links.peer import AnswerT, Draft, Peer, PeerUnavailable
+from pbx_operator.providers.errors import ProviderError
 from simulation.api import JSON, Api
 
 WORKERS = 3
@@ -55,14 +57,14 @@ class Request:
     sent: datetime
     arrived: bool = False
     answer: Any = None
-    error: ApiError | None = None
+    error: ApiError | ProviderError | None = None
 
     def arrive(self) -> None:
-        """Let the API server do what was asked."""
+        """Let the API server, or a provider, do what was asked."""
         self.arrived = True
         try:
             self.answer = self.perform()
-        except ApiError as error:
+        except (ApiError, ProviderError) as error:
             self.error = error
 
     def lose(self) -> None:
@@ -134,7 +136,7 @@ class Queue(WorkQueue[WorkKey]):
     """The work queue without an event loop; accounts are not worked on, the simulation looks after them."""
 
     def add(self, key: WorkKey) -> None:
-        if key.kind == "Link":
+        if key.kind != "Account":
             super().add(key)
 
     async def get(self) -> tuple[WorkKey, float]:
@@ -207,7 +209,13 @@ class Process:
     """A process of the operator that is up and has listed everything."""
 
     def __init__(
-        self, api: Api, identity: Identity, facts: ClusterFacts, now: Callable[[], datetime], peer: Peer
+        self,
+        api: Api,
+        identity: Identity,
+        facts: ClusterFacts,
+        now: Callable[[], datetime],
+        peer: Peer,
+        providers: Providers | None = None,
     ) -> None:
         clocks = Clocks(now, lambda: (now() - NOW).total_seconds())
         self.wire = wire = Wire(api)
@@ -217,7 +225,10 @@ class Process:
         authority = Authority(wire, self.snapshots, now, self.intake)
         elsewhere = Elsewhere(wire, authority, identity, self.intake, now, peer, Contact())
         keys = KeyWork(wire, authority, identity, self.intake, self.memory, now, elsewhere, InTurn())
-        executor = Executor(wire, self.store, self.intake, authority, keys, self.snapshots.link, Silence(), NoServers())
+        servers: Servers = NoServers()
+        if providers is not None:
+            servers = ServerWork(wire, providers, self.store, self.intake, self.memory, now, InTurn())
+        executor = Executor(wire, self.store, self.intake, authority, keys, self.snapshots.link, Silence(), servers)
         self.planner = Planner(self.store, self.snapshots)
         metrics = Metrics(CollectorRegistry(), WORKERS)
         worker = Worker(self.queue, self.planner.plan, executor, self.memory, clocks, metrics)

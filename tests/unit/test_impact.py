@@ -14,7 +14,7 @@ from builders import NOW, SUFFIX, interlink, number, record
 from federated_builders import FAR_REDEEMER, authority, heard, replica
 from link_builders import NOTHING_TRIED, SIDES, closing, end, gather, looked, ready_account, showing, with_spec
 from pbx_operator.api.meta import ObjectKey, Resource
-from pbx_operator.api.v1alpha1 import DialPlanSlice, Interlink, InternalNumber, LinkRecord, PBXAccount
+from pbx_operator.api.v1alpha1 import CommServer, DialPlanSlice, Interlink, InternalNumber, LinkRecord, PBXAccount
 from pbx_operator.api.v1alpha1.interlink import AllowedRedeemer, IssueKey
 from pbx_operator.api.v1alpha1.linkrecord import Policy
 from pbx_operator.domain.account import wanted_domain
@@ -33,6 +33,12 @@ class Index:
     records: Sequence[LinkRecord] = ()
     accounts: Sequence[PBXAccount] = ()
     offers: Sequence[DialPlanSlice] = ()
+
+    def servers_of_account(self, account: ObjectKey) -> Iterable[CommServer]:
+        return ()
+
+    def servers_of_equipment(self, equipment: str) -> Iterable[CommServer]:
+        return ()
 
     def links_of_account(self, account: ObjectKey) -> Iterable[Interlink]:
         return [i for i in self.interlinks if ObjectKey(i.key.namespace, i.spec.account_ref.name) == account]

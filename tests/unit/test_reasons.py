@@ -10,7 +10,7 @@ from typing import Any, get_args
 
 import pytest
 
-from pbx_operator.api import reasons
+from pbx_operator.api import provider_reasons, reasons
 from pbx_operator.api.conditions import CONDITIONS, ConditionType, Place
 from pbx_operator.api.facts import FACTS
 from pbx_operator.api.meta import ConditionStatus
@@ -56,7 +56,8 @@ def placeholders(text: str) -> list[str]:
 
 
 def test_the_table_has_every_reason_of_the_module() -> None:
-    constants = {name: value for name, value in vars(reasons).items() if isinstance(value, Reason)}
+    modules = (reasons, provider_reasons)
+    constants = {name: value for m in modules for name, value in vars(m).items() if isinstance(value, Reason)}
     assert len(constants) > 50
     assert list(constants.values()) == list(REASONS)
     assert all(name.isupper() for name in constants)

@@ -131,6 +131,7 @@ EMERGENCY_CALL = Reason(
 
 # --- beside Ready -----------------------------------------------------------------------------------------------
 ACCEPTED_WITH_WARNINGS = Reason("AcceptedWithWarnings", "the spec is valid, but: {problems}", shown=(_WARNED,))
+NOT_DECLARED = Reason("NotDeclared", "the provider does not know the server yet", shown=(_UNHEARD,))
 STOCK_CODE = Reason(
     "StockCode",
     "whoever knows the references of the box can connect in its place until it has connected",

@@ -196,7 +196,7 @@ def described(changed: tuple[Difference, ...]) -> str:
 
 def _connected(state: ServerState | None) -> Verdict:
     if state is None:
-        return verdict("Connected", "Unknown", provider_reasons.PROVISIONING)
+        return verdict("Connected", "Unknown", provider_reasons.NOT_DECLARED)
     return verdict("Connected", "True" if state in ("Running", "Degraded") else "False", _STATES[state])
 
 

@@ -6,14 +6,16 @@ A provider translates between these and its own API and decides nothing: it says
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, fields, replace
 from datetime import datetime
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from pbx_operator.api.meta import ObjectKey
 from pbx_operator.api.v1alpha1 import CommServer
 from pbx_operator.api.v1alpha1.commserver import Channel, NumberingRule, ServerState, ServerType
+
+CodeState = Literal["Current", "Changed", "Spent"]
 
 
 class SystemOwner(NamedTuple):
@@ -65,7 +67,7 @@ class SystemFacts:
     """Whether it is known to be the one that this CommServer declared, and not somebody else's of the same name."""
     state: ServerState
     settings: SystemSettings
-    code: Literal["Current", "Changed", "Spent"]
+    code: CodeState
     """The activation code: the box may still use the one that we have, only another one, or none any more."""
     connection: tuple[Channel, ...] = ()
     last_seen: datetime | None = None
@@ -108,3 +110,9 @@ def _differences(actual: SystemSettings, wanted: SystemSettings) -> Iterator[Dif
         found, wish = getattr(actual, each.name), getattr(wanted, each.name)
         if found is not None and found != wish:
             yield Difference(each.name, found, wish)
+
+
+def given(settings: SystemSettings, changes: Iterable[Difference]) -> SystemSettings:
+    """Return the settings with what is wanted in place of what differs."""
+    wanted: dict[str, Any] = {change.field: change.wanted for change in changes}
+    return replace(settings, **wanted)

@@ -1,0 +1,236 @@
+"""Admission table of CommServer."""
+
+from __future__ import annotations
+
+from contract.admission import JSON, Refusal, Row, changed, forbidden, invalid, mismatch
+from contract.rows_pbxaccount import LABEL
+
+_CREATE_ANOTHER = "delete the CommServer and create another one"
+
+ORDERED: JSON = {
+    "apiVersion": "pbx-operator.io/v1alpha1",
+    "kind": "CommServer",
+    "metadata": {"name": "hotel-du-lac"},
+    "spec": {"type": "OXOConnect", "deliveryMode": "BTCO", "dialing": {"country": "FR"}},
+}
+"""Built to customer order, and no more than must be said."""
+
+
+def _server(**spec: object) -> JSON:
+    return changed(ORDERED, {"spec": spec})
+
+
+STOCK = _server(
+    deliveryMode="Stock",
+    stock={"fleetReference": "ALE12", "installationReference": "1234.5678.90"},
+)
+RAINBOW: JSON = {
+    "company": "Hotel du Lac",
+    "siteID": "5ed0a0c44ed1ac2b8eb0d2e1",
+    "credentialsSecretRef": {"name": "rainbow-login"},
+    "applicationSecretRef": {"name": "rainbow-application"},
+}
+FULL = changed(
+    STOCK,
+    {
+        "spec": {
+            "accountRef": {"name": "amsterdam"},
+            "displayName": "Hôtel du Lac",
+            "type": "OXOConnectEvolution",
+            "activation": {"secretName": "box", "revision": 2},
+            "dialing": {"nationalPrefix": "0", "internationalPrefix": "00", "outboundPrefix": "0"},
+            "webRTCGateway": {"mode": "Enabled", "license": "Accepted"},
+            "numberingRules": [
+                {"match": "^([0-9]{1,5})$", "action": "Rewrite", "replace": "$1", "description": "internal"},
+                {"match": "^0800", "action": "Block"},
+            ],
+            "acknowledgedEmergencyNumbers": ["18"],
+            "readyWhen": "Running",
+            "provider": {"type": "Rainbow", "rainbow": {**RAINBOW, "url": "https://sandbox.openrainbow.com:8443"}},
+            "deletionPolicy": "Orphan",
+            "driftPolicy": "Report",
+        }
+    },
+)
+
+
+def _rules(*rules: JSON) -> JSON:
+    return _server(numberingRules=list(rules))
+
+
+def _rainbow(**fields: object) -> JSON:
+    return _server(provider={"type": "Rainbow", "rainbow": changed(RAINBOW, fields)})
+
+
+RULE: JSON = {"match": "^0800", "action": "Block"}
+
+ROWS = (
+    Row("built to order", ORDERED),
+    Row("from stock", STOCK),
+    Row("everything", FULL),
+    Row("the least of Rainbow", _rainbow(siteID=None)),
+    Row("everything but what names it may change", changed(FULL, {"spec": {"displayName": "Lac"}}), before=FULL),
+    Row("the gateway later", _server(webRTCGateway={"mode": "Enabled", "license": "Accepted"}), before=ORDERED),
+    Row("the licence accepted, the gateway not wanted", _server(webRTCGateway={"license": "Accepted"})),
+    Row("another site", _rainbow(siteID="5ed0a0c44ed1ac2b8eb0d2e2"), before=_rainbow()),
+    Row("a name of 57 characters", changed(ORDERED, {"metadata": {"name": "a" * 57}})),
+    Row(
+        "a name of 58 characters",
+        changed(ORDERED, {"metadata": {"name": "a" * 58}}),
+        (invalid("metadata.name", f"name '{'a' * 58}' {LABEL}"),),
+    ),
+    Row("100 rules", _rules(*[RULE] * 100)),
+    Row(
+        "101 rules",
+        _rules(*[RULE] * 101),
+        (Refusal("spec.numberingRules", "Too many: 101: must have at most 100 items"),),
+    ),
+    # --- delivery -----------------------------------------------------------------------------------------------
+    Row(
+        "an Evolution built to order",
+        _server(type="OXOConnectEvolution"),
+        (
+            invalid(
+                "spec.deliveryMode",
+                "`deliveryMode` may not be 'BTCO' because `type` is 'OXOConnectEvolution': only an OXOConnect is built"
+                " to customer order, write 'Stock'",
+            ),
+        ),
+    ),
+    Row(
+        "from stock, without references",
+        _server(deliveryMode="Stock"),
+        (invalid("spec.stock", "`stock` must name the box because `deliveryMode` is 'Stock'"),),
+    ),
+    Row(
+        "built to order, with references",
+        changed(STOCK, {"spec": {"deliveryMode": "BTCO"}}),
+        (invalid("spec.stock", "`stock` may not be set because `deliveryMode` is 'BTCO'"),),
+    ),
+    Row(
+        "a reference with a hyphen",
+        changed(STOCK, {"spec": {"stock": {"fleetReference": "ALE-12"}}}),
+        (mismatch("spec.stock.fleetReference", "ALE-12", "^[A-Za-z0-9.]{1,32}$"),),
+    ),
+    Row(
+        "another box",
+        changed(STOCK, {"spec": {"stock": {"fleetReference": "ALE13", "installationReference": "1"}}}),
+        (
+            forbidden(
+                "spec.stock.fleetReference",
+                f"`fleetReference` may not change from 'ALE12' to 'ALE13': {_CREATE_ANOTHER}",
+            ),
+            forbidden(
+                "spec.stock.installationReference",
+                f"`installationReference` may not change from '1234.5678.90' to '1': {_CREATE_ANOTHER}",
+            ),
+        ),
+        before=STOCK,
+    ),
+    Row(
+        "another type",
+        changed(STOCK, {"spec": {"type": "OXE"}}),
+        (forbidden("spec.type", f"`type` may not change from 'OXOConnect' to 'OXE': {_CREATE_ANOTHER}"),),
+        before=STOCK,
+    ),
+    Row(
+        "another delivery mode",
+        STOCK,
+        (forbidden("spec.deliveryMode", f"`deliveryMode` may not change from 'BTCO' to 'Stock': {_CREATE_ANOTHER}"),),
+        before=ORDERED,
+    ),
+    Row(
+        "another Secret",
+        _server(activation={"secretName": "box"}),
+        (forbidden("spec.activation.secretName", f"`secretName` may not change from '' to 'box': {_CREATE_ANOTHER}"),),
+        before=_server(activation={"revision": 1}),
+    ),
+    Row("a higher revision", _server(activation={"revision": 2}), before=ORDERED),
+    # --- numbers ------------------------------------------------------------------------------------------------
+    Row(
+        "a rewriting rule that says not what",
+        _rules({"match": "^1", "action": "Rewrite"}),
+        (
+            invalid(
+                "spec.numberingRules[0].replace",
+                "`replace` must be set because `action` is 'Rewrite'; to dial nothing write 'Block'",
+            ),
+        ),
+    ),
+    Row(
+        "a blocking rule that rewrites",
+        _rules({**RULE, "replace": "0"}),
+        (
+            invalid(
+                "spec.numberingRules[0].replace",
+                "`replace` may not be '0' because `action` is 'Block': remove it, or write 'Rewrite'",
+            ),
+        ),
+    ),
+    Row(
+        "an empty match",
+        _rules({**RULE, "match": ""}),
+        (mismatch("spec.numberingRules[0].match", "", "^[ -~]{1,64}$"),),
+    ),
+    Row(
+        "a prefix of letters",
+        _server(dialing={"outboundPrefix": "zero"}),
+        (mismatch("spec.dialing.outboundPrefix", "zero", "^[0-9*#+]{1,32}$"),),
+    ),
+    Row(
+        "a country in full",
+        _server(dialing={"country": "FRA"}),
+        (mismatch("spec.dialing.country", "FRA", "^[A-Z]{2}$"),),
+    ),
+    # --- gateway ------------------------------------------------------------------------------------------------
+    Row(
+        "a gateway without its licence",
+        _server(webRTCGateway={"mode": "Enabled"}),
+        (
+            invalid(
+                "spec.webRTCGateway.license",
+                "`license` is 'NotAccepted', but `mode` is 'Enabled': read the provider's license of the gateway,"
+                " and write 'Accepted' if you accept it",
+            ),
+        ),
+    ),
+    # --- provider -----------------------------------------------------------------------------------------------
+    Row(
+        "Rainbow without a company",
+        _server(provider={"type": "Rainbow"}),
+        (invalid("spec.provider.rainbow", "`rainbow` must be set because `type` is 'Rainbow'"),),
+    ),
+    Row(
+        "a company without Rainbow",
+        _server(provider={"type": "Builtin", "rainbow": RAINBOW}),
+        (invalid("spec.provider.rainbow", "`rainbow` may not be set because `type` is 'Builtin'"),),
+    ),
+    Row(
+        "another provider",
+        _rainbow(),
+        (forbidden("spec.provider.type", f"`type` may not change from 'Builtin' to 'Rainbow': {_CREATE_ANOTHER}"),),
+        before=ORDERED,
+    ),
+    Row(
+        "another company",
+        _rainbow(company="Hotel du Parc"),
+        (
+            forbidden(
+                "spec.provider.rainbow.company",
+                f"`company` may not change from 'Hotel du Lac' to 'Hotel du Parc': {_CREATE_ANOTHER}",
+            ),
+        ),
+        before=_rainbow(),
+    ),
+    Row(
+        "a provider without TLS",
+        _rainbow(url="http://openrainbow.com"),
+        (
+            mismatch(
+                "spec.provider.rainbow.url",
+                "http://openrainbow.com",
+                "^https://[a-z0-9]([-a-z0-9.]*[a-z0-9])?(:[0-9]{1,5})?$",
+            ),
+        ),
+    ),
+)

@@ -1,0 +1,239 @@
+"""CommServers, a provider of systems, and a process of the operator that may die at every call.
+
+The provider is the least that can be one: it has systems by equipment ID and does what it is asked.  It comes in the
+two sorts that differ in what matters for a crash: one makes activation codes itself and shows them until they are used,
+as Rainbow does; the other takes ours and shows none.
+"""
+
+from __future__ import annotations
+
+import base64
+import itertools
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+from builders import NAMESPACE, NOW
+from pbx_operator.api import provider_reasons
+from pbx_operator.api.meta import SECRETS, ObjectKey
+from pbx_operator.api.v1alpha1 import CommServer
+from pbx_operator.api.v1alpha1.commserver import Channel, CommServerStatus, ServerState
+from pbx_operator.domain.faults import Fault, fault
+from pbx_operator.domain.link_facts import ClusterFacts
+from pbx_operator.domain.systems import CodeState, Difference, SystemFacts, SystemSettings, SystemWish, given
+from pbx_operator.engine.identity import Identity
+from pbx_operator.providers.errors import ProviderError
+from server_builders import BTCO
+from simulation.api import Api
+from simulation.process import NoPeer, Process, Request, Task
+from simulation.world import HOME, INSTANCE, MAX_STEPS
+
+
+@dataclass(slots=True)
+class System:
+    """What a provider has of a server."""
+
+    id: str
+    equipment_id: str
+    code: str
+    settings: SystemSettings
+    state: ServerState = "Pending"
+    connection: tuple[Channel, ...] = ()
+
+
+@dataclass(slots=True)
+class Provider:
+    """The systems of a provider, and all that it was asked to change."""
+
+    makes_codes: bool = True
+    systems: dict[str, System] = field(default_factory=dict)
+    changes: list[str] = field(default_factory=list)
+    refuses: dict[str, Fault] = field(default_factory=dict)
+    """Calls that it refuses, by name."""
+    _ids: Any = field(default_factory=lambda: itertools.count(1))
+
+    def declare(self, equipment_id: str, code: str) -> System:
+        """Have a system that somebody else declared."""
+        system = System(f"system-{next(self._ids)}", equipment_id, code, SystemSettings("theirs", "FR"))
+        self.systems[equipment_id] = system
+        return system
+
+    def connect(self, equipment_id: str, code: str) -> bool:
+        """Let a box connect; return whether its code was right."""
+        system = self.systems[equipment_id]
+        if system.state != "Pending" or system.code != code:
+            return False
+        system.state, system.connection = "Running", (Channel(name="csta", state="Up"),)
+        return True
+
+    def call(self, name: str, wish: SystemWish, *values: Any) -> Any:
+        """Do what is asked. Raises ProviderError."""
+        if name in self.refuses:
+            raise ProviderError(self.refuses[name])
+        if name not in ("observe", "current_code"):
+            self.changes.append(name)
+        return getattr(self, f"_{name}")(wish, *values)
+
+    def _observe(self, wish: SystemWish, code: str | None) -> SystemFacts | None:
+        system = self.systems.get(wish.equipment_id)
+        return self._facts(system, wish, code) if system is not None else None
+
+    def _facts(self, system: System, wish: SystemWish, code: str | None) -> SystemFacts:
+        pending = system.state == "Pending"
+        same = code == system.code
+        ours = wish.system_id == system.id or (pending and same)
+        state: CodeState = "Current" if pending and same else "Changed" if pending else "Spent"
+        return SystemFacts(system.id, ours, system.state, system.settings, state, system.connection)
+
+    def _create(self, wish: SystemWish, code: str) -> SystemFacts:
+        if wish.equipment_id in self.systems:
+            raise ProviderError(fault("Conflict", provider_reasons.SYSTEM_NOT_OURS, equipment=wish.equipment_id))
+        system = self.declare(wish.equipment_id, code)
+        system.settings = wish.settings
+        return self._facts(system, wish, code)
+
+    def _update(self, wish: SystemWish, system_id: str, differences: tuple[Difference, ...]) -> None:
+        system = self._named(system_id)
+        system.settings = given(system.settings, differences)
+
+    def _reset(self, wish: SystemWish, system_id: str, code: str) -> str:
+        system = self._named(system_id)
+        system.code = str(4000 + next(self._ids)) if self.makes_codes else code
+        system.state, system.connection = "Pending", ()
+        return system.code
+
+    def _current_code(self, wish: SystemWish, system_id: str) -> str | None:
+        system = self._named(system_id)
+        return system.code if self.makes_codes and system.state == "Pending" else None
+
+    def _delete(self, wish: SystemWish, system_id: str) -> None:
+        self.systems = {name: system for name, system in self.systems.items() if system.id != system_id}
+
+    def _named(self, system_id: str) -> System:
+        return next(system for system in self.systems.values() if system.id == system_id)
+
+
+@dataclass(slots=True)
+class Line:
+    """The way of one process to the provider: every call may be lost."""
+
+    provider: Provider
+
+    async def _ask(self, name: str, wish: SystemWish, *values: Any) -> Any:
+        writes = name not in ("observe", "current_code")
+        return await Request(name, writes, lambda: self.provider.call(name, wish, *values), NOW)
+
+    async def observe(self, wish: SystemWish, code: str | None) -> SystemFacts | None:
+        found: SystemFacts | None = await self._ask("observe", wish, code)
+        return found
+
+    async def create(self, wish: SystemWish, code: str) -> SystemFacts:
+        created: SystemFacts = await self._ask("create", wish, code)
+        return created
+
+    async def update(self, wish: SystemWish, system_id: str, differences: tuple[Difference, ...]) -> None:
+        await self._ask("update", wish, system_id, differences)
+
+    async def reset(self, wish: SystemWish, system_id: str, code: str) -> str:
+        return str(await self._ask("reset", wish, system_id, code))
+
+    async def current_code(self, wish: SystemWish, system_id: str) -> str | None:
+        code: str | None = await self._ask("current_code", wish, system_id)
+        return code
+
+    async def delete(self, wish: SystemWish, system_id: str) -> None:
+        await self._ask("delete", wish, system_id)
+
+
+class Site:
+    """A cluster with CommServers, one process of the operator at a time, and a provider."""
+
+    def __init__(self, provider: Provider) -> None:
+        self.now = NOW
+        self.provider = provider
+        self.api = Api(lambda: self.now, lambda resource, old, new: None)
+        self.calls = 0
+        """Calls that have arrived, or were to arrive, since the last process started."""
+        self.start()
+
+    def start(self) -> None:
+        """Start a process."""
+        identity = Identity(INSTANCE, HOME.public, HOME, confirmed=True)
+        facts = ClusterFacts(INSTANCE, started=self.now)
+        line = Line(self.provider)
+        self.process = Process(self.api, identity, facts, lambda: self.now, NoPeer(), lambda _: line)
+        self.calls = 0
+
+    def close(self) -> None:
+        """Stop the process."""
+        self.process.die()
+
+    def restart(self) -> None:
+        """Let the process die and start another one."""
+        self.process.die()
+        self.start()
+
+    def apply(self, name: str = "pbx", **spec: Any) -> None:
+        """Create a CommServer, or change fields of its spec."""
+        key = ObjectKey(NAMESPACE, name)
+        if self.api.find(CommServer.resource, key) is not None:
+            self.api.edit(CommServer.resource, key, **spec)
+        else:
+            metadata = {"name": name, "namespace": NAMESPACE}
+            self.api.create(CommServer.resource, {"metadata": metadata, "spec": {**BTCO, **spec}})
+
+    def delete(self, name: str = "pbx") -> None:
+        """Delete a CommServer."""
+        self.api.delete(CommServer.resource, ObjectKey(NAMESPACE, name))
+
+    def server(self, name: str = "pbx") -> CommServer | None:
+        """Return a CommServer."""
+        raw = self.api.find(CommServer.resource, ObjectKey(NAMESPACE, name))
+        return CommServer.model_validate(raw) if raw is not None else None
+
+    def status(self, name: str = "pbx") -> CommServerStatus:
+        """Return the status of a CommServer that is there."""
+        server = self.server(name)
+        assert server is not None
+        return server.status
+
+    def secret(self, name: str = "pbx-activation") -> dict[str, str] | None:
+        """Return what a Secret says."""
+        raw = self.api.find(SECRETS, ObjectKey(NAMESPACE, name))
+        return {k: base64.b64decode(v).decode() for k, v in raw["data"].items()} if raw is not None else None
+
+    def settle(self, stop: Callable[[Task], bool] = lambda task: False) -> bool:
+        """Go on until nothing is left to do now, or until `stop` says so before a call; return whether it did."""
+        for _ in range(MAX_STEPS):
+            if requests := self.process.requests():
+                if stop(requests[0]):
+                    return True
+                self.serve(requests[0])
+            elif unseen := self.process.unseen():
+                self.process.watch(unseen[0])
+            elif idle := self.process.idle():
+                idle[0].resume()
+            else:
+                return False
+        raise AssertionError(f"still at work after {MAX_STEPS} steps")
+
+    def serve(self, task: Task) -> None:
+        """Let a call arrive and be answered."""
+        assert isinstance(task.waiting, Request)
+        self.calls += 1
+        task.waiting.arrive()
+        task.resume()
+
+    def settle_for(self, period: timedelta) -> None:
+        """Go on until that much time has passed, keeping every appointment."""
+        end = self.now + period
+        self.settle()
+        while (due := self.process.queue.next_appointment()) is not None:
+            moment = NOW + timedelta(seconds=due, microseconds=1)
+            if moment > end:
+                break
+            self.now = max(self.now, moment)
+            self.settle()
+        self.now = end
+        self.settle()

@@ -1,0 +1,293 @@
+"""The steps of a CommServer, with the engine's own parts, on a simulated API server and provider."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from datetime import timedelta
+
+import pytest
+
+from pbx_operator.api import provider_reasons
+from pbx_operator.domain.conditions import check, find
+from pbx_operator.domain.faults import fault
+from pbx_operator.domain.server_facts import POLL_PERIOD
+from server_builders import STOCK
+from simulation.process import Request
+from simulation.servers import Provider, Site
+
+DIED = 40
+"""More calls than any story here makes."""
+
+
+@pytest.fixture(params=[True, False], ids=["provider makes codes", "operator makes codes"])
+def provider(request: pytest.FixtureRequest) -> Provider:
+    return Provider(makes_codes=request.param)
+
+
+@pytest.fixture
+def site(provider: Provider) -> Iterator[Site]:
+    with closing(Site(provider)) as site:
+        yield site
+
+
+def ready(site: Site) -> tuple[str, str]:
+    status = site.status()
+    server = site.server()
+    assert server is not None
+    assert not check(status, server.metadata.generation)
+    condition = find(status.conditions, "Ready")
+    assert condition is not None
+    return condition.status, condition.reason
+
+
+def equipment(site: Site) -> str:
+    found = site.status().equipment_id
+    assert found is not None
+    return found
+
+
+def secret_code(site: Site) -> str:
+    secret = site.secret()
+    assert secret is not None
+    return secret["activationCode"]
+
+
+def test_built_to_order_declared_with_the_code_of_its_secret(site: Site, provider: Provider) -> None:
+    site.apply()
+    site.settle()
+    secret = site.secret()
+    assert secret is not None
+    (system,) = provider.systems.values()
+    assert (secret["equipmentID"], secret["activationCode"]) == (system.equipment_id, system.code)
+    assert system.equipment_id.startswith("PBX")
+    status = site.status()
+    assert (status.state, status.system_id, status.equipment_id) == ("Pending", system.id, system.equipment_id)
+    assert ready(site) == ("True", "Declared")
+    assert provider.changes == ["create"]
+
+
+def test_stock_needs_no_secret_and_warns_of_its_code(site: Site, provider: Provider) -> None:
+    site.apply(**STOCK)
+    site.settle()
+    (system,) = provider.systems.values()
+    assert system.equipment_id == system.code == "ALE12-1234.5678.90"
+    assert site.secret() is None
+    assert find(site.status().conditions, "WeakActivationCode") is not None
+    assert provider.connect(equipment(site), "ALE12-1234.5678.90")
+    site.settle_for(POLL_PERIOD * 2)
+    assert ready(site) == ("True", "Running")
+    assert find(site.status().conditions, "WeakActivationCode") is None
+
+
+def test_nothing_is_written_while_nothing_changes(site: Site, provider: Provider) -> None:
+    site.apply()
+    site.settle()
+    written = len(site.process.wire.written)
+    site.settle_for(timedelta(hours=2))
+    assert len(site.process.wire.written) == written
+    assert provider.changes == ["create"]
+
+
+def test_a_new_spec_is_given_field_by_field(site: Site, provider: Provider) -> None:
+    site.apply()
+    site.settle()
+    site.apply(displayName="Reception", dialing={"country": "FR", "outboundPrefix": "0"})
+    site.settle()
+    (system,) = provider.systems.values()
+    assert (system.settings.display_name, system.settings.outbound_prefix) == ("Reception", "0")
+    assert provider.changes == ["create", "update"]
+    assert site.status().applied_generation == 2
+
+
+@pytest.mark.parametrize("policy", ["Enforce", "Report"])
+def test_drift_is_taken_back_or_reported(site: Site, provider: Provider, policy: str) -> None:
+    site.apply(driftPolicy=policy)
+    site.settle()
+    (system,) = provider.systems.values()
+    wanted, system.settings = system.settings, system.settings.__class__("renamed", "FR", web_rtc_gateway="Disabled")
+    site.settle_for(POLL_PERIOD * 2)
+    provisioned = find(site.status().conditions, "Provisioned")
+    assert provisioned is not None
+    assert ready(site) == ("True", "Declared")
+    if policy == "Enforce":
+        assert (system.settings, provisioned.reason) == (wanted, "Provisioned")
+    else:
+        assert (system.settings.display_name, provisioned.reason) == ("renamed", "Drifted")
+        assert "display_name is 'renamed', wanted is 'pbx'" in provisioned.message
+
+
+def test_a_higher_revision_brings_another_code_and_the_same_id(site: Site, provider: Provider) -> None:
+    site.apply()
+    site.settle()
+    first = secret_code(site)
+    assert provider.connect(equipment(site), first)
+    site.apply(activation={"revision": 2})
+    site.settle()
+    (system,) = provider.systems.values()
+    assert system.code == secret_code(site) != first
+    assert (site.status().state, site.status().activation_revision) == ("Pending", 2)
+    site.apply(activation={"revision": 1})
+    site.settle()
+    assert system.code == secret_code(site)
+    assert provider.changes.count("reset") == 1
+
+
+def test_a_code_that_nobody_knows_any_more_is_replaced(site: Site, provider: Provider) -> None:
+    from pbx_operator.api.meta import SECRETS, ObjectKey
+
+    site.apply()
+    site.settle()
+    site.api.delete(SECRETS, ObjectKey("default", "pbx-activation"))
+    site.settle_for(POLL_PERIOD * 2)
+    (system,) = provider.systems.values()
+    assert secret_code(site) == system.code
+
+
+def test_a_system_of_somebody_else_is_left_alone(site: Site, provider: Provider) -> None:
+    theirs = provider.declare("ALE12-1234.5678.90", "their code")
+    site.apply(**STOCK)
+    site.settle_for(timedelta(minutes=5))
+    assert ready(site) == ("False", "SystemNotOurs")
+    site.delete()
+    site.settle_for(timedelta(minutes=5))
+    assert site.server() is None
+    assert provider.systems == {"ALE12-1234.5678.90": theirs}
+    assert not set(provider.changes) - {"create"}
+
+
+def test_of_two_servers_for_one_box_the_older_has_it(site: Site, provider: Provider) -> None:
+    site.apply("first", **STOCK)
+    site.settle()
+    site.apply("second", **STOCK)
+    site.settle_for(timedelta(minutes=5))
+    second = find(site.status("second").conditions, "Ready")
+    assert second is not None
+    assert (second.reason, site.status("second").equipment_id) == ("EquipmentInUse", None)
+    site.delete("second")
+    site.settle()
+    assert list(provider.systems) == ["ALE12-1234.5678.90"]
+    site.apply("second", **STOCK)
+    site.delete("first")
+    site.settle_for(timedelta(minutes=5))
+    assert site.status("second").state == "Pending"
+
+
+# --- failures ---------------------------------------------------------------------------------------------------
+
+
+def test_a_provider_that_is_down_is_asked_again_and_explained(site: Site, provider: Provider) -> None:
+    provider.refuses["observe"] = fault("Retry", provider_reasons.PROVIDER_UNAVAILABLE)
+    site.apply()
+    site.settle_for(timedelta(minutes=10))
+    assert ready(site) == ("False", "ProviderUnavailable")
+    provider.refuses.clear()
+    site.settle_for(timedelta(minutes=10))
+    assert ready(site) == ("True", "Declared")
+    provider.refuses["observe"] = fault("Retry", provider_reasons.PROVIDER_UNAVAILABLE)
+    site.settle_for(timedelta(minutes=30))
+    assert ready(site) == ("True", "Declared"), "an outage must not fail a Git sync"
+    provisioned = find(site.status().conditions, "Provisioned")
+    assert provisioned is not None
+    assert (provisioned.status, provisioned.reason) == ("Unknown", "ProviderUnavailable")
+    site.restart()
+    site.settle_for(timedelta(minutes=10))
+    assert ready(site) == ("True", "Declared")
+
+
+def test_a_deletion_waits_for_the_provider_and_says_so(site: Site, provider: Provider) -> None:
+    site.apply()
+    site.settle()
+    provider.refuses["delete"] = provider.refuses["observe"] = fault("Retry", provider_reasons.PROVIDER_UNAVAILABLE)
+    site.delete()
+    site.settle_for(timedelta(minutes=30))
+    server = site.server()
+    assert server is not None
+    message = server.status.conditions[0].message
+    assert "does not answer" in message
+    assert "Orphan" in message
+    provider.refuses.clear()
+    site.settle_for(timedelta(minutes=6))
+    assert site.server() is None
+    assert not provider.systems
+
+
+def test_an_orphan_stays_at_the_provider(site: Site, provider: Provider) -> None:
+    site.apply()
+    site.settle()
+    provider.refuses["observe"] = provider.refuses["delete"] = fault("Retry", provider_reasons.PROVIDER_UNAVAILABLE)
+    site.delete()
+    site.settle_for(timedelta(minutes=2))
+    site.apply(deletionPolicy="Orphan")
+    site.settle()
+    assert site.server() is None
+    assert len(provider.systems) == 1
+
+
+# --- crashes ----------------------------------------------------------------------------------------------------
+
+Act = Callable[[Site], None]
+
+
+def created(site: Site) -> None:
+    site.apply()
+
+
+def reset(site: Site) -> None:
+    site.apply(activation={"revision": 2})
+
+
+def renamed(site: Site) -> None:
+    site.apply(displayName="other")
+
+
+def deleted(site: Site) -> None:
+    site.delete()
+
+
+@pytest.mark.parametrize("moment", ["before it is sent", "after it was carried out", "when the answer is lost"])
+@pytest.mark.parametrize("act", [created, reset, renamed, deleted], ids=lambda act: act.__name__)
+@pytest.mark.parametrize("makes_codes", [True, False], ids=["provider's codes", "our codes"])
+def test_nothing_is_lost_or_done_twice_whichever_call_is_the_last(act: Act, moment: str, makes_codes: bool) -> None:
+    assert any(not dies_at(last, act, moment, makes_codes=makes_codes) for last in range(DIED))
+
+
+def dies_at(last: int, act: Act, moment: str, *, makes_codes: bool) -> bool:
+    """Let the process die at a call and see that all ends well; return whether there was such a call."""
+    provider = Provider(makes_codes)
+    with closing(Site(provider)) as site:
+        if act is not created:
+            site.apply()
+            site.settle()
+            assert provider.connect(equipment(site), secret_code(site))
+        site.calls = 0
+        act(site)
+        if not site.settle(lambda task: site.calls == last):
+            return False
+        if moment != "before it is sent":
+            task = site.process.requests()[0]
+            assert isinstance(task.waiting, Request)
+            task.waiting.arrive()
+            if moment == "when the answer is lost":
+                task.waiting.lose()
+                task.resume()
+        if moment != "when the answer is lost":
+            site.restart()
+        site.settle_for(timedelta(minutes=20))
+        check_end(site, provider, act)
+    return True
+
+
+def check_end(site: Site, provider: Provider, act: Act) -> None:
+    if act is deleted:
+        assert site.server() is None
+        assert not provider.systems
+        return
+    (system,) = provider.systems.values()
+    assert ready(site)[0] == "True"
+    assert provider.changes.count("create") == 1
+    assert site.status().system_id == system.id
+    if act is not renamed:
+        assert (system.state, secret_code(site)) == ("Pending", system.code), "the code of the Secret opens the way in"
+    else:
+        assert (system.settings.display_name, system.state) == ("other", "Running")
