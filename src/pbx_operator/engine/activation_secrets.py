@@ -9,17 +9,21 @@ from __future__ import annotations
 import base64
 import binascii
 import secrets
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from pbx_operator.api.meta import SECRETS, ObjectKey, ObjectMeta
 from pbx_operator.api.v1alpha1 import CommServer
+from pbx_operator.api.v1alpha1.linkrecord import Contact
 from pbx_operator.cluster import AlreadyExists, Cluster, Gone
 from pbx_operator.domain.keys import base32
 from pbx_operator.domain.server_facts import activation_secret_name, equipment_id
 
 SECRET_TYPE = "pbx-operator.io/activation"
 EQUIPMENT_ENTRY, CODE_ENTRY, REVISION_ENTRY = "equipmentID", "activationCode", "revision"
+INSTANCE_ENTRY, ENDPOINT_ENTRY, PIN_ENTRY = "instance", "endpoint", "pin"
+"""Where a box of provider Builtin connects to; nothing of it is secret."""
 _GROUPS = 5
 """Groups of four letters and digits of a generated code: 100 bits, and short enough to be typed at a console."""
 
@@ -60,16 +64,25 @@ async def read_activation(cluster: Cluster, server: CommServer) -> Activation | 
         raise NotOurSecretError from error
 
 
-async def write_activation(cluster: Cluster, server: CommServer, code: str, revision: int) -> None:
-    """Create the Secret, in place of the one with the code before. Raises NotOurSecretError, ApiError.
+def address_entries(instance: str, contact: Contact) -> dict[str, str]:
+    """Return the entries that tell a box where to connect to; none if this installation cannot be reached."""
+    if not contact.endpoints or not contact.pins:
+        return {}
+    return {INSTANCE_ENTRY: instance, ENDPOINT_ENTRY: contact.endpoints[0], PIN_ENTRY: contact.pins[0]}
 
-    The operator may not change Secrets: that would be a right to all of them.
+
+async def write_activation(
+    cluster: Cluster, server: CommServer, code: str, revision: int, address: Mapping[str, str]
+) -> None:
+    """Create the Secret, in place of the one with the code before; `address` are entries that it has beside.
+
+    The operator may not change Secrets: that would be a right to all of them.  Raises NotOurSecretError, ApiError.
     """
     known = await read_activation(cluster, server)
     if known is not None:
         await cluster.delete(SECRETS, _name(server), uid=known.uid)
     try:
-        await cluster.create(SECRETS, _manifest(server, code, revision))
+        await cluster.create(SECRETS, _manifest(server, code, revision, address))
     except AlreadyExists as error:
         raise NotOurSecretError from error
 
@@ -78,8 +91,8 @@ def _name(server: CommServer) -> ObjectKey:
     return ObjectKey(server.key.namespace, activation_secret_name(server))
 
 
-def _manifest(server: CommServer, code: str, revision: int) -> dict[str, Any]:
-    entries = {EQUIPMENT_ENTRY: equipment_id(server), CODE_ENTRY: code, REVISION_ENTRY: str(revision)}
+def _manifest(server: CommServer, code: str, revision: int, address: Mapping[str, str]) -> dict[str, Any]:
+    entries = {EQUIPMENT_ENTRY: equipment_id(server), CODE_ENTRY: code, REVISION_ENTRY: str(revision), **address}
     name = _name(server)
     owner = {
         "apiVersion": CommServer.resource.api_version,
