@@ -18,6 +18,7 @@ from pydantic import TypeAdapter, ValidationError
 from pbx_operator import logs, process
 from pbx_operator.api.v1alpha1.shared import Endpoint, HostName, NamespaceName
 from pbx_operator.cluster import ApiError, Cluster, Conflict, CredentialsError, Unavailable
+from pbx_operator.device_command import device
 from pbx_operator.engine.engine import EngineSettings
 from pbx_operator.engine.identity import Identity, rotate_identity
 from pbx_operator.exchange.beside import ExchangeSettings
@@ -248,6 +249,9 @@ def rotate(namespace: str, kubeconfig: str | None) -> None:
     except (ApiError, CredentialsError, ValueError) as error:
         raise click.ClickException(f"the identity was not rotated: {error}") from error
     click.echo(_ROTATED.format(identity=identity, number=len(identity.successions), left=identity.rotations_left))
+
+
+main.add_command(device)
 
 
 async def _rotate(kubeconfig: str | None, namespace: str) -> Identity:

@@ -42,6 +42,10 @@ from pbx_operator.exchange.client import RemotePeer
 from pbx_operator.links.authority import Authority
 from pbx_operator.links.records import RecordDesk
 from pbx_operator.links.signs import SignsOfLife
+from pbx_operator.providers.association import EquipmentDesk
+from pbx_operator.providers.builtin import Builtin
+from pbx_operator.providers.choice import SystemProviders
+from pbx_operator.providers.http import Dialler
 from pbx_operator.watching import Watches
 
 T = TypeVar("T")
@@ -75,7 +79,8 @@ async def exchange(kubeconfig: str | None, namespace: str, settings: ExchangeSet
         authority = Authority(cluster, alone, now, alone, sees_interlinks=False)
         signs = SignsOfLife(cluster, namespace, now)
         desk = RecordDesk(authority, identity, contact_of(settings, certificate), signs)
-        async with exchange_beside(desk, identity, certificate, settings.port, now):
+        equipment = EquipmentDesk(cluster, identity.instance, now)
+        async with exchange_beside(desk, equipment, identity, certificate, settings.port, now):
             await IdentityKeeper(cluster, namespace, identity).run()
 
 
@@ -95,11 +100,14 @@ async def operate(options: Options) -> None:
         _introduce(identity, contact)
         peer = RemotePeer(identity, options.exchange.network, clocks.now)
         federation = Federation(peer, contact, options.exchange.sync_interval)
-        engine = Engine(cluster, identity, options.engine, clocks, REGISTRY, federation)
+        builtin = Builtin(cluster, identity.instance, clocks.now)
+        providers = SystemProviders(cluster, Dialler(options.exchange.network), builtin)
+        engine = Engine(cluster, identity, options.engine, clocks, REGISTRY, federation, providers)
         await _until_answered(engine.load, "listing the objects")
         watches = Watches(engine, options.kubeconfig, take_signals)
         health.behind = lambda: watches.down or engine.lagging
-        async with exchange_beside(engine.desk, identity, certificate, options.exchange.port, clocks.now):
+        equipment = EquipmentDesk(cluster, identity.instance, clocks.now)
+        async with exchange_beside(engine.desk, equipment, identity, certificate, options.exchange.port, clocks.now):
             await _work(engine, watches)
 
 

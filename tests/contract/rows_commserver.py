@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contract.admission import JSON, Refusal, Row, changed, forbidden, invalid, mismatch
+from contract.rows_pbxaccount import LABEL
 
 _CREATE_ANOTHER = "delete the CommServer and create another one"
 
@@ -72,6 +73,12 @@ ROWS = (
     Row("the gateway later", _server(webRTCGateway={"mode": "Enabled", "license": "Accepted"}), before=ORDERED),
     Row("the licence accepted, the gateway not wanted", _server(webRTCGateway={"license": "Accepted"})),
     Row("another site", _rainbow(siteID="5ed0a0c44ed1ac2b8eb0d2e2"), before=_rainbow()),
+    Row("a name of 57 characters", changed(ORDERED, {"metadata": {"name": "a" * 57}})),
+    Row(
+        "a name of 58 characters",
+        changed(ORDERED, {"metadata": {"name": "a" * 58}}),
+        (invalid("metadata.name", f"name '{'a' * 58}' {LABEL}"),),
+    ),
     Row("100 rules", _rules(*[RULE] * 100)),
     Row(
         "101 rules",

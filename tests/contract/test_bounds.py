@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from contract.admission import JSON, Admission
+from contract.rows_commserver import FULL as SERVER
 from contract.rows_dialplanslice import OFFER, OWN, OWN_ROWS, PEER
 from contract.rows_interlink import BROUGHT, REDEEMING
 from contract.rows_interlink import FULL as INTERLINK
@@ -29,6 +30,7 @@ SAMPLES: tuple[JSON, ...] = (
     BROUGHT,
     REDEEMING,
     *NUMBERS,
+    SERVER,
     RECORD,
     REPLICA,
     OWN,

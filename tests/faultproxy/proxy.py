@@ -20,8 +20,8 @@ from yarl import URL
 
 from faultproxy.journal import DEADLINE, Call, Journal, WatchEvent
 from faultproxy.rules import Answer, EventDrop, Fault
-from pbx_operator.cluster.client import never_resend
 from pbx_operator.cluster.credentials import Credentials
+from pbx_operator.network.dialling import never_resend
 from pbx_operator.sandbox.pki import CertificateAuthority
 
 HOST = "127.0.0.1"

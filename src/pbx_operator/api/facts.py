@@ -6,8 +6,10 @@ from collections.abc import Mapping
 
 FACTS: Mapping[str, str] = {
     "account": "metadata.name of the PBXAccount",
+    "code": "the provider's number of the error",
+    "company": "the value of `spec.provider.rainbow.company`",
     "count": "how many there are",
-    "country": "the value of `spec.country`",
+    "country": "the value of `spec.country`, or of `spec.dialing.country` of a CommServer",
     "detail": "what keeps that side from it",
     "domain": "the SIP domain that the account would have",
     "drift": "each field that differs, as it is and as it is wanted",
@@ -31,10 +33,12 @@ FACTS: Mapping[str, str] = {
     "sample": "the first of them",
     "revision": "the wanted `spec.issueKey.revision`",
     "secret": "metadata.name of the Secret",
+    "site": "the value of `spec.provider.rainbow.siteID`",
     "slice": "metadata.name of the DialPlanSlice",
     "thing": "the object that is in the way",
     "value": "the field and its value",
     "waiting": "what the deletion waits for",
     "warnings": "what is tolerated, and the next step",
+    "words": "the provider's own words",
 }
 """What each placeholder of the table stands for."""

@@ -21,6 +21,7 @@ from pbx_operator.api.meta import SECRETS, ObjectKey, ResourceType
 from pbx_operator.cluster.credentials import Credentials, find_kubeconfig
 from pbx_operator.cluster.errors import Answer, Unavailable, api_error
 from pbx_operator.cluster.paths import collection_path, creation_path, object_path
+from pbx_operator.network.dialling import never_resend
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -244,15 +245,3 @@ def _document(call: str, answer: Answer) -> dict[str, Any]:
     except ValueError as error:
         raise Unavailable(f"{call}: {answer.status}: not JSON", status=answer.status, reason="NotJSON") from error
     return document
-
-
-async def never_resend(request: aiohttp.ClientRequest, send: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
-    """Keep aiohttp from sending GET, PUT and DELETE again when a kept connection breaks.
-
-    The first PUT may have landed; the second would then report a conflict with ourselves.  aiohttp does so for
-    these two errors only, so they leave as their common base class.
-    """
-    try:
-        return await send(request)
-    except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
-        raise aiohttp.ClientConnectionError(f"{type(error).__name__}: {error}") from error

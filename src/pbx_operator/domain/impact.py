@@ -22,7 +22,12 @@ from pbx_operator.domain.record_facts import (
     peer_instance,
     places_of,
 )
-from pbx_operator.domain.server_impact import ServerIndex, servers_of_change, servers_of_changed_account
+from pbx_operator.domain.server_impact import (
+    ServerIndex,
+    servers_of_change,
+    servers_of_changed_account,
+    servers_of_record,
+)
 from pbx_operator.domain.slices import owner_of
 from pbx_operator.domain.unreadable import Observed, Unreadable
 
@@ -95,6 +100,8 @@ def affected(old: Observed, new: Observed, index: Index) -> set[WorkKey]:
         return {_account(o) for o in (old, new) if isinstance(o, InternalNumber | Unreadable)}
     if kind == "CommServer":
         return {WorkKey("Server", server) for server in servers_of_change(old, new, index)}
+    if kind == "EquipmentRecord":
+        return {WorkKey("Server", server) for server in servers_of_record(old, new)}
     if kind == "LinkRecord":
         return _of_record(_as(LinkRecord, before), _as(LinkRecord, after), index)
     work = _of_slice(_as(DialPlanSlice, before), _as(DialPlanSlice, after), index)

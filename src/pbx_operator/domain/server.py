@@ -62,7 +62,7 @@ def _needed_step(server: CommServer, look: ServerLook | None, now: datetime) -> 
     system = look.system
     if look.secret == "Foreign" or (system is not None and not system.ours):
         return None
-    if system is None:
+    if system is None or system.inherited:
         return "deliver" if look.secret == "Missing" else "create"
     if system.code == "Changed" or (system.code == "Current" and look.secret == "Missing"):
         return "recover"

@@ -54,6 +54,8 @@ class ServerAttempts:
     failed: FailedStep | None = None
     busy: bool = False
     """A step is under way."""
+    outdated: bool = False
+    """Something happened at the provider since the last look began."""
 
 
 @dataclass(frozen=True, slots=True)

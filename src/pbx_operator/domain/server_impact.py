@@ -6,7 +6,8 @@ from collections.abc import Iterable
 from typing import Protocol
 
 from pbx_operator.api.meta import ObjectKey
-from pbx_operator.api.v1alpha1 import CommServer, PBXAccount
+from pbx_operator.api.v1alpha1 import CommServer, EquipmentRecord, PBXAccount
+from pbx_operator.domain.equipment import is_news
 from pbx_operator.domain.server_facts import equipment_of
 from pbx_operator.domain.unreadable import Observed, Unreadable
 
@@ -33,6 +34,14 @@ def servers_of_changed_account(old: Observed, new: Observed, index: ServerIndex)
     if _seen_by_servers(old) == _seen_by_servers(new):
         return set()
     return {server.key for o in (old, new) if o is not None for server in index.servers_of_account(o.key)}
+
+
+def servers_of_record(old: Observed, new: Observed) -> set[ObjectKey]:
+    """Return the places of the CommServers that must look at their equipment anew because its record changed."""
+    before, after = (o if isinstance(o, EquipmentRecord) else None for o in (old, new))
+    if not is_news(before, after):
+        return set()
+    return {record.spec.owner.key for record in (before, after) if record is not None}
 
 
 def _equipment(server: Observed) -> set[str]:

@@ -9,17 +9,21 @@ from __future__ import annotations
 import base64
 import binascii
 import secrets
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from pbx_operator.api.meta import SECRETS, ObjectKey, ObjectMeta
 from pbx_operator.api.v1alpha1 import CommServer
+from pbx_operator.api.v1alpha1.linkrecord import Contact
 from pbx_operator.cluster import AlreadyExists, Cluster, Gone
 from pbx_operator.domain.keys import base32
 from pbx_operator.domain.server_facts import activation_secret_name, equipment_id
 
 SECRET_TYPE = "pbx-operator.io/activation"
 EQUIPMENT_ENTRY, CODE_ENTRY, REVISION_ENTRY = "equipmentID", "activationCode", "revision"
+INSTANCE_ENTRY, ENDPOINT_ENTRY, PIN_ENTRY = "instance", "endpoint", "pin"
+"""Where a box of provider Builtin connects to; nothing of it is secret."""
 _GROUPS = 5
 """Groups of four letters and digits of a generated code: 100 bits, and short enough to be typed at a console."""
 
@@ -30,7 +34,8 @@ class Activation:
 
     code: str = field(repr=False)
     revision: int
-    resource_version: str
+    uid: str
+    """The metadata.uid of the Secret."""
 
 
 class NotOurSecretError(Exception):
@@ -54,24 +59,30 @@ async def read_activation(cluster: Cluster, server: CommServer) -> Activation | 
         raise NotOurSecretError
     try:
         data = {name: base64.b64decode(value).decode("ascii") for name, value in (raw.get("data") or {}).items()}
-        return Activation(data[CODE_ENTRY], int(data[REVISION_ENTRY]), metadata.resource_version)
+        return Activation(data[CODE_ENTRY], int(data[REVISION_ENTRY]), metadata.uid)
     except (KeyError, ValueError, binascii.Error) as error:
         raise NotOurSecretError from error
 
 
-async def write_activation(cluster: Cluster, server: CommServer, code: str, revision: int) -> None:
-    """Create the Secret, or replace what it says.
+def address_entries(instance: str, contact: Contact) -> dict[str, str]:
+    """Return the entries that tell a box where to connect to; none if this installation cannot be reached."""
+    if not contact.endpoints or not contact.pins:
+        return {}
+    return {INSTANCE_ENTRY: instance, ENDPOINT_ENTRY: contact.endpoints[0], PIN_ENTRY: contact.pins[0]}
 
-    Raises Conflict if somebody else wrote it meanwhile, NotOurSecretError, ApiError.
+
+async def write_activation(
+    cluster: Cluster, server: CommServer, code: str, revision: int, address: Mapping[str, str]
+) -> None:
+    """Create the Secret, in place of the one with the code before; `address` are entries that it has beside.
+
+    The operator may not change Secrets: that would be a right to all of them.  Raises NotOurSecretError, ApiError.
     """
-    body = _manifest(server, code, revision)
     known = await read_activation(cluster, server)
     if known is not None:
-        body["metadata"]["resourceVersion"] = known.resource_version
-        await cluster.put(SECRETS, body)
-        return
+        await cluster.delete(SECRETS, _name(server), uid=known.uid)
     try:
-        await cluster.create(SECRETS, body)
+        await cluster.create(SECRETS, _manifest(server, code, revision, address))
     except AlreadyExists as error:
         raise NotOurSecretError from error
 
@@ -80,8 +91,8 @@ def _name(server: CommServer) -> ObjectKey:
     return ObjectKey(server.key.namespace, activation_secret_name(server))
 
 
-def _manifest(server: CommServer, code: str, revision: int) -> dict[str, Any]:
-    entries = {EQUIPMENT_ENTRY: equipment_id(server), CODE_ENTRY: code, REVISION_ENTRY: str(revision)}
+def _manifest(server: CommServer, code: str, revision: int, address: Mapping[str, str]) -> dict[str, Any]:
+    entries = {EQUIPMENT_ENTRY: equipment_id(server), CODE_ENTRY: code, REVISION_ENTRY: str(revision), **address}
     name = _name(server)
     owner = {
         "apiVersion": CommServer.resource.api_version,
@@ -96,5 +107,6 @@ def _manifest(server: CommServer, code: str, revision: int) -> dict[str, Any]:
         "kind": "Secret",
         "metadata": {"name": name.name, "namespace": name.namespace, "ownerReferences": [owner]},
         "type": SECRET_TYPE,
+        "immutable": True,
         "data": {entry: base64.b64encode(text.encode()).decode() for entry, text in entries.items()},
     }

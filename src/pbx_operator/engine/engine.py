@@ -16,6 +16,7 @@ from pbx_operator.api.v1alpha1.linkrecord import Contact
 from pbx_operator.cluster import ApiError, Cluster
 from pbx_operator.domain.impact import WorkKey
 from pbx_operator.domain.link_facts import ClusterFacts
+from pbx_operator.engine.activation_secrets import address_entries
 from pbx_operator.engine.conversations import Conversations
 from pbx_operator.engine.elsewhere import Elsewhere
 from pbx_operator.engine.errands import Errands
@@ -118,7 +119,8 @@ class Engine:
         elsewhere = Elsewhere(cluster, authority, identity, self._intake, clocks.now, peer, contact)
         self._errands = Errands()
         keys = KeyWork(cluster, authority, identity, self._intake, memory, clocks.now, elsewhere, self._errands)
-        servers = ServerWork(cluster, providers, self._store, self._intake, memory, clocks.now, self._errands)
+        address = address_entries(identity.instance, contact)
+        servers = ServerWork(cluster, providers, self._store, self._intake, memory, clocks.now, self._errands, address)
         executor = Executor(cluster, self._store, self._intake, authority, keys, snapshots.link, self._events, servers)
         self._worker = Worker(self._queue, Planner(self._store, snapshots).plan, executor, memory, clocks, metrics)
 

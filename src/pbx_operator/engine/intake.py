@@ -11,10 +11,18 @@ from collections.abc import Callable, Iterable, Set
 from typing import Any
 
 from pbx_operator.api.meta import ObjectKey, ObjectMeta, ResourceType
-from pbx_operator.api.v1alpha1 import CommServer, DialPlanSlice, Interlink, LinkRecord, PBXAccount
+from pbx_operator.api.v1alpha1 import (
+    CommServer,
+    DialPlanSlice,
+    EquipmentRecord,
+    Interlink,
+    LinkRecord,
+    PBXAccount,
+)
 from pbx_operator.domain.impact import WorkKey, affected
 from pbx_operator.domain.plan import Target
 from pbx_operator.domain.record_facts import Party, places_of
+from pbx_operator.domain.server_impact import servers_of_record
 from pbx_operator.domain.unreadable import Unreadable
 from pbx_operator.engine.memory import Memory
 from pbx_operator.engine.queue import WorkQueue
@@ -154,6 +162,7 @@ class Intake:
         if not self._open:
             return
         self._notice_request(observation)
+        self._notice_equipment(observation)
         self._observer(observation)
         for work in affected(observation.old, observation.new, self._index):
             self._queue.add(work)
@@ -167,6 +176,15 @@ class Intake:
             self._memory.hurry(new.metadata.uid)
         elif isinstance(new, CommServer):
             self._memory.hurry_server(new.metadata.uid)
+
+    def _notice_equipment(self, observation: Observation) -> None:
+        """What happened to a box makes a look at it due."""
+        old, new = observation.old, observation.new
+        if isinstance(old, EquipmentRecord) or isinstance(new, EquipmentRecord):
+            for place in servers_of_record(old, new):
+                server = self._store.servers.get(place)
+                if server is not None:
+                    self._memory.look_again(server.metadata.uid)
 
     def _enqueue_all(self, resource: ResourceType, key: ObjectKey) -> None:
         for work in self._initial_work(resource, key):

@@ -107,8 +107,8 @@ class Memory:
     def look_again(self, uid: str) -> None:
         """Look at a CommServer's provider at once; what the last look found stays known until then."""
         look = self.server(uid).look
-        if look is not None:
-            self.note_server(uid, look=replace(look, next_look=_AT_ONCE))
+        due = replace(look, next_look=_AT_ONCE) if look is not None else None
+        self.note_server(uid, look=due, outdated=True)
 
     def hurry_server(self, uid: str) -> None:
         """Look and try anew at once, as on the first day."""

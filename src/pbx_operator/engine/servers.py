@@ -7,7 +7,7 @@ CommServer planned again.  Every step may break off after any call: the look tha
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -49,7 +49,7 @@ Providers = Callable[[CommServer], SystemProvider]
 
 
 class ServerWork:
-    """Carries out the steps of CommServers."""
+    """Carries out the steps of CommServers; `address` tells a box of provider Builtin where to connect to."""
 
     def __init__(
         self,
@@ -60,6 +60,7 @@ class ServerWork:
         memory: Memory,
         clock: Callable[[], datetime],
         errands: Errands,
+        address: Mapping[str, str],
     ) -> None:
         self._cluster = cluster
         self._providers = providers
@@ -68,6 +69,7 @@ class ServerWork:
         self._memory = memory
         self._clock = clock
         self._errands = errands
+        self._address = address
 
     async def begin(self, key: ObjectKey, step: StepName) -> None:
         """Begin a step; its end is an event."""
@@ -128,14 +130,24 @@ class ServerWork:
                     self._amend_look(server, system=None)
 
     async def _look(self, server: CommServer, provider: SystemProvider) -> None:
+        self._memory.note_server(server.metadata.uid, outdated=False)
         activation, stock = await read_activation(self._cluster, server), stock_code(server)
         code = activation.code if activation is not None else stock
         system = await provider.observe(wish_of(server), code)
-        next_look = self._clock() + jittered(POLL_PERIOD)
+        next_look = self._next_look(server, system)
         if activation is not None:
             self._note_look(server, ServerLook("Ours", system, next_look, activation.revision))
         else:
             self._note_look(server, ServerLook("NotNeeded" if stock is not None else "Missing", system, next_look))
+
+    def _next_look(self, server: CommServer, system: SystemFacts | None) -> datetime:
+        """Return when to look again: at once if something happened while this look was under way."""
+        now = self._clock()
+        if self._memory.server(server.metadata.uid).outdated:
+            return now
+        poll = now + jittered(POLL_PERIOD)
+        changes = system.good_until if system is not None else None
+        return poll if changes is None else min(poll, changes)
 
     async def _create(self, server: CommServer, provider: SystemProvider) -> None:
         activation = await read_activation(self._cluster, server)
@@ -156,7 +168,8 @@ class ServerWork:
         self._memory.look_again(server.metadata.uid)
 
     async def _write_code(self, server: CommServer, code: str, revision: int) -> None:
-        await write_activation(self._cluster, server, code, revision)
+        address = self._address if server.spec.provider.type == "Builtin" else {}
+        await write_activation(self._cluster, server, code, revision, address)
         self._amend_look(server, secret="Ours", secret_revision=revision)
 
     # --- what is known ------------------------------------------------------------------------------------------

@@ -15,7 +15,15 @@ from typing import Any, Generic, TypeVar
 from pydantic import ValidationError
 
 from pbx_operator.api.meta import ObjectKey, ObjectMeta, Resource, ResourceType
-from pbx_operator.api.v1alpha1 import CommServer, DialPlanSlice, Interlink, InternalNumber, LinkRecord, PBXAccount
+from pbx_operator.api.v1alpha1 import (
+    CommServer,
+    DialPlanSlice,
+    EquipmentRecord,
+    Interlink,
+    InternalNumber,
+    LinkRecord,
+    PBXAccount,
+)
 from pbx_operator.api.v1alpha1.shared import AccountReference, Status
 from pbx_operator.domain.account import wanted_domain
 from pbx_operator.domain.link_facts import key_reference
@@ -253,12 +261,21 @@ class Store:
             peer=_peer_of_record,
             key=_key_of_record,
         )
+        self.equipment = Table(EquipmentRecord)
         self.slices = Table(
             DialPlanSlice, account=_account_of_reference, offer=_interlink_of_offer, owner=_owner_by_name
         )
         self.tables: dict[str, Table[Any]] = {
             table.model.resource.plural: table
-            for table in (self.accounts, self.interlinks, self.numbers, self.servers, self.records, self.slices)
+            for table in (
+                self.accounts,
+                self.interlinks,
+                self.numbers,
+                self.servers,
+                self.records,
+                self.equipment,
+                self.slices,
+            )
         }
 
     def domains_of(self, account: PBXAccount) -> set[str]:

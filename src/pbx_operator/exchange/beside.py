@@ -23,6 +23,7 @@ from pbx_operator.exchange.tls import ServedCertificate
 from pbx_operator.links.desk import Desk
 from pbx_operator.links.peer import Voice
 from pbx_operator.network.addresses import NetworkRules, parse_endpoint
+from pbx_operator.providers.association import EquipmentDesk
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,13 +82,18 @@ class _Signer:
 
 @asynccontextmanager
 async def exchange_beside(
-    desk: Desk, voice: Voice, certificate: ServedCertificate | None, port: int, clock: Callable[[], datetime]
+    desk: Desk,
+    equipment: EquipmentDesk,
+    voice: Voice,
+    certificate: ServedCertificate | None,
+    port: int,
+    clock: Callable[[], datetime],
 ) -> AsyncIterator[None]:
-    """Answer other installations while the context is entered. Raises OSError if the port is taken."""
+    """Answer other installations and boxes while the context is entered. Raises OSError if the port is taken."""
     if certificate is None or not port:
         yield
         return
-    async with serve(make_app(_Signer(voice), desk, clock), certificate.context, "0.0.0.0", port):
+    async with serve(make_app(_Signer(voice), desk, equipment, clock), certificate.context, "0.0.0.0", port):
         fresh = asyncio.create_task(certificate.keep_fresh())
         try:
             yield

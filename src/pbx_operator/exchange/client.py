@@ -24,6 +24,7 @@ from yarl import URL
 
 from pbx_operator.api.v1alpha1.linkrecord import Contact
 from pbx_operator.domain.envelope import Envelope, EnvelopeError, open_envelope, payload_bytes, seal
+from pbx_operator.domain.equipment_messages import AssociateRequest, ReportRequest
 from pbx_operator.domain.keys import base64url
 from pbx_operator.domain.messages import CancelRequest, RedeemRequest, SyncRequest
 from pbx_operator.domain.succession import speaks_for
@@ -40,7 +41,13 @@ from pbx_operator.network.addresses import (
 from pbx_operator.network.circuits import Circuit
 from pbx_operator.network.dialling import CheckedResolver, TooLongError, described, read_body
 
-PATHS = {RedeemRequest.type: "/v1/redeem", CancelRequest.type: "/v1/cancel", SyncRequest.type: "/v1/sync"}
+PATHS = {
+    RedeemRequest.type: "/v1/redeem",
+    CancelRequest.type: "/v1/cancel",
+    SyncRequest.type: "/v1/sync",
+    AssociateRequest.type: "/v1/associate",
+    ReportRequest.type: "/v1/report",
+}
 TIMEOUT = 10.0
 """Seconds for one request, over all endpoints; each may take an equal share of what is left."""
 MAX_BODY = 360 * 1024

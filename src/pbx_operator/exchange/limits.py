@@ -21,6 +21,14 @@ UNKNOWN_RATE = 50.0
 UNKNOWN_BURST = 200
 """Requests per second, and at once, that may end in Unknown, whoever sends them: more than one address may send, and
 little for the API server.  A redeemer that was applied before its issuer is among them, and comes back later."""
+GUESS_RATE = 1 / 60
+GUESS_BURST = 10
+"""Wrong activation codes per second, and at once, of one address.  The code of a stock box can be guessed, since it is
+printed on paper; this leaves a person room for typing errors and a program 1,440 guesses a day."""
+ALL_GUESSES_RATE = 1.0
+ALL_GUESSES_BURST = 100
+"""The same for all addresses together, since a guesser may have many.  While they use it up no new box gets in; boxes
+that are in go on reporting."""
 ACQUAINTANCES = 10_000
 """Installations that are remembered as being known to some record."""
 
@@ -51,18 +59,52 @@ class TokenBucket:
 class Addresses:
     """A bucket for each address that asks; the one that has been silent longest is forgotten first."""
 
-    def __init__(self) -> None:
+    def __init__(self, rate: float = ADDRESS_RATE, burst: int = ADDRESS_BURST) -> None:
+        self._rate = rate
+        self._burst = burst
         self._buckets: OrderedDict[str, TokenBucket] = OrderedDict()
 
     def take(self, source: str, now: float) -> float:
         """Count a request of this source; return 0, or the seconds to wait."""
         bucket = self._buckets.get(source)
         if bucket is None:
-            bucket = self._buckets[source] = TokenBucket(ADDRESS_RATE, ADDRESS_BURST, now)
+            bucket = self._buckets[source] = TokenBucket(self._rate, self._burst, now)
         self._buckets.move_to_end(source)
         if len(self._buckets) > ADDRESSES:
             self._buckets.popitem(last=False)
         return bucket.take(now)
+
+    def give_back(self, source: str) -> None:
+        """Put the token of a request that did not count back."""
+        bucket = self._buckets.get(source)
+        if bucket is not None:
+            bucket.give_back()
+
+
+class Guesses:
+    """How many wrong activation codes there may be: of one address, and of all.
+
+    Only the answer tells whether a code was wrong, so each pays in advance and gets its token back.
+    """
+
+    def __init__(self, now: float) -> None:
+        self._all = TokenBucket(ALL_GUESSES_RATE, ALL_GUESSES_BURST, now)
+        self._sources = Addresses(GUESS_RATE, GUESS_BURST)
+
+    def take(self, source: str, now: float) -> float:
+        """Count a code from this source; return 0, or the seconds to wait."""
+        wait = self._sources.take(source, now)
+        if wait > 0:
+            return wait
+        wait = self._all.take(now)
+        if wait > 0:
+            self._sources.give_back(source)
+        return wait
+
+    def was_not_wrong(self, source: str) -> None:
+        """Take note that the code was right, or could not be judged."""
+        self._sources.give_back(source)
+        self._all.give_back()
 
 
 class Strangers:

@@ -11,6 +11,12 @@ from pydantic.json_schema import models_json_schema
 
 from pbx_operator.api.meta import Model
 from pbx_operator.domain.envelope import PROTOCOL, Envelope
+from pbx_operator.domain.equipment_messages import (
+    AssociateAnswer,
+    AssociateRequest,
+    ReportAnswer,
+    ReportRequest,
+)
 from pbx_operator.domain.messages import (
     Answer,
     Cancel,
@@ -27,7 +33,7 @@ from pbx_operator.domain.messages import (
 JSON = dict[str, Any]
 
 _REF = "#/components/schemas/{model}"
-_DESCRIPTION = f"""How two installations of the operator speak with each other.
+_DESCRIPTION = f"""How two installations of the operator speak with each other, and boxes with one of them.
 
 Every request and every answer that counts is an *envelope*: `payload` is the message, as JSON in base64; `by` is
 the Ed25519 public key of the signer; `sig` is its signature over `{PROTOCOL}`, a zero byte, the type of the message,
@@ -41,6 +47,8 @@ _CALLS: tuple[tuple[str, type[Request], type[Answer], str], ...] = (
     ("redeem", RedeemRequest, RedeemAnswer, "Redeem a key"),
     ("cancel", CancelRequest, CancelAnswer, "Make sure that a link is never made"),
     ("sync", SyncRequest, SyncAnswer, "Tell one side of links and learn the other"),
+    ("associate", AssociateRequest, AssociateAnswer, "Use an activation code"),
+    ("report", ReportRequest, ReportAnswer, "Tell the channels of a box"),
 )
 _INNER: tuple[type[Model], ...] = (Cancel, Receipt)
 """Messages that travel, signed, inside of others."""

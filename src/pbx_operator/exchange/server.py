@@ -1,4 +1,4 @@
-"""The HTTP side of the exchange: opens envelopes, asks the desk, signs what it answers.
+"""The HTTP side of the exchange: opens envelopes, asks a desk, signs what it answers.
 
 A signed answer is always 200; whatever else there is to say is unsigned, and no peer may act on it.  The order of
 the checks is by cost: address, size, form, signature, audience, sender.  Nothing is kept between requests but
@@ -21,6 +21,12 @@ from aiohttp.typedefs import Handler
 
 from pbx_operator.cluster import ApiError
 from pbx_operator.domain.envelope import MAX_PAYLOAD, seal
+from pbx_operator.domain.equipment_messages import (
+    AssociateAnswer,
+    AssociateRequest,
+    ReportAnswer,
+    ReportRequest,
+)
 from pbx_operator.domain.keys import SigningKey
 from pbx_operator.domain.messages import (
     Answer,
@@ -33,14 +39,15 @@ from pbx_operator.domain.messages import (
     SyncRequest,
 )
 from pbx_operator.domain.succession import Successions, speaks_for
-from pbx_operator.exchange.limits import Addresses, Strangers, source_of
+from pbx_operator.exchange.limits import Addresses, Guesses, Strangers, source_of
 from pbx_operator.exchange.openapi import document
 from pbx_operator.exchange.opening import Asked, R, open_request, parse_envelope, read_body
 from pbx_operator.exchange.refusals import Refusal, RefusalLog
 from pbx_operator.links.desk import Desk
+from pbx_operator.providers.association import EquipmentDesk
 
 SMALL_BODY = 16 * 1024
-"""Bytes of the longest request to redeem or cancel; a real one has about three thousand, and seven thousand more
+"""Bytes of the longest request that is not a sync; a real one has about three thousand, and seven thousand more
 after the last possible rotation."""
 SYNC_BODY = 360 * 1024
 """Bytes of the longest sync: MAX_PAYLOAD in base64, and its signature."""
@@ -73,16 +80,22 @@ class Signer(Protocol):
 
 
 def make_app(
-    identity: Signer, desk: Desk, clock: Clock, monotonic: Callable[[], float] = time.monotonic
+    identity: Signer,
+    desk: Desk,
+    equipment: EquipmentDesk,
+    clock: Clock,
+    monotonic: Callable[[], float] = time.monotonic,
 ) -> web.Application:
     """Return the exchange as an aiohttp application."""
-    exchange = _Exchange(identity, desk, clock, monotonic)
+    exchange = _Exchange(identity, desk, equipment, clock, monotonic)
     app = web.Application(middlewares=[exchange.guard])
     app.on_response_prepare.append(_anonymous)
     for path, handler in (
         ("/v1/redeem", exchange.redeem),
         ("/v1/cancel", exchange.cancel),
         ("/v1/sync", exchange.sync),
+        ("/v1/associate", exchange.associate),
+        ("/v1/report", exchange.report),
     ):
         app.router.add_route("POST", path, handler, expect_handler=_continue)
     app.router.add_get("/openapi.json", exchange.describe)
@@ -91,13 +104,17 @@ def make_app(
 
 
 class _Exchange:
-    def __init__(self, identity: Signer, desk: Desk, clock: Clock, monotonic: Callable[[], float]) -> None:
+    def __init__(
+        self, identity: Signer, desk: Desk, equipment: EquipmentDesk, clock: Clock, monotonic: Callable[[], float]
+    ) -> None:
         self._identity = identity
         self._desk = desk
+        self._equipment = equipment
         self._clock = clock
         self._monotonic = monotonic
         self._addresses = Addresses()
         self._strangers = Strangers(monotonic())
+        self._guesses = Guesses(monotonic())
         self._refusals = RefusalLog(monotonic)
         self._document = document()
 
@@ -164,6 +181,30 @@ class _Exchange:
             _log.warning("%d links do not fit into an answer to a sync", len(reply.links) - len(links))
         answer = SyncAnswer(**self._heading(asked), links=links, endpoints=reply.endpoints, pins=reply.pins)
         return self._signed(answer)
+
+    async def associate(self, request: web.Request) -> web.Response:
+        """Answer a box that presents an activation code."""
+        asked = await self._asked(request, AssociateRequest, SMALL_BODY)
+        source = source_of(request.remote)
+        wait = self._guesses.take(source, self._monotonic())
+        if wait > 0:
+            raise Refusal(HTTPStatus.TOO_MANY_REQUESTS, "too many wrong activation codes", wait)
+        wrong = False
+        try:
+            reply = await self._equipment.associate(asked.request, asked.public_key)
+            wrong = reply.result == "Unknown"
+        finally:
+            if not wrong:
+                self._guesses.was_not_wrong(source)
+        self._judged(asked, known=not wrong, strange=wrong)
+        return self._signed(AssociateAnswer(**self._heading(asked), result=reply.result, time=reply.time))
+
+    async def report(self, request: web.Request) -> web.Response:
+        """Answer a report of a box."""
+        asked = await self._asked(request, ReportRequest, SMALL_BODY)
+        reply = await self._equipment.report(asked.request, asked.public_key)
+        self._judged(asked, known=reply.result != "Unknown", strange=reply.result == "Unknown")
+        return self._signed(ReportAnswer(**self._heading(asked), result=reply.result, known_rev=reply.known_rev))
 
     async def describe(self, _: web.Request) -> web.Response:
         """Return the OpenAPI document."""

@@ -1,4 +1,4 @@
-"""Dialling with aiohttp: only checked addresses, never more of an answer than wanted, and errors in our words.
+"""Dialling with aiohttp: only checked addresses, nothing twice, no more of an answer than wanted, errors in our words.
 
 `exchange/client` dials other installations and `providers/http` providers; neither trusts who answers.
 """
@@ -39,6 +39,18 @@ class CheckedResolver(AbstractResolver):
         """Nothing is open."""
 
 
+async def never_resend(request: aiohttp.ClientRequest, send: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
+    """Keep aiohttp from sending GET, PUT and DELETE again when a connection breaks.
+
+    The first PUT may have landed, and a second login counts as a second attempt.  aiohttp does so for these two errors
+    only, so they leave as their common base class.
+    """
+    try:
+        return await send(request)
+    except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
+        raise aiohttp.ClientConnectionError(f"{type(error).__name__}: {error}") from error
+
+
 async def read_body(content: aiohttp.StreamReader, limit: int) -> bytes:
     """Return what is answered. Raises TooLongError beyond `limit` bytes, and what aiohttp raises."""
     body = bytearray()
@@ -51,6 +63,8 @@ async def read_body(content: aiohttp.StreamReader, limit: int) -> bytes:
 
 def described(error: Exception) -> str:
     """Say what went wrong in words of ours: the text of a strange error may quote what was answered."""
+    if isinstance(error.__cause__, aiohttp.ClientError):
+        error = error.__cause__  # see never_resend
     if isinstance(error, aiohttp.ClientConnectorError):
         error = error.os_error
     if isinstance(error, OSError) and error.strerror:

@@ -36,20 +36,20 @@ class SecretEntries:
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """What the Secrets of one login say; `repr` does not show it."""
+    """A login at one place, as its Secrets say it; `repr` does not show it."""
 
     secret: str
     """The name of the Secret that a person must correct: the first one."""
     values: Mapping[str, str] = field(repr=False)
     """All entries by name."""
     version: str
-    """The resourceVersions of the Secrets, joined."""
+    """The resourceVersions of the Secrets, and where they are used: short, and different after any change."""
     digest: str = field(repr=False)
-    """The same for the same values."""
+    """The same for the same values at the same place."""
 
 
-async def read_credentials(cluster: Cluster, namespace: str, wanted: Sequence[SecretEntries]) -> Credentials:
-    """Read the Secrets of a login; their entries have different names.
+async def read_credentials(cluster: Cluster, namespace: str, url: str, wanted: Sequence[SecretEntries]) -> Credentials:
+    """Read the Secrets of a login at a URL; their entries have different names.
 
     Raises ProviderError (`CredentialsMissing`) if a Secret or an entry is missing, empty or no text, and ApiError.
     """
@@ -62,8 +62,12 @@ async def read_credentials(cluster: Cluster, namespace: str, wanted: Sequence[Se
             raise _missing(each) from error
         values |= _entries(each, raw.get("data") or {})
         versions.append(raw["metadata"]["resourceVersion"])
-    digest = hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
-    return Credentials(wanted[0].name, values, "/".join(versions), digest)
+    version = f"{'/'.join(versions)}@{_digest(url)[:8]}"
+    return Credentials(wanted[0].name, values, version, _digest(url, values))
+
+
+def _digest(*values: object) -> str:
+    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
 
 
 def _entries(wanted: SecretEntries, data: Mapping[str, str]) -> dict[str, str]:

@@ -31,7 +31,7 @@ from pbx_operator.network.addresses import (
     parse_endpoint,
 )
 from pbx_operator.network.circuits import Circuit
-from pbx_operator.network.dialling import CheckedResolver, TooLongError, described, read_body
+from pbx_operator.network.dialling import CheckedResolver, TooLongError, described, never_resend, read_body
 from pbx_operator.providers.errors import ProviderError
 
 TIMEOUT = 10.0
@@ -116,7 +116,11 @@ class Dialler:
         )
         async with (
             aiohttp.ClientSession(
-                connector=connector, cookie_jar=aiohttp.DummyCookieJar(), auto_decompress=False, trust_env=False
+                connector=connector,
+                cookie_jar=aiohttp.DummyCookieJar(),
+                middlewares=(never_resend,),
+                auto_decompress=False,
+                trust_env=False,
             ) as session,
             session.request(
                 call.method,

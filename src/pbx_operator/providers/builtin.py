@@ -1,0 +1,201 @@
+"""Provider Builtin: servers that connect to the exchange of this operator.
+
+A system is an EquipmentRecord, read and swapped at the API server itself, like the records of links.  What boxes say to
+it is the matter of `association`; what a record means, that of `domain.equipment`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from datetime import datetime
+from typing import Literal
+
+from pbx_operator.api import provider_reasons
+from pbx_operator.api.meta import ObjectKey
+from pbx_operator.api.v1alpha1.equipmentrecord import (
+    EquipmentOwner,
+    EquipmentRecord,
+    EquipmentRecordSpec,
+    EquipmentSettings,
+    equipment_manifest,
+)
+from pbx_operator.cluster import AlreadyExists, Cluster, Conflict, Gone
+from pbx_operator.domain.equipment import (
+    channels_of,
+    code_key,
+    good_until,
+    heard_at,
+    record_name,
+    renewed,
+    state_of,
+)
+from pbx_operator.domain.faults import fault
+from pbx_operator.domain.systems import Difference, SystemFacts, SystemOwner, SystemSettings, SystemWish
+from pbx_operator.providers.errors import ProviderError
+
+MAX_ATTEMPTS = 5
+"""How often a change is made anew on what others wrote meanwhile, such as a report."""
+
+Change = Callable[[EquipmentRecordSpec], EquipmentRecordSpec]
+
+
+class Builtin:
+    """Implements `providers.systems.SystemProvider` for one installation; every call may raise ApiError."""
+
+    def __init__(self, cluster: Cluster, instance: str, clock: Callable[[], datetime]) -> None:
+        self._cluster = cluster
+        self._instance = instance
+        self._clock = clock
+
+    async def observe(self, wish: SystemWish, code: str | None) -> SystemFacts | None:
+        """Return the system with the wished equipment ID; None if there is none."""
+        record = await self._read(record_name(wish.equipment_id))
+        return await self._facts(record, wish, code) if record is not None else None
+
+    async def create(self, wish: SystemWish, code: str) -> SystemFacts:
+        """Declare the system, or take up the one that an earlier CommServer of this place declared.
+
+        Raises ProviderError if another CommServer has it.
+        """
+        key = await _derived(wish.equipment_id, code)
+        spec = EquipmentRecordSpec(
+            equipment_id=wish.equipment_id,
+            instance=self._instance,
+            owner=_owner(wish.owner),
+            code_key=key,
+            settings=_settings(wish.settings),
+        )
+        name = record_name(wish.equipment_id)
+        try:
+            raw = await self._cluster.create(EquipmentRecord.resource, equipment_manifest(name, spec))
+            record = EquipmentRecord.model_validate(raw)
+        except AlreadyExists:
+            record = await self._change(wish, name, lambda spec: spec.model_copy(update={"owner": _owner(wish.owner)}))
+        return await self._facts(record, wish, code)
+
+    async def update(self, wish: SystemWish, system_id: str, differences: tuple[Difference, ...]) -> None:
+        """Set the settings that differ. Raises ProviderError if another CommServer has the system."""
+        wanted = _settings(wish.settings)
+        changes = {difference.field: getattr(wanted, difference.field) for difference in differences}
+
+        def changed(spec: EquipmentRecordSpec) -> EquipmentRecordSpec:
+            return spec.model_copy(update={"settings": spec.settings.model_copy(update=changes)})
+
+        await self._change(wish, system_id, changed)
+
+    async def reset(self, wish: SystemWish, system_id: str, code: str) -> str:
+        """Let the box that has this code in, and whoever is in out.
+
+        Raises ProviderError if another CommServer has the system.
+        """
+        key = await _derived(wish.equipment_id, code)
+        await self._change(wish, system_id, lambda spec: renewed(spec, key))
+        return code
+
+    async def current_code(self, wish: SystemWish, system_id: str) -> str | None:
+        """Return None: a record does not have the code, only what proves it."""
+        return None
+
+    async def delete(self, wish: SystemWish, system_id: str) -> None:
+        """Delete the record of this place; that it is gone already, or another's by now, is a success."""
+        for _ in range(MAX_ATTEMPTS):
+            record = await self._read(system_id)
+            if record is None or not _declared_by(record.spec, wish.owner):
+                return
+            seen = record.metadata
+            try:
+                await self._cluster.delete(
+                    EquipmentRecord.resource, record.key, uid=seen.uid, resource_version=seen.resource_version
+                )
+            except Gone:
+                return
+            except Conflict:
+                continue
+            return
+        raise Conflict(f"{EquipmentRecord.resource.plural} {system_id} was changed by others each time", status=409)
+
+    async def _change(self, wish: SystemWish, name: str, change: Change) -> EquipmentRecord:
+        """Change a record of this place, on whatever others make of it meanwhile; return it as it is then."""
+        for _ in range(MAX_ATTEMPTS):
+            raw = await self._cluster.get(EquipmentRecord.resource, ObjectKey("", name))
+            record = EquipmentRecord.model_validate(raw)
+            if not _declared_by(record.spec, wish.owner):
+                found = fault("Conflict", provider_reasons.SYSTEM_NOT_OURS, equipment=wish.equipment_id)
+                raise ProviderError(found)
+            spec = change(record.spec)
+            if spec == record.spec:
+                return record
+            try:
+                raw = await self._cluster.put(EquipmentRecord.resource, {**raw, "spec": spec.to_json()})
+            except Conflict:
+                continue
+            return EquipmentRecord.model_validate(raw)
+        raise Conflict(f"{EquipmentRecord.resource.plural} {name} was changed by others each time", status=409)
+
+    async def _read(self, name: str) -> EquipmentRecord | None:
+        try:
+            raw = await self._cluster.get(EquipmentRecord.resource, ObjectKey("", name))
+        except Gone:
+            return None
+        return EquipmentRecord.model_validate(raw)
+
+    async def _facts(self, record: EquipmentRecord, wish: SystemWish, code: str | None) -> SystemFacts:
+        spec, now = record.spec, self._clock()
+        return SystemFacts(
+            system_id=record.metadata.name,
+            ours=_declared_by(spec, wish.owner),
+            state=state_of(record, now),
+            settings=_system_settings(spec.settings),
+            code=await _code_state(spec, code),
+            connection=channels_of(record),
+            last_seen=heard_at(record),
+            good_until=good_until(record, now),
+            inherited=_declared_by(spec, wish.owner) and spec.owner.uid != wish.owner.uid,
+        )
+
+
+async def _code_state(spec: EquipmentRecordSpec, code: str | None) -> Literal["Current", "Changed", "Spent"]:
+    """Return what the box may still do with our code."""
+    if spec.device is not None:
+        return "Spent"
+    same = code is not None and await _derived(spec.equipment_id, code) == spec.code_key
+    return "Current" if same else "Changed"
+
+
+async def _derived(equipment_id: str, code: str) -> str:
+    """Return the public half of the code's key, made in a thread: it takes a tenth of a second."""
+    return (await asyncio.to_thread(code_key, equipment_id, code)).public
+
+
+def _declared_by(spec: EquipmentRecordSpec, owner: SystemOwner) -> bool:
+    """Whether a CommServer of this place declared it; its UID changes when it is restored or made again."""
+    return spec.owner.key == owner.key
+
+
+def _owner(owner: SystemOwner) -> EquipmentOwner:
+    return EquipmentOwner(namespace=owner.key.namespace, name=owner.key.name, uid=owner.uid)
+
+
+def _settings(wanted: SystemSettings) -> EquipmentSettings:
+    return EquipmentSettings(
+        display_name=wanted.display_name,
+        country=wanted.country,
+        national_prefix=wanted.national_prefix or None,
+        international_prefix=wanted.international_prefix or None,
+        outbound_prefix=wanted.outbound_prefix or None,
+        numbering_rules=wanted.numbering_rules,
+        web_rtc_gateway=wanted.web_rtc_gateway or "Disabled",
+    )
+
+
+def _system_settings(found: EquipmentSettings) -> SystemSettings:
+    return SystemSettings(
+        display_name=found.display_name,
+        country=found.country,
+        national_prefix=found.national_prefix or "",
+        international_prefix=found.international_prefix or "",
+        outbound_prefix=found.outbound_prefix or "",
+        numbering_rules=found.numbering_rules,
+        web_rtc_gateway=found.web_rtc_gateway,
+    )

@@ -1,0 +1,94 @@
+"""What the refusals of Rainbow mean: its error codes, each with a reason of its own.
+
+The body of a refusal is `{errorCode, errorMsg, errorDetails, errorDetailsCode}`: the first is the HTTP status, the last
+the code, which may be missing; the details are a text or a list of `{param, msg, value}`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any
+
+from pbx_operator.api import provider_reasons as reasons
+from pbx_operator.api.conditions import Reason
+from pbx_operator.domain.faults import FaultKind, fault
+from pbx_operator.providers.credentials import LoginRefusedError
+from pbx_operator.providers.errors import ProviderError
+from pbx_operator.providers.http import Answer
+
+LOGIN_HOLD = timedelta(minutes=15)
+"""How long a login is left alone that is right, and refused for another reason."""
+MAX_WORDS = 200
+"""Characters of Rainbow's own words that are shown."""
+
+_LOGIN: Mapping[int, tuple[Reason, timedelta | None]] = {
+    401500: (reasons.CREDENTIALS_REJECTED, None),
+    401501: (reasons.LOGIN_LOCKED, None),
+    401521: (reasons.LOGIN_COMPANY_INACTIVE, LOGIN_HOLD),
+    401523: (reasons.LOGIN_EXPIRED, LOGIN_HOLD),
+}
+_CALLS: Mapping[int, tuple[FaultKind, Reason]] = {
+    400000: ("Final", reasons.SETTINGS_REFUSED),
+    400100: ("Retry", reasons.NOTHING_TO_UPDATE),
+    403000: ("Credentials", reasons.ROLE_MISSING),
+    403301: ("Credentials", reasons.NOT_ADMINISTRATOR),
+    403030: ("Final", reasons.MEDIA_PILLAR_LINKED),
+    403037: ("Final", reasons.NO_DEFAULT_GATEWAY),
+    403038: ("Final", reasons.LAST_DEFAULT_GATEWAY),
+    403709: ("Final", reasons.SYSTEM_NOT_SHAREABLE),
+    403710: ("Final", reasons.COMPANY_MULTI_TENANT),
+    404000: ("Retry", reasons.SYSTEM_GONE),
+    409000: ("Conflict", reasons.EQUIPMENT_TAKEN),
+    409200: ("Conflict", reasons.SYSTEM_IN_OTHER_GROUP),
+    409550: ("Conflict", reasons.NUMBER_IN_SYSTEM),
+    409551: ("Conflict", reasons.NUMBER_IN_EQUIPMENT),
+    409552: ("Conflict", reasons.NUMBER_IN_GROUP),
+    409554: ("Conflict", reasons.NUMBER_MULTI_TENANT),
+}
+_NOT_FOUND = 404
+
+
+class RefusedError(ProviderError):
+    """Rainbow refused a call, and did nothing."""
+
+    def __init__(self, answer: Answer, *, equipment: str, secret: str, hidden: str | None = None) -> None:
+        code = _code(answer)
+        kind, reason = _CALLS.get(code, ("Final", reasons.PROVIDER_REFUSED))
+        words = _words(answer, hidden)
+        found = fault(kind, reason, equipment=equipment, secret=secret, code=code, words=words)
+        super().__init__(found, f"error {code}: {words}")
+        self.not_found = answer.status == _NOT_FOUND
+
+
+def login_refused(answer: Answer) -> LoginRefusedError:
+    """Return what a refused login means: unless the code tells otherwise, that it is wrong."""
+    return LoginRefusedError(*_LOGIN.get(_code(answer), _LOGIN[401500]))
+
+
+def _code(answer: Answer) -> int:
+    """Return the error code; without one, that of the status for what is not found, else the status itself."""
+    document = answer.document if isinstance(answer.document, dict) else {}
+    code = document.get("errorDetailsCode")
+    if isinstance(code, int):
+        return code
+    return 404000 if answer.status == _NOT_FOUND else answer.status
+
+
+def _words(answer: Answer, hidden: str | None) -> str:
+    """Return Rainbow's own words, without values: what it quotes may be a secret."""
+    document = answer.document if isinstance(answer.document, dict) else {}
+    details = document.get("errorDetails")
+    if isinstance(details, list):
+        details = "; ".join(_problem(problem) for problem in details)
+    text = details if isinstance(details, str) and details else f"HTTP {answer.status}"
+    if hidden:
+        text = text.replace(hidden, "***")
+    printable = "".join(character if character.isprintable() else " " for character in text)
+    return printable if len(printable) <= MAX_WORDS else f"{printable[: MAX_WORDS - 1]}…"
+
+
+def _problem(problem: Any) -> str:
+    if not isinstance(problem, dict):
+        return "a problem without a name"
+    return f"{problem.get('param')}: {problem.get('msg')}"

@@ -1,0 +1,160 @@
+"""Logins at Rainbow that last: a JSON Web Token, renewed as often as Rainbow allows, then a new login.
+
+A login sends two headers: the user's login and password, and the application's id with a proof that knows both its
+secret and the password.  The token says in its payload until when it is good and whether it can be renewed; nobody but
+Rainbow can verify it, and nobody else has to.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import binascii
+import hashlib
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from http import HTTPStatus
+from typing import Any
+
+from pbx_operator.api import provider_reasons
+from pbx_operator.domain.faults import fault
+from pbx_operator.providers.credentials import Credentials, Login, SecretEntries
+from pbx_operator.providers.errors import ProviderError
+from pbx_operator.providers.http import Account, Answer, Call, Dialler
+from pbx_operator.providers.rainbow.refusals import login_refused
+
+LOGIN_ENTRIES = ("username", "password")
+APPLICATION_ENTRIES = ("id", "secret")
+RENEW_AFTER = 0.75
+"""The part of a token's life after which it is renewed."""
+_ROOT = "/api/rainbow/authentication/v1.0"
+
+
+def secrets_of(login: str, application: str) -> tuple[SecretEntries, SecretEntries]:
+    """Return the two Secrets that a login needs, by their names."""
+    return SecretEntries(login, LOGIN_ENTRIES), SecretEntries(application, APPLICATION_ENTRIES)
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """What Rainbow knows us by for a while; the times are seconds of our monotonic clock."""
+
+    text: str = field(repr=False)
+    renewable: bool
+    stale_at: float
+    expires_at: float
+
+
+class Session:
+    """One login in this process, shared by all CommServers whose Secrets say the same."""
+
+    def __init__(self, account: Account, monotonic: Callable[[], float]) -> None:
+        self._account = account
+        self._monotonic = monotonic
+        self._login = Login(monotonic)
+        self._token: Token | None = None
+        self._changing = asyncio.Lock()
+
+    async def call(self, call: Call, credentials: Credentials, rejected: str | None) -> Answer:
+        """Make a call as this login; a token that Rainbow does not know any more is replaced once.
+
+        `rejected` is the version of the Secrets that was refused before this process.  Raises ProviderError.
+        """
+        token = await self._good_token(credentials, rejected)
+        answer = await self._account.call(_authorized(call, token))
+        if answer.status != HTTPStatus.UNAUTHORIZED:
+            return answer
+        if self._token is token:
+            self._token = None
+        answer = await self._account.call(_authorized(call, await self._good_token(credentials, rejected)))
+        if answer.status == HTTPStatus.UNAUTHORIZED:
+            raise ProviderError(fault("Credentials", provider_reasons.SESSION_REFUSED, secret=credentials.secret))
+        return answer
+
+    async def _good_token(self, credentials: Credentials, rejected: str | None) -> Token:
+        async with self._changing:
+            token = self._token
+            if token is None or self._monotonic() >= token.stale_at:
+                token = await self._renew(token) or await self._log_in(credentials, rejected)
+                self._token = token
+            return token
+
+    async def _renew(self, token: Token | None) -> Token | None:
+        """Return a renewed token; None if there is nothing to renew, or Rainbow does not want to."""
+        if token is None or not token.renewable or self._monotonic() >= token.expires_at:
+            return None
+        answer = await self._account.call(_authorized(Call("GET", f"{_ROOT}/renew"), token))
+        return self._read(answer) if answer.ok else None
+
+    async def _log_in(self, credentials: Credentials, rejected: str | None) -> Token:
+        async with self._login.attempt(credentials, rejected):
+            answer = await self._account.call(Call("GET", f"{_ROOT}/login", headers=_login_headers(credentials)))
+            if not answer.ok:
+                raise login_refused(answer)
+            return self._read(answer)
+
+    def _read(self, answer: Answer) -> Token:
+        """Return the token of an answer. Raises ProviderError if there is none."""
+        try:
+            text = answer.document["token"]
+            payload = _payload(text)
+            life = float(payload["exp"] - payload["iat"])
+            renewable = payload["countRenewed"] < payload["maxTokenRenew"]
+        except (KeyError, TypeError, ValueError, AttributeError, OverflowError, binascii.Error) as error:
+            unavailable = fault("Retry", provider_reasons.PROVIDER_UNAVAILABLE)
+            raise ProviderError(unavailable, "the token of the login cannot be read") from error
+        now = self._monotonic()
+        return Token(text, renewable, now + RENEW_AFTER * life, now + life)
+
+
+class Sessions:
+    """The logins of a process; what was refused is remembered as long as it lives.
+
+    Calls with one user name share an `Account`, whatever password or application they come with.
+    """
+
+    def __init__(self, dialler: Dialler, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._dialler = dialler
+        self._monotonic = monotonic
+        self._accounts: dict[tuple[str, str], Account] = {}
+        self._sessions: dict[str, Session] = {}
+
+    def of(self, url: str, credentials: Credentials) -> Session:
+        """Return the session of a login at a URL."""
+        session = self._sessions.get(credentials.digest)
+        if session is None:
+            session = Session(self._account(url, credentials.values["username"]), self._monotonic)
+            self._sessions[credentials.digest] = session
+        return session
+
+    def _account(self, url: str, username: str) -> Account:
+        account = self._accounts.get((url, username))
+        if account is None:
+            account = self._accounts[url, username] = Account(self._dialler, url, self._monotonic)
+        return account
+
+
+def _login_headers(credentials: Credentials) -> dict[str, str]:
+    values = credentials.values
+    proof = hashlib.sha256((values["secret"] + values["password"]).encode()).hexdigest()
+    return {
+        "Authorization": _basic(values["username"], values["password"]),
+        "x-rainbow-app-auth": _basic(values["id"], proof),
+    }
+
+
+def _basic(first: str, second: str) -> str:
+    return "Basic " + base64.b64encode(f"{first}:{second}".encode()).decode()
+
+
+def _authorized(call: Call, token: Token) -> Call:
+    return replace(call, headers={"Authorization": f"Bearer {token.text}"})
+
+
+def _payload(token: str) -> dict[str, Any]:
+    """Return the payload of a JSON Web Token (RFC 7519), unverified."""
+    part = token.split(".")[1]
+    payload: dict[str, Any] = json.loads(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)))
+    return payload

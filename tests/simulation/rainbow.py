@@ -1,0 +1,112 @@
+"""CommServers at Rainbow, with the operator's own client, and a process that may die at every call.
+
+Only the network is missing: a call reaches the simulator of Rainbow in one step, or does not.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import urlencode
+
+from builders import NAMESPACE, NOW
+from pbx_operator.api import provider_reasons
+from pbx_operator.api.meta import SECRETS
+from pbx_operator.api.v1alpha1 import CommServer
+from pbx_operator.cluster import Unavailable
+from pbx_operator.domain.faults import fault
+from pbx_operator.domain.link_facts import ClusterFacts
+from pbx_operator.engine.identity import Identity
+from pbx_operator.network.addresses import NetworkRules
+from pbx_operator.providers.errors import ProviderError
+from pbx_operator.providers.http import Account, Answer, Call, Dialler
+from pbx_operator.providers.rainbow import RainbowSystems, Sessions
+from pbx_operator.providers.systems import SystemProvider
+from simulation.process import NoPeer, Process, Request
+from simulation.servers import Provider, Site
+from simulation.world import HOME, INSTANCE
+from simulators.rainbow import RainbowSimulator, Reseller, System, reseller
+
+_NO_NETWORK = Dialler(NetworkRules())
+
+
+class DirectAccount(Account):
+    """The way to the simulator; an answer may be lost."""
+
+    def __init__(self, rainbow: RainbowSimulator, monotonic: Callable[[], float]) -> None:
+        super().__init__(_NO_NETWORK, "https://rainbow.example", monotonic)
+        self._rainbow = rainbow
+
+    async def call(self, call: Call) -> Answer:
+        try:
+            answer: Answer = await Request(f"{call.method} {call.path}", call.method != "GET", self._perform(call), NOW)
+        except Unavailable as error:
+            raise ProviderError(fault("Retry", provider_reasons.PROVIDER_UNAVAILABLE)) from error
+        return answer
+
+    def _perform(self, call: Call) -> Callable[[], Answer]:
+        def perform() -> Answer:
+            query = f"?{urlencode(call.query)}" if call.query else ""
+            headers = {"Accept": "application/json", "Content-Type": "application/json", **call.headers}
+            content = b"" if call.body is None else json.dumps(call.body).encode()
+            status, body = self._rainbow.at_once(call.method, call.path + query, headers, content)
+            return Answer(status, json.loads(body))
+
+        return perform
+
+
+class DirectSessions(Sessions):
+    """Logins that need no network."""
+
+    def __init__(self, rainbow: RainbowSimulator, monotonic: Callable[[], float]) -> None:
+        super().__init__(_NO_NETWORK, monotonic)
+        self._rainbow = rainbow
+
+    def _account(self, url: str, username: str) -> Account:
+        return DirectAccount(self._rainbow, self._monotonic)
+
+
+class RainbowSite(Site):
+    """A cluster with CommServers at a customer of a reseller."""
+
+    def __init__(self) -> None:
+        self.rainbow = RainbowSimulator(clock=lambda: self.now.timestamp())
+        super().__init__(Provider())
+        self.reseller: Reseller = reseller(self.rainbow.state)
+        admin, application = self.reseller.admin, self.reseller.application
+        self.keep("login", username=admin.login, password=admin.password)
+        self.keep("application", id=application.id, secret=application.secret)
+
+    def start(self) -> None:
+        """Start a process, which remembers no login."""
+        identity = Identity(INSTANCE, HOME.public, HOME, confirmed=True)
+        facts = ClusterFacts(INSTANCE, started=self.now)
+        sessions = DirectSessions(self.rainbow, lambda: (self.now - NOW).total_seconds())
+
+        def provider(server: CommServer) -> SystemProvider:
+            assert server.spec.provider.rainbow is not None
+            return RainbowSystems(self.process.wire, sessions, server.spec.provider.rainbow)
+
+        self.process = Process(self.api, identity, facts, lambda: self.now, NoPeer(), provider)
+        self.calls = 0
+
+    def keep(self, name: str, **entries: str) -> None:
+        """Create a Secret."""
+        data = {entry: base64.b64encode(text.encode()).decode() for entry, text in entries.items()}
+        self.api.create(SECRETS, {"metadata": {"name": name, "namespace": NAMESPACE}, "data": data})
+
+    def apply(self, name: str = "pbx", **spec: Any) -> None:
+        """Create a CommServer at Rainbow, or change fields of its spec."""
+        place = {
+            "company": "Customer",
+            "credentialsSecretRef": {"name": "login"},
+            "applicationSecretRef": {"name": "application"},
+        }
+        super().apply(name, **{"provider": {"type": "Rainbow", "rainbow": place}, **spec})
+
+    @property
+    def systems(self) -> list[System]:
+        """What Rainbow has."""
+        return list(self.rainbow.state.systems.values())

@@ -1,0 +1,1 @@
+"""Rainbow as a provider: the operator's client against the simulator, over HTTPS on loopback."""

@@ -1,0 +1,172 @@
+"""Logins: one attempt for each content of the Secrets, and tokens that last."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from pbx_operator.domain.faults import Fault as Found
+from simulators.rainbow import Answer, Fault, calls
+from test_rainbow.bench import CODE, WISH, Bench, fault_of
+
+MINUTE = 60.0
+TOKEN_LIFE = 7200.0
+
+
+async def look(bench: Bench, rejected: str | None = None) -> Found:
+    wish = replace(WISH, rejected_credentials=rejected)
+    return await fault_of(bench.provider().observe(wish, CODE))
+
+
+# --- refused ----------------------------------------------------------------------------------------------------
+
+
+async def test_a_wrong_password_is_tried_once_until_the_secret_says_another(bench: Bench) -> None:
+    bench.write_login("wrong")
+    first = await look(bench)
+    assert (first.kind, first.reason.name) == ("Credentials", "CredentialsRejected")
+    assert first.credentials is not None
+    for _ in range(10):
+        assert await look(bench) == first
+    assert bench.logins() == 1
+    bench.write_login("also wrong")
+    second = await look(bench)
+    assert second.credentials not in (None, first.credentials)
+    assert bench.logins() == 2
+    bench.write_login(bench.world.admin.password)
+    assert await bench.provider().observe(WISH, CODE) is None
+    assert bench.logins() == 3
+
+
+async def test_a_touched_secret_is_not_another_one(bench: Bench) -> None:
+    bench.write_login("wrong")
+    await look(bench)
+    bench.write_login("wrong")
+    again = await look(bench)
+    assert again.reason.name == "CredentialsRejected"
+    assert bench.logins() == 1
+
+
+async def test_the_next_process_does_not_try_what_the_status_says_was_refused(bench: Bench) -> None:
+    bench.write_login("wrong")
+    version = (await look(bench)).credentials
+    bench.restart()
+    for _ in range(3):
+        assert (await look(bench, rejected=version)).credentials == version
+    assert bench.logins() == 1
+    bench.write_login(bench.world.admin.password)
+    assert await bench.provider().observe(replace(WISH, rejected_credentials=version), CODE) is None
+
+
+async def test_another_url_is_another_login(bench: Bench) -> None:
+    bench.write_login("wrong")
+    version = (await look(bench)).credentials
+    elsewhere = bench.provider(url="https://127.0.0.1:1")
+    fault = await fault_of(elsewhere.observe(replace(WISH, rejected_credentials=version), CODE))
+    assert fault.reason.name == "ProviderUnavailable"
+
+
+async def test_many_at_once_share_the_attempt(bench: Bench) -> None:
+    await asyncio.gather(*(bench.provider().observe(WISH, CODE) for _ in range(8)))
+    assert bench.logins() == 1
+    bench.write_login("wrong")
+    faults = await asyncio.gather(*(look(bench) for _ in range(8)))
+    assert {fault.reason.name for fault in faults} == {"CredentialsRejected"}
+    assert bench.logins() == 2
+
+
+async def test_a_locked_login_is_left_alone(bench: Bench) -> None:
+    bench.rainbow.lock(bench.world.admin)
+    for _ in range(5):
+        fault = await look(bench)
+        bench.clock.advance(61 * MINUTE)
+    assert (fault.kind, fault.reason.name) == ("Credentials", "LoginLocked")
+    assert fault.credentials is not None
+    assert bench.logins() == 1
+
+
+@pytest.mark.parametrize("reason", ["LoginCompanyInactive", "LoginExpired"])
+async def test_a_right_login_that_is_refused_is_tried_every_15_minutes(bench: Bench, reason: str) -> None:
+    if reason == "LoginExpired":
+        bench.world.admin.time_to_live = 0
+    else:
+        bench.world.company.status = "hold"
+    first = await look(bench)
+    assert (first.kind, first.reason.name, first.credentials) == ("Credentials", reason, None)
+    assert first.retry_after == timedelta(minutes=15)
+    bench.clock.advance(14 * MINUTE)
+    assert (await look(bench)).retry_after == timedelta(minutes=1)
+    assert bench.logins() == 1
+    bench.world.admin.time_to_live, bench.world.company.status = None, "active"
+    bench.clock.advance(MINUTE)
+    assert await bench.provider().observe(WISH, CODE) is None
+
+
+async def test_a_wrong_application_counts_as_a_wrong_login(bench: Bench) -> None:
+    bench.secrets.write("application", id=bench.world.application.id, secret="wrong")
+    assert (await look(bench)).reason.name == "CredentialsRejected"
+    await look(bench)
+    assert bench.logins() == 1
+
+
+async def test_a_login_without_an_answer_is_tried_again(bench: Bench) -> None:
+    bench.rainbow.add(Fault(calls(operation="GetBasicLogin"), at="after-commit", then="drop"))
+    assert (await look(bench)).reason.name == "ProviderUnavailable"
+    assert await bench.provider().observe(WISH, CODE) is None
+
+
+@pytest.mark.parametrize("entries", [{}, {"username": "x"}, {"username": "x", "password": ""}])
+async def test_missing_entries_are_named_and_nothing_is_tried(bench: Bench, entries: dict[str, str]) -> None:
+    bench.secrets.write("login", **entries)
+    fault = await look(bench)
+    assert (fault.kind, fault.reason.name) == ("Credentials", "CredentialsMissing")
+    assert "Secret login with the entries 'username' and 'password'" in fault.message
+    assert not bench.rainbow.journal.calls
+
+
+async def test_a_missing_secret_is_named(bench: Bench) -> None:
+    provider = bench.provider(applicationSecretRef={"name": "nowhere"})
+    fault = await fault_of(provider.observe(WISH, CODE))
+    assert "Secret nowhere with the entries 'id' and 'secret'" in fault.message
+
+
+# --- tokens -----------------------------------------------------------------------------------------------------
+
+
+async def test_a_token_is_used_until_it_gets_old_then_renewed_then_replaced(bench: Bench) -> None:
+    provider = bench.provider()
+    for _ in range(8):
+        await provider.observe(WISH, CODE)
+        bench.clock.advance(TOKEN_LIFE * 0.8)
+    assert len(bench.rainbow.journal.select(operation="GetRenew", status=200)) == 6
+    assert bench.logins() == 2, "a token can be renewed five times"
+
+
+async def test_an_expired_token_is_not_renewed(bench: Bench) -> None:
+    await bench.provider().observe(WISH, CODE)
+    bench.clock.advance(TOKEN_LIFE)
+    await bench.provider().observe(WISH, CODE)
+    assert (bench.logins(), bench.rainbow.journal.select(operation="GetRenew")) == (2, [])
+
+
+async def test_a_token_that_is_refused_is_replaced_and_the_call_repeated(bench: Bench) -> None:
+    await bench.provider().observe(WISH, CODE)
+    bench.rainbow.add(Fault(calls(operation="PostSystems"), then=Answer(401)))
+    facts = await bench.provider().create(WISH, CODE)
+    assert list(bench.rainbow.state.systems) == [facts.system_id]
+    assert bench.logins() == 2
+
+
+async def test_a_login_whose_calls_are_refused_is_told_and_not_given_up(bench: Bench) -> None:
+    bench.rainbow.add(Fault(calls(operation="GetSystemsIdByPbxId"), times=2, then=Answer(401)))
+    fault = await look(bench)
+    assert (fault.kind, fault.reason.name, fault.credentials) == ("Credentials", "SessionRefused", None)
+    assert await bench.provider().observe(WISH, CODE) is None
+
+
+async def test_a_token_that_cannot_be_read_is_no_answer(bench: Bench) -> None:
+    bench.rainbow.add(Fault(calls(operation="GetBasicLogin"), then=Answer(200, b'{"token": "a.b.c"}')))
+    assert (await look(bench)).reason.name == "ProviderUnavailable"
