@@ -44,7 +44,7 @@ from pbx_operator.links.records import RecordDesk
 from pbx_operator.links.signs import SignsOfLife
 from pbx_operator.providers.association import EquipmentDesk
 from pbx_operator.providers.builtin import Builtin
-from pbx_operator.providers.choice import SystemProviders
+from pbx_operator.providers.choice import CustomerProviders, SystemProviders
 from pbx_operator.providers.http import Dialler
 from pbx_operator.watching import Watches
 
@@ -101,8 +101,9 @@ async def operate(options: Options) -> None:
         peer = RemotePeer(identity, options.exchange.network, clocks.now)
         federation = Federation(peer, contact, options.exchange.sync_interval)
         builtin = Builtin(cluster, identity.instance, clocks.now)
-        providers = SystemProviders(cluster, Dialler(options.exchange.network), builtin)
-        engine = Engine(cluster, identity, options.engine, clocks, REGISTRY, federation, providers)
+        dialler = Dialler(options.exchange.network)
+        systems, customers = SystemProviders(cluster, dialler, builtin), CustomerProviders(cluster, dialler)
+        engine = Engine(cluster, identity, options.engine, clocks, REGISTRY, federation, systems, customers)
         await _until_answered(engine.load, "listing the objects")
         watches = Watches(engine, options.kubeconfig, take_signals)
         health.behind = lambda: watches.down or engine.lagging

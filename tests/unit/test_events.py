@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from builders import NOW, at, interlink, record
 from link_builders import ISSUER, LINK, REDEEMER, STRANGER, around, looked, ready_account, status_of, swept, wants
 from link_builders import with_spec as having
-from pbx_operator.api import reasons
+from pbx_operator.api import provider_reasons, reasons
 from pbx_operator.api.meta import EVENTS, Condition
 from pbx_operator.api.reasons import GRACE, Verdict, verdict
 from pbx_operator.api.v1alpha1 import Interlink
@@ -136,6 +136,19 @@ class TestDialPrefix:
         refused = verdict("Ready", "False", reasons.EMERGENCY_NUMBER, finding="112")
         accepted = Verdict("Accepted", "False", refused.reason, refused.message)
         assert told(shown(refused, accepted)) == [("Warning", "EmergencyNumber")]
+
+
+class TestDrift:
+    @staticmethod
+    def of(drift: str) -> Conditions:
+        provisioned = verdict("Provisioned", "True", provider_reasons.PROVISIONED)
+        drifted = verdict("Provisioned", "True", provider_reasons.DRIFTED, drift=drift)
+        return shown(verdict("Ready", "True", reasons.SERVING, kind="account"), drifted if drift else provisioned)
+
+    def test_each_change_at_a_provider_is_a_warning_and_its_end_is_none(self) -> None:
+        as_wanted, russian, latvian = self.of(""), self.of("language is 'RU'"), self.of("language is 'LV'")
+        story = as_wanted, russian, russian, latvian, as_wanted
+        assert told(*story) == [("Normal", "Serving"), ("Warning", "Drifted"), ("Warning", "Drifted")]
 
 
 def test_a_revision_that_waits_is_told_once() -> None:
@@ -269,7 +282,7 @@ class Bench:
     def __post_init__(self) -> None:
         self.cluster, self.recorder, self.intake = mock.AsyncMock(), mock.Mock(), mock.Mock()
         parts = (self.cluster, mock.Mock(), self.intake, mock.AsyncMock(), mock.AsyncMock(), mock.Mock())
-        self.executor = Executor(*parts, self.recorder, mock.AsyncMock())
+        self.executor = Executor(*parts, self.recorder, mock.AsyncMock(), mock.AsyncMock())
 
     async def delete(self) -> None:
         await self.executor.execute(DeleteInterlink(target_of(self.link)))

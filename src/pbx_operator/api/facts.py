@@ -10,6 +10,7 @@ FACTS: Mapping[str, str] = {
     "company": "the value of `spec.provider.rainbow.company`",
     "count": "how many there are",
     "country": "the value of `spec.country`, or of `spec.dialing.country` of a CommServer",
+    "customer": "the id of the provider's customer",
     "detail": "what keeps that side from it",
     "domain": "the SIP domain that the account would have",
     "drift": "each field that differs, as it is and as it is wanted",

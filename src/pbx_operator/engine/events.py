@@ -14,7 +14,9 @@ from datetime import UTC, datetime
 from typing import Any, Literal, NamedTuple
 from uuid import uuid4
 
+from pbx_operator.api.conditions import Reason
 from pbx_operator.api.meta import EVENTS, GROUP, Condition
+from pbx_operator.api.provider_reasons import DRIFTED
 from pbx_operator.api.reasons import ACCEPTED, KEY_REPLAY, NOT_ESTABLISHED, REVISION_WAITS, Verdict
 from pbx_operator.api.v1alpha1 import Interlink, LinkRecord
 from pbx_operator.cluster import ApiError, Cluster
@@ -40,7 +42,8 @@ class News(NamedTuple):
 def news(before: Iterable[Condition], after: Iterable[Condition]) -> Iterator[News]:
     """Yield what a status tells that the one before did not."""
     old, new = {c.type: c for c in before}, {c.type: c for c in after}
-    for found in (_of_ready(old, new), _of_acceptance(old, new), _of_gate(old, new), _of_revision(old, new)):
+    sources = (_of_ready, _of_acceptance, _of_gate, _of_revision, _of_drift)
+    for found in (source(old, new) for source in sources):
         if found is not None:
             yield found
 
@@ -89,6 +92,15 @@ def _of_revision(old: _Conditions, new: _Conditions) -> News | None:
     return News(issued.reason, issued.message, "Normal")
 
 
+def _of_drift(old: _Conditions, new: _Conditions) -> News | None:
+    """What somebody changed at a provider is told again when something else is changed there."""
+    was, provisioned = old.get("Provisioned"), new.get("Provisioned")
+    if provisioned is None or provisioned.reason != DRIFTED.name:
+        return None
+    told = was is not None and (was.reason, was.message) == (provisioned.reason, provisioned.message)
+    return News(provisioned.reason, provisioned.message, "Warning") if not told else None
+
+
 class EventRecorder:
     """Tells news as log lines and Events."""
 
@@ -106,6 +118,10 @@ class EventRecorder:
     def warn(self, target: Target, verdict: Verdict) -> None:
         """Tell of what no status will show, since the object goes."""
         self._tell(target, News(verdict.reason.name, verdict.message, "Warning"))
+
+    def happened(self, target: Target, reason: Reason, **facts: object) -> None:
+        """Tell of what no status will show, and nobody has to do anything about."""
+        self._tell(target, News(reason.name, reason.message(**facts), "Normal"))
 
     def observed(self, observation: Observation) -> None:
         """Tell the issuer of a key that was presented by a second party."""

@@ -21,6 +21,7 @@ from pbx_operator.api.v1alpha1.equipmentrecord import (
     equipment_manifest,
 )
 from pbx_operator.cluster import AlreadyExists, Cluster, Conflict, Gone
+from pbx_operator.domain.differences import Difference
 from pbx_operator.domain.equipment import (
     channels_of,
     code_key,
@@ -31,7 +32,7 @@ from pbx_operator.domain.equipment import (
     state_of,
 )
 from pbx_operator.domain.faults import fault
-from pbx_operator.domain.systems import Difference, SystemFacts, SystemOwner, SystemSettings, SystemWish
+from pbx_operator.domain.systems import SystemFacts, SystemOwner, SystemSettings, SystemWish
 from pbx_operator.providers.errors import ProviderError
 
 MAX_ATTEMPTS = 5

@@ -69,7 +69,7 @@ class SecretReference(Model):
     """A Secret of the same namespace."""
 
     name: ObjectName
-    """name is the metadata.name of a Secret in the same namespace, for example `rainbow-login`."""
+    """name is the metadata.name of a Secret in the same namespace, for example `provider-login`."""
 
 
 class AccountReference(Model):
