@@ -227,7 +227,7 @@ class Process:
         keys = KeyWork(wire, authority, identity, self.intake, self.memory, now, elsewhere, InTurn())
         servers: Servers = NoServers()
         if providers is not None:
-            servers = ServerWork(wire, providers, self.store, self.intake, self.memory, now, InTurn())
+            servers = ServerWork(wire, providers, self.store, self.intake, self.memory, now, InTurn(), {})
         executor = Executor(wire, self.store, self.intake, authority, keys, self.snapshots.link, Silence(), servers)
         self.planner = Planner(self.store, self.snapshots)
         metrics = Metrics(CollectorRegistry(), WORKERS)
