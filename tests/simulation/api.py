@@ -81,9 +81,9 @@ class Api:
         return self._store(resource, key, {**body, "metadata": metadata})
 
     def put(self, resource: ResourceType, body: Mapping[str, Any]) -> JSON:
-        """Replace a spec, or the data of a Secret. Raises Gone, Conflict."""
+        """Replace a spec. Raises Gone, Conflict."""
         old = self._current(resource, _key_of(body), body["metadata"])
-        return self._update(resource, old, **{part: body[part] for part in ("spec", "data") if part in body})
+        return self._update(resource, old, spec=body["spec"])
 
     def put_status(self, resource: ResourceType, body: Mapping[str, Any]) -> JSON:
         """Replace a status. Raises Gone, Conflict."""

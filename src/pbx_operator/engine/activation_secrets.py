@@ -34,7 +34,8 @@ class Activation:
 
     code: str = field(repr=False)
     revision: int
-    resource_version: str
+    uid: str
+    """The metadata.uid of the Secret."""
 
 
 class NotOurSecretError(Exception):
@@ -58,7 +59,7 @@ async def read_activation(cluster: Cluster, server: CommServer) -> Activation | 
         raise NotOurSecretError
     try:
         data = {name: base64.b64decode(value).decode("ascii") for name, value in (raw.get("data") or {}).items()}
-        return Activation(data[CODE_ENTRY], int(data[REVISION_ENTRY]), metadata.resource_version)
+        return Activation(data[CODE_ENTRY], int(data[REVISION_ENTRY]), metadata.uid)
     except (KeyError, ValueError, binascii.Error) as error:
         raise NotOurSecretError from error
 
@@ -73,18 +74,15 @@ def address_entries(instance: str, contact: Contact) -> dict[str, str]:
 async def write_activation(
     cluster: Cluster, server: CommServer, code: str, revision: int, address: Mapping[str, str]
 ) -> None:
-    """Create the Secret, or replace what it says; `address` are entries that it has beside.
+    """Create the Secret, in place of the one with the code before; `address` are entries that it has beside.
 
-    Raises Conflict if somebody else wrote it meanwhile, NotOurSecretError, ApiError.
+    The operator may not change Secrets: that would be a right to all of them.  Raises NotOurSecretError, ApiError.
     """
-    body = _manifest(server, code, revision, address)
     known = await read_activation(cluster, server)
     if known is not None:
-        body["metadata"]["resourceVersion"] = known.resource_version
-        await cluster.put(SECRETS, body)
-        return
+        await cluster.delete(SECRETS, _name(server), uid=known.uid)
     try:
-        await cluster.create(SECRETS, body)
+        await cluster.create(SECRETS, _manifest(server, code, revision, address))
     except AlreadyExists as error:
         raise NotOurSecretError from error
 
@@ -109,5 +107,6 @@ def _manifest(server: CommServer, code: str, revision: int, address: Mapping[str
         "kind": "Secret",
         "metadata": {"name": name.name, "namespace": name.namespace, "ownerReferences": [owner]},
         "type": SECRET_TYPE,
+        "immutable": True,
         "data": {entry: base64.b64encode(text.encode()).decode() for entry, text in entries.items()},
     }
