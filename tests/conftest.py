@@ -1,8 +1,9 @@
-"""A real control plane, shared by all tests that need one; it starts with the first of them."""
+"""What many tests share: a real control plane that starts with the first of them, and an authority for HTTPS."""
 
 from __future__ import annotations
 
 import json
+import ssl
 from typing import TYPE_CHECKING
 
 import pytest
@@ -11,6 +12,7 @@ from hypothesis import settings
 from pbx_operator.api.meta import API_VERSION
 from pbx_operator.api.v1alpha1 import KINDS
 from pbx_operator.sandbox import ControlPlane
+from pbx_operator.sandbox.pki import CertificateAuthority
 from support import install_crds, kubectl, until
 
 if TYPE_CHECKING:
@@ -39,3 +41,24 @@ def crds_installed(control_plane: ControlPlane) -> ControlPlane:
 
     until(served, "the API server serves every kind")
     return control_plane
+
+
+@pytest.fixture(scope="session")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> CertificateAuthority:
+    """Return an authority that nobody trusts who is not told to."""
+    return CertificateAuthority.create(tmp_path_factory.mktemp("authority"))
+
+
+@pytest.fixture(scope="session")
+def served(authority: CertificateAuthority) -> ssl.SSLContext:
+    """Return what a server on 127.0.0.1 shows."""
+    pair = authority.issue_server(["127.0.0.1"])
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(pair.certificate, pair.key)
+    return context
+
+
+@pytest.fixture
+def trusted(authority: CertificateAuthority, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let clients that are made from now on trust the authority as one of the system's."""
+    monkeypatch.setenv("SSL_CERT_FILE", str(authority.files.certificate))

@@ -45,9 +45,10 @@ that stays as it is tells nothing, nor does a restart of the operator.
 | Normal | that of CallsAllowed | calls may pass again |
 | Warning | that of Accepted | a dialPrefix is refused, or accepted with a warning |
 | Normal | `RevisionWaits` | a raised `spec.issueKey.revision` begins to wait for the end of the link |
+| Warning | `Drifted` | somebody changed something at a provider, and `spec.driftPolicy` is Report |
 | Warning | `EndedByPeer` | the peer ended the link and the Interlink goes, too, so that no status can say so |
 
-No condition shows these; each is a Warning:
+No condition shows these. What leaves something to do is a Warning, the others are Normal:
 
 | reason | when | what to do |
 |---|---|---|"""

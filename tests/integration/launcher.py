@@ -23,6 +23,18 @@ def load(periods: dict[str, timedelta]) -> Callable[[], object]:
     account_status.COUNTER_PERIOD = periods.get("counters", account_status.COUNTER_PERIOD)
     record.ORPHAN_PERIOD = periods.get("orphan", record.ORPHAN_PERIOD)
 
+    from pbx_operator.domain import equipment
+
+    equipment.SILENT = periods.get("silent", equipment.SILENT)
+    equipment.GONE = periods.get("gone", equipment.GONE)
+    equipment.REPORT_PERIOD = periods.get("reports", equipment.REPORT_PERIOD)
+    equipment.CHANGE_PERIOD = periods.get("changes", equipment.CHANGE_PERIOD)
+
+    from pbx_operator import device
+
+    if "reports" in periods:
+        device.REPORT_SECONDS = periods["reports"].total_seconds()
+
     from pbx_operator.links import signs
 
     signs.RENEW_PERIOD = periods.get("lease", signs.RENEW_PERIOD)

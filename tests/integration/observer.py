@@ -6,6 +6,7 @@ these rules are checked on it:
 * every status is sound by `domain.conditions.check`, and its transition times move with its conditions only;
 * no status and no message names another namespace of the tests;
 * a key is redeemed at most once, and its record never goes back;
+* an activation code lets at most one box in;
 * no two InternalNumbers of one account ever show the same number.
 """
 
@@ -22,7 +23,7 @@ import aiohttp
 
 from integration.api import Api, Raw
 from pbx_operator.api.meta import EVENTS, NAMESPACES, SECRETS, ObjectKey, Resource, ResourceType
-from pbx_operator.api.v1alpha1 import DialPlanSlice, Interlink, InternalNumber, LinkRecord, PBXAccount
+from pbx_operator.api.v1alpha1 import KINDS
 from pbx_operator.api.v1alpha1.shared import Status
 from pbx_operator.cluster import ApiError
 from pbx_operator.domain.conditions import check
@@ -36,7 +37,7 @@ RECONNECT = 0.05
 R = TypeVar("R", bound=Resource)
 V = TypeVar("V")
 WATCHED: tuple[ResourceType, ...] = (
-    *(kind.resource for kind in (PBXAccount, Interlink, InternalNumber, LinkRecord, DialPlanSlice)),
+    *(kind.resource for kind in KINDS),
     SECRETS,
     NAMESPACES,
     EVENTS,
@@ -61,6 +62,7 @@ class Observer:
         """The namespaces that tests use, so that their names cannot occur by accident."""
         self._versions: dict[str, int] = {}
         self._redeemers: dict[str, str] = {}
+        self._devices: dict[tuple[str, int], str] = {}
         self._listed = 0
         self._news = asyncio.Event()
 
@@ -154,7 +156,7 @@ class Observer:
         self._news.set()
 
     def _judge(self, plural: str, old: Raw | None, raw: Raw) -> Iterator[str]:
-        if plural in ("pbxaccounts", "interlinks", "internalnumbers"):
+        if plural in ("pbxaccounts", "interlinks", "internalnumbers", "commservers"):
             yield from _judge_status(raw)
             yield from self._judge_privacy(raw)
             if old is not None and old["metadata"]["uid"] == raw["metadata"]["uid"]:
@@ -163,6 +165,8 @@ class Observer:
             yield from self._judge_holder(raw)
         if plural == "linkrecords":
             yield from self._judge_record(old, raw)
+        if plural == "equipmentrecords":
+            yield from self._judge_device(raw)
 
     def _judge_privacy(self, raw: Raw) -> Iterator[str]:
         own = raw["metadata"]["namespace"]
@@ -190,6 +194,11 @@ class Observer:
         proven = spec["role"] == "Authority" or "receipt" in spec  # a Replica names its redeemer from the start
         if redeemer is not None and proven and self._redeemers.setdefault(spec["keyID"], redeemer) != redeemer:
             yield f"was redeemed twice: {self._redeemers[spec['keyID']]} and {redeemer}"
+
+    def _judge_device(self, raw: Raw) -> Iterator[str]:
+        code, device = (raw["metadata"]["uid"], raw["spec"]["revision"]), raw["spec"].get("device")
+        if device is not None and self._devices.setdefault(code, device["publicKey"]) != device["publicKey"]:
+            yield f"let two boxes in: {self._devices[code]} and {device['publicKey']}"
 
 
 class ApiServerAwayError(Exception):

@@ -21,7 +21,7 @@ from pbx_operator.api.v1alpha1.linkrecord import (
     SideReport,
     record_name,
 )
-from pbx_operator.cluster import Cluster
+from pbx_operator.cluster import Cluster, Conflict
 from pbx_operator.domain.keys import Bundle, IssuerAddress, SigningKey, base64url, instance_id, key_id
 from pbx_operator.domain.redemption import Redemption
 from pbx_operator.domain.succession import succeed
@@ -59,6 +59,20 @@ class Direct(Cluster):
 
     async def put_status(self, resource: ResourceType, body: Mapping[str, Any]) -> JSON:
         return self._write("put_status", lambda: self._api.put_status(resource, body))
+
+    async def delete(
+        self,
+        resource: ResourceType,
+        key: ObjectKey,
+        *,
+        uid: str | None = None,
+        resource_version: str | None = None,
+    ) -> None:
+        if resource_version not in (None, self._api.get(resource, key)["metadata"]["resourceVersion"]):
+            raise Conflict(f"{resource.plural} {key} was changed meanwhile", status=409)
+        self.before("delete")
+        self._api.delete(resource, key, uid)
+        self.written.append("delete")
 
     def _write(self, what: str, perform: Callable[[], JSON]) -> JSON:
         self.before(what)

@@ -128,7 +128,8 @@ def hear(record: EquipmentRecord, report: Report, now: datetime) -> EquipmentRec
     Periods count in both directions: what another exchange, whose clock is ahead, wrote down must not keep this one
     from writing for longer than its own writes would.
     """
-    before, channels = last_report(record), tuple(sorted(report.channels, key=lambda channel: channel.name))
+    before, named = last_report(record), {channel.name: channel for channel in report.channels}
+    channels = tuple(named[name] for name in sorted(named))
     if before is not None:
         period = REPORT_PERIOD if before.channels == channels else CHANGE_PERIOD
         if report.rev <= before.rev or abs(now - before.time) < period:

@@ -8,21 +8,13 @@ from __future__ import annotations
 
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import Field
 
 from pbx_operator.api.meta import MAX_EXACT_INTEGER, Time
 from pbx_operator.api.v1alpha1.commserver import Channel, EquipmentID
 from pbx_operator.api.v1alpha1.equipmentrecord import MAX_CHANNELS
 from pbx_operator.domain.messages import Answer, Request
 
-
-def _each_once(channels: tuple[Channel, ...]) -> tuple[Channel, ...]:
-    if len({channel.name for channel in channels}) != len(channels):
-        raise ValueError("a channel is named twice")
-    return channels
-
-
-Channels = Annotated[tuple[Channel, ...], Field(max_length=MAX_CHANNELS, fail_fast=True), AfterValidator(_each_once)]
 Rev = Annotated[int, Field(ge=0, le=MAX_EXACT_INTEGER)]
 
 
@@ -58,8 +50,8 @@ class ReportRequest(Request):
     """equipmentID is the name of the box."""
     rev: Rev
     """rev numbers the reports of the box; it only rises."""
-    channels: Channels = ()
-    """channels tells each line between the server and its surroundings."""
+    channels: Annotated[tuple[Channel, ...], Field(max_length=MAX_CHANNELS, fail_fast=True)] = ()
+    """channels tells each line between the server and its surroundings; of one that is named twice the last counts."""
 
 
 class ReportAnswer(Answer):

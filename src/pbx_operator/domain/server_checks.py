@@ -5,13 +5,13 @@ The API server has checked the form.  What is left needs data: emergency numbers
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from pbx_operator.api import provider_reasons, reasons
 from pbx_operator.api.reasons import Reason, Verdict, verdict
 from pbx_operator.api.v1alpha1 import CommServer, PBXAccount
-from pbx_operator.api.v1alpha1.commserver import TranslatedNumber
+from pbx_operator.api.v1alpha1.commserver import CommServerSpec, ServerDialing, TranslatedNumber
 from pbx_operator.domain import emergency
 from pbx_operator.domain.numbering_rules import Dialing, NumberingRule, dry_run
 from pbx_operator.domain.rule_checks import check_rules, judge_rules
@@ -38,23 +38,24 @@ def judge_server(server: CommServer, account: PBXAccount | None) -> Judgement:
     if not emergency.known_country(country):
         return _refused(reasons.UNKNOWN_COUNTRY, field="spec.dialing.country", country=country)
     if reference is None:
-        return _judge_rules(server, ())
+        return _judge_rules(server.spec, ())
     if account is None:
         missing = verdict("ResolvedRefs", "False", reasons.REF_NOT_FOUND, name=reference.name)
         refusal = verdict("Ready", "False", reasons.REF_NOT_FOUND, name=reference.name)
-        return replace(_judge_rules(server, ()), refusal=refusal, references=(missing,))
+        return replace(_judge_rules(server.spec, ()), refusal=refusal, references=(missing,))
     found = verdict("ResolvedRefs", "True", reasons.RESOLVED)
-    return replace(_judge_rules(server, account.spec.emergency.additional_numbers), references=(found,))
+    return replace(_judge_rules(server.spec, account.spec.emergency.additional_numbers), references=(found,))
 
 
-def _judge_rules(server: CommServer, additional: Iterable[str]) -> Judgement:
-    spec = server.spec
+@lru_cache(maxsize=1024)
+def _judge_rules(spec: CommServerSpec, additional: tuple[str, ...]) -> Judgement:
+    """Judge the rules of a spec; a hundred take longer than the rest of the plan, and seldom change."""
     rules = tuple(NumberingRule(r.match, r.action, r.replace, r.description) for r in spec.numbering_rules)
     problems = check_rules(rules)
     refused = [problem.message for problem in problems if problem.severity == "Refused"]
     if refused:
         return _refused(provider_reasons.INVALID_NUMBERING_RULE, problems=_few(refused))
-    dialing = _dialing(server)
+    dialing = _dialing(spec.dialing)
     numbers = emergency.emergency_numbers(dialing.country, additional)
     findings = judge_rules(rules, dialing, frozenset(spec.acknowledged_emergency_numbers), numbers)
     dangers = [finding.message for finding in findings if finding.severity == "Refused"]
@@ -66,8 +67,7 @@ def _judge_rules(server: CommServer, additional: Iterable[str]) -> Judgement:
     return Judgement(_accepted(warnings), translations=shown)
 
 
-def _dialing(server: CommServer) -> Dialing:
-    dialing = server.spec.dialing
+def _dialing(dialing: ServerDialing) -> Dialing:
     prefixes = (dialing.national_prefix, dialing.international_prefix, dialing.outbound_prefix)
     return Dialing(dialing.country, *(prefix or "" for prefix in prefixes))
 

@@ -17,13 +17,12 @@ from pbx_operator.domain.redemption import Redemption
 from pbx_operator.domain.succession import Successions
 from pbx_operator.exchange.certificates import SelfMade
 from pbx_operator.exchange.secret_pairs import SecretPairs
-from pbx_operator.exchange.server import make_app
+from pbx_operator.exchange.server import Boxes, make_app
 from pbx_operator.exchange.serving import serve
 from pbx_operator.exchange.tls import ServedCertificate
 from pbx_operator.links.desk import Desk
 from pbx_operator.links.peer import Voice
 from pbx_operator.network.addresses import NetworkRules, parse_endpoint
-from pbx_operator.providers.association import EquipmentDesk
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +82,7 @@ class _Signer:
 @asynccontextmanager
 async def exchange_beside(
     desk: Desk,
-    equipment: EquipmentDesk,
+    equipment: Boxes,
     voice: Voice,
     certificate: ServedCertificate | None,
     port: int,

@@ -44,7 +44,7 @@ from pbx_operator.exchange.openapi import document
 from pbx_operator.exchange.opening import Asked, R, open_request, parse_envelope, read_body
 from pbx_operator.exchange.refusals import Refusal, RefusalLog
 from pbx_operator.links.desk import Desk
-from pbx_operator.providers.association import EquipmentDesk
+from pbx_operator.providers.association import AssociateReply, ReportReply
 
 SMALL_BODY = 16 * 1024
 """Bytes of the longest request that is not a sync; a real one has about three thousand, and seven thousand more
@@ -79,10 +79,20 @@ class Signer(Protocol):
         """What leads from its first identity to this one."""
 
 
+class Boxes(Protocol):
+    """Answers boxes; each call may raise ApiError, and the box asks again."""
+
+    async def associate(self, request: AssociateRequest, public_key: str) -> AssociateReply:
+        """Answer a box that presents an activation code."""
+
+    async def report(self, request: ReportRequest, public_key: str) -> ReportReply:
+        """Take a report of a box."""
+
+
 def make_app(
     identity: Signer,
     desk: Desk,
-    equipment: EquipmentDesk,
+    equipment: Boxes,
     clock: Clock,
     monotonic: Callable[[], float] = time.monotonic,
 ) -> web.Application:
@@ -105,7 +115,7 @@ def make_app(
 
 class _Exchange:
     def __init__(
-        self, identity: Signer, desk: Desk, equipment: EquipmentDesk, clock: Clock, monotonic: Callable[[], float]
+        self, identity: Signer, desk: Desk, equipment: Boxes, clock: Clock, monotonic: Callable[[], float]
     ) -> None:
         self._identity = identity
         self._desk = desk

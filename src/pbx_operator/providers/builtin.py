@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from datetime import datetime
-from typing import Literal
 
 from pbx_operator.api import provider_reasons
 from pbx_operator.api.meta import ObjectKey
@@ -32,7 +31,14 @@ from pbx_operator.domain.equipment import (
     state_of,
 )
 from pbx_operator.domain.faults import fault
-from pbx_operator.domain.systems import SystemFacts, SystemOwner, SystemSettings, SystemWish
+from pbx_operator.domain.systems import (
+    CodeState,
+    SystemFacts,
+    SystemOwner,
+    SystemSettings,
+    SystemWish,
+    given,
+)
 from pbx_operator.providers.errors import ProviderError
 
 MAX_ATTEMPTS = 5
@@ -77,11 +83,10 @@ class Builtin:
 
     async def update(self, wish: SystemWish, system_id: str, differences: tuple[Difference, ...]) -> None:
         """Set the settings that differ. Raises ProviderError if another CommServer has the system."""
-        wanted = _settings(wish.settings)
-        changes = {difference.field: getattr(wanted, difference.field) for difference in differences}
 
         def changed(spec: EquipmentRecordSpec) -> EquipmentRecordSpec:
-            return spec.model_copy(update={"settings": spec.settings.model_copy(update=changes)})
+            settings = given(_system_settings(spec.settings), differences)
+            return spec.model_copy(update={"settings": _settings(settings)})
 
         await self._change(wish, system_id, changed)
 
@@ -156,7 +161,7 @@ class Builtin:
         )
 
 
-async def _code_state(spec: EquipmentRecordSpec, code: str | None) -> Literal["Current", "Changed", "Spent"]:
+async def _code_state(spec: EquipmentRecordSpec, code: str | None) -> CodeState:
     """Return what the box may still do with our code."""
     if spec.device is not None:
         return "Spent"

@@ -37,6 +37,7 @@ from pbx_operator.exchange.certificates import KeyPair, make_pair
 from pbx_operator.exchange.server import make_app
 from pbx_operator.exchange.serving import serve
 from pbx_operator.exchange.tls import ServedCertificate
+from pbx_operator.providers.association import EquipmentDesk
 from simulation.redeemer import KEY, KEY_ID, NUMBERS, Redeemer
 from simulation.site import Site
 from test_exchange.world import HOST, PATHS, FixedSource, Hands, Installation
@@ -135,7 +136,8 @@ def listening(site: Site, pair: KeyPair) -> Iterator[int]:
     async def run() -> None:
         certificate = ServedCertificate(FixedSource(pair))
         await certificate.refresh()
-        app = make_app(Installation("issuer"), site.desk, lambda: site.now, Hands(step=1.0).monotonic)
+        boxes = EquipmentDesk(site.cluster, site.instance, lambda: site.now)
+        app = make_app(Installation("issuer"), site.desk, boxes, lambda: site.now, Hands(step=120.0).monotonic)
         async with serve(app, certificate.context, HOST, 0) as port:
             ports.append(port)
             ready.set()

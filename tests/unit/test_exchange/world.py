@@ -18,6 +18,7 @@ import aiohttp
 from builders import NOW, digest
 from pbx_operator.api.meta import format_time
 from pbx_operator.domain.envelope import Envelope, open_envelope, payload_bytes, seal
+from pbx_operator.domain.equipment_messages import AssociateRequest, ReportRequest
 from pbx_operator.domain.keys import SigningKey, base64url, instance_id
 from pbx_operator.domain.messages import CancelRequest, LinkReport, RedeemRequest, SyncRequest
 from pbx_operator.domain.succession import Successions
@@ -26,6 +27,7 @@ from pbx_operator.exchange.server import make_app
 from pbx_operator.exchange.serving import serve
 from pbx_operator.exchange.tls import ServedCertificate
 from pbx_operator.links.desk import RedeemReply, SyncReply
+from pbx_operator.providers.association import AssociateReply, ReportReply
 
 HOST = "127.0.0.1"
 CLUE = "tell-tale"
@@ -67,6 +69,8 @@ class FakeDesk:
     redeemed: RedeemReply = field(default_factory=lambda: RedeemReply("Busy", "Closing", 60))
     cancelled: Literal["Done", "Unknown"] = "Done"
     synced: SyncReply = field(default_factory=lambda: SyncReply(()))
+    associated: AssociateReply = field(default_factory=lambda: AssociateReply("Associated", NOW))
+    reported: ReportReply = field(default_factory=lambda: ReportReply("Heard", 7))
     is_confirmed: bool = True
     failure: Exception | None = None
 
@@ -84,6 +88,14 @@ class FakeDesk:
     async def sync(self, request: SyncRequest, *, fresh: bool) -> SyncReply:
         self._note(request, fresh)
         return self.synced
+
+    async def associate(self, request: AssociateRequest, public_key: str) -> AssociateReply:
+        self._note(request, public_key)
+        return self.associated
+
+    async def report(self, request: ReportRequest, public_key: str) -> ReportReply:
+        self._note(request, public_key)
+        return self.reported
 
     def _note(self, *asked: Any) -> None:
         self.asked.append(asked)
@@ -179,7 +191,7 @@ async def running(desk: FakeDesk, hands: Hands) -> AsyncIterator[Exchange]:
     pair = make_pair([HOST], datetime.now(NOW.tzinfo))
     certificate = ServedCertificate(FixedSource(pair))
     await certificate.refresh()
-    app = make_app(US, desk, lambda: hands.wall, hands.monotonic)
+    app = make_app(US, desk, desk, lambda: hands.wall, hands.monotonic)
     async with AsyncExitStack() as stack:
         port = await stack.enter_async_context(serve(app, certificate.context, HOST, 0))
         context = trusting(pair)
@@ -224,8 +236,28 @@ def sync_message(**changes: Any) -> JSON:
     return heading() | {"links": [report("1").to_json()]} | changes
 
 
-MESSAGES = {"redeem": redeem_message, "cancel-request": cancel_message, "sync": sync_message}
-PATHS = {"redeem": "/v1/redeem", "cancel-request": "/v1/cancel", "sync": "/v1/sync"}
+def associate_message(**changes: Any) -> JSON:
+    return heading() | {"equipmentID": CLUE, "proof": base64url(b"\0" * 64)} | changes
+
+
+def report_message(**changes: Any) -> JSON:
+    return heading() | {"equipmentID": CLUE, "rev": 7, "channels": [{"name": "sip", "state": "Up"}]} | changes
+
+
+MESSAGES = {
+    "redeem": redeem_message,
+    "cancel-request": cancel_message,
+    "sync": sync_message,
+    "associate": associate_message,
+    "report": report_message,
+}
+PATHS = {
+    "redeem": "/v1/redeem",
+    "cancel-request": "/v1/cancel",
+    "sync": "/v1/sync",
+    "associate": "/v1/associate",
+    "report": "/v1/report",
+}
 
 
 def report(name: str, state: Literal["Live", "Unknown"] = "Live", **facts: Any) -> LinkReport:

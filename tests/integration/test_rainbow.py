@@ -1,0 +1,206 @@
+"""CommServers at Rainbow: the operator as a process, a real API server, and Rainbow's simulator over HTTPS."""
+
+from __future__ import annotations
+
+import base64
+import itertools
+import json
+import ssl
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+import pytest_asyncio
+
+from integration.api import Raw
+from integration.harness import Stage, World, open_stage
+from pbx_operator.api.meta import RECONCILE_ANNOTATION, SECRETS, ObjectKey
+from pbx_operator.api.v1alpha1 import CommServer
+from pbx_operator.sandbox import ControlPlane
+from pbx_operator.sandbox.pki import CertificateAuthority
+from server_builders import BTCO, STOCK
+from simulators.rainbow import Fault, RainbowSimulator, Reseller, System, calls, reseller
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+STOCK_CODE = "ALE12-1234.5678.90"
+_TOKENS = itertools.count(1)
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def rainbow(served: ssl.SSLContext) -> AsyncIterator[RainbowSimulator]:
+    async with RainbowSimulator(tls=served) as rainbow:
+        yield rainbow
+
+
+@pytest.fixture(scope="module")
+def customer(rainbow: RainbowSimulator) -> Reseller:
+    return reseller(rainbow.state)
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def stage(
+    installed: ControlPlane, authority: CertificateAuthority, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Stage]:
+    """Return a stage whose operator trusts the simulator, and may dial it."""
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("SSL_CERT_FILE", str(authority.files.certificate))
+        async with open_stage(installed, tmp_path_factory.mktemp("stage")) as stage:
+            await stage.observer.ready()
+            stage.start("--allow-network", "127.0.0.0/8")
+            yield stage
+
+
+class Office:
+    """The namespace of a reseller's employee."""
+
+    def __init__(self, world: World, rainbow: RainbowSimulator, customer: Reseller, namespace: str) -> None:
+        self.world, self.rainbow, self.customer, self.namespace = world, rainbow, customer, namespace
+
+    async def write(self, name: str, **entries: str) -> None:
+        """Apply a Secret."""
+        data = {entry: base64.b64encode(text.encode()).decode() for entry, text in entries.items()}
+        metadata = {"name": name, "namespace": self.namespace}
+        await self.world.apply({"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "data": data})
+
+    async def write_login(self, password: str) -> None:
+        await self.write("login", username=self.customer.admin.login, password=password)
+
+    def server(self, **spec: Any) -> CommServer:
+        place = {
+            "url": self.rainbow.url,
+            "company": self.customer.customer.name,
+            "credentialsSecretRef": {"name": "login"},
+            "applicationSecretRef": {"name": "application"},
+        }
+        provider = {"type": "Rainbow", "rainbow": place}
+        return CommServer.model_validate(
+            {"metadata": {"name": "pbx", "namespace": self.namespace}, "spec": {**BTCO, "provider": provider, **spec}}
+        )
+
+    async def look(self, server: CommServer) -> None:
+        """Ask the operator to look now."""
+        patch = {"metadata": {"annotations": {RECONCILE_ANNOTATION: str(next(_TOKENS))}}}
+        await self.world.stage.api.cluster.patch(server.resource, server.key, patch)
+
+    async def state(self, server: CommServer, wanted: str) -> None:
+        """Wait until the status shows a state."""
+        await self.world.until(
+            lambda: (now := self.world.now(server)) is not None and now.status.state == wanted, f"state {wanted}"
+        )
+
+    async def secret(self, revision: int = 1) -> dict[str, str]:
+        """Wait for the activation Secret of a revision, and return what it says."""
+
+        def read() -> dict[str, str] | None:
+            raw: Raw = self.world.raw(SECRETS, ObjectKey(self.namespace, "pbx-activation")) or {}
+            entries = {name: base64.b64decode(text).decode() for name, text in raw.get("data", {}).items()}
+            return entries if entries.get("revision") == str(revision) else None
+
+        return await self.world.until(read, f"the Secret with revision {revision}") or {}
+
+    def system(self, equipment_id: str) -> System:
+        found = self.rainbow.state.by_pbx_id(equipment_id)
+        assert found is not None
+        return found
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def office(world: World, rainbow: RainbowSimulator, customer: Reseller) -> Office:
+    rainbow.clear()
+    rainbow.journal.clear()
+    office = Office(world, rainbow, customer, await world.namespace())
+    await office.write_login(customer.admin.password)
+    await office.write("application", id=customer.application.id, secret=customer.application.secret)
+    return office
+
+
+async def test_built_to_order_from_its_secret_to_its_deletion(office: Office, world: World) -> None:
+    server = office.server(displayName="Reception")
+    await world.apply(server)
+    await world.ready(server, "Declared")
+    secret = await office.secret()
+    system = office.system(secret["equipmentID"])
+    assert (system.activation_code, system.settings["name"]) == (secret["activationCode"], "Reception")
+
+    office.rainbow.equipment.connect(system.pbx_id, secret["activationCode"])
+    await office.look(server)
+    await office.state(server, "Running")
+    await world.condition(server, "Connected", "True", "Running")
+
+    await world.apply(office.server(displayName="Reception", activation={"revision": 2}))
+    renewed = await office.secret(revision=2)
+    await office.state(server, "Pending")
+    assert renewed["activationCode"] == system.activation_code != secret["activationCode"]
+
+    await world.apply(office.server(displayName="Desk", activation={"revision": 2}))
+    await office.rainbow.journal.wait_for(calls(operation="PutSystems", status=200))
+    assert [call.body for call in office.rainbow.journal.select(operation="PutSystems")] == [{"name": "Desk"}]
+
+    await world.delete(server)
+    await world.gone(server)
+    assert office.rainbow.state.by_pbx_id(system.pbx_id) is None
+
+
+async def test_from_stock_with_no_secret(office: Office, world: World) -> None:
+    server = office.server(**STOCK)
+    await world.apply(server)
+    await world.condition(server, "WeakActivationCode", "True", "StockCode")
+    office.rainbow.equipment.connect(STOCK_CODE, STOCK_CODE)
+    await office.look(server)
+    await office.state(server, "Running")
+    await world.delete(server)
+    await world.gone(server)
+
+
+async def test_a_wrong_password_is_tried_once_also_by_the_next_operator(
+    office: Office, world: World, stage: Stage
+) -> None:
+    await office.write_login("wrong")
+    server = office.server()
+    await world.apply(server)
+    await world.condition(server, "Ready", "False", "CredentialsRejected")
+    await stage.stop()
+    stage.start("--allow-network", "127.0.0.0/8")
+    await stage.settle()
+    await office.look(server)
+    await stage.settle()
+    assert len(office.rainbow.journal.select(operation="GetBasicLogin")) == 1
+    await office.write_login(office.customer.admin.password)
+    await office.look(server)
+    await world.ready(server, "Declared")
+    await world.delete(server)
+    await world.gone(server)
+
+
+async def test_an_operator_killed_behind_the_creation_finds_its_system(
+    office: Office, world: World, stage: Stage
+) -> None:
+    killed = office.rainbow.add(
+        Fault(calls(operation="PostSystems"), at="after-commit", do=stage.operator.kill, then="drop")
+    )
+    server = office.server()
+    await world.apply(server)
+    await killed.hit()
+    await stage.operator.ended()
+    stage.start("--allow-network", "127.0.0.0/8")
+    await world.ready(server, "Declared")
+    secret = await office.secret()
+    assert office.system(secret["equipmentID"]).activation_code == secret["activationCode"]
+    assert len([call for call in office.rainbow.journal.select(operation="PostSystems") if call.committed]) == 1
+    await world.delete(server)
+    await world.gone(server)
+
+
+async def test_codes_and_passwords_are_nowhere_but_in_their_secrets(office: Office, world: World, stage: Stage) -> None:
+    server = office.server()
+    await world.apply(server)
+    await world.ready(server, "Declared")
+    code = (await office.secret())["activationCode"]
+    texts = [json.dumps(one) for one in await stage.api.everything() if one["kind"] != "Secret"]
+    texts += [json.dumps(raw) for plural, _, raw in stage.observer.history if plural != "secrets"]
+    texts.append(stage.logs())
+    secrets = (code, office.customer.admin.password, office.customer.application.secret)
+    assert not [trace for trace in secrets if any(trace in text for text in texts)]
+    await world.delete(server)
+    await world.gone(server)
