@@ -22,7 +22,7 @@ from pbx_operator.exchange.limits import (
 )
 from pbx_operator.exchange.refusals import LOG_BURST
 from pbx_operator.links.desk import RedeemReply, SyncReply
-from pbx_operator.providers.association import AssociateReply
+from pbx_operator.providers.association import AssociateReply, ReportReply
 from test_exchange.world import (
     OTHER,
     PEER,
@@ -223,6 +223,18 @@ async def test_a_guesser_is_stopped_and_boxes_that_are_in_are_not(exchange: Exch
     exchange.hands.seconds += 1 / GUESS_RATE + 1
     exchange.desk.associated = AssociateReply("Associated")
     assert [await associate() for _ in range(5)] == [200] * 5
+
+
+async def test_wrong_codes_and_strange_reports_are_logged_with_their_source(
+    exchange: Exchange, caplog: pytest.LogCaptureFixture
+) -> None:
+    exchange.desk.associated, exchange.desk.reported = AssociateReply("Unknown"), ReportReply("Unknown")
+    await exchange.post("/v1/associate", seal("associate", associate_message(), PEER.key))
+    await exchange.post("/v1/report", seal("report", report_message(), PEER.key))
+    assert caplog.messages == [
+        "a box at 127.0.0.1 presents an activation code that opens nothing",
+        "a box at 127.0.0.1 reports as equipment that it is not, or not any more",
+    ]
 
 
 async def test_a_code_that_could_not_be_judged_is_no_guess(exchange: Exchange) -> None:
