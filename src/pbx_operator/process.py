@@ -100,7 +100,8 @@ async def operate(options: Options) -> None:
         _introduce(identity, contact)
         peer = RemotePeer(identity, options.exchange.network, clocks.now)
         federation = Federation(peer, contact, options.exchange.sync_interval)
-        builtin = Builtin(cluster, identity.instance, clocks.now)
+        restored = clocks.now() + RESTORE_PERIOD if options.engine.after_restore else None
+        builtin = Builtin(cluster, identity.instance, clocks.now, restored)
         dialler = Dialler(options.exchange.network)
         systems, customers = SystemProviders(cluster, dialler, builtin), CustomerProviders(cluster, dialler)
         engine = Engine(cluster, identity, options.engine, clocks, REGISTRY, federation, systems, customers)

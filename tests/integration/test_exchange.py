@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import os
 import subprocess
 import sys
@@ -21,7 +22,11 @@ from builders import interlink
 from faultproxy import FaultProxy
 from integration.harness import Stage, World, open_stage
 from integration.process import free_port
+from pbx_operator.api.meta import SECRETS, ObjectKey
+from pbx_operator.api.v1alpha1 import CommServer
 from pbx_operator.api.v1alpha1.linkrecord import Contact, InterlinkIdentity, NamespacedName
+from pbx_operator.domain.equipment import Association, code_key, record_name
+from pbx_operator.domain.equipment_messages import AssociateAnswer, AssociateRequest
 from pbx_operator.domain.keys import Bundle, SigningKey, instance_id, key_id, parse_key
 from pbx_operator.domain.messages import RedeemAnswer, RedeemRequest
 from pbx_operator.domain.redemption import sign_redemption
@@ -30,6 +35,7 @@ from pbx_operator.exchange.client import RemotePeer
 from pbx_operator.links.peer import PeerUnavailable
 from pbx_operator.network.addresses import NetworkRules
 from pbx_operator.sandbox import ControlPlane
+from server_builders import BTCO
 from support import ROOT
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -141,6 +147,43 @@ async def test_of_fifty_rivals_at_three_servers_one_wins(stage: tuple[Stage, lis
     assert [body["spec"]["state"] for body in written] == ["Established"]
 
 
+async def test_of_twelve_boxes_with_one_code_at_three_servers_one_gets_in(
+    stage: tuple[Stage, list[int]], proxy: FaultProxy
+) -> None:
+    operator, ports = stage
+    world = operator.world("exchange")
+    manifest = {"metadata": {"name": "pbx", "namespace": await world.namespace()}, "spec": BTCO}
+    server = CommServer.model_validate(manifest)
+    await world.apply(server)
+    await world.ready(server, "Declared")
+    secret = await world.until(lambda: world.raw(SECRETS, ObjectKey(server.key.namespace, "pbx-activation")), "a code")
+    assert secret is not None
+    told = {name: base64.b64decode(value).decode() for name, value in secret["data"].items()}
+    code = code_key(told["equipmentID"], told["activationCode"])
+    boxes = [Rival(number) for number in range(1, 13)]
+    contacts = [Contact(endpoints=(f"https://localhost:{port}",), pins=(told["pin"],)) for port in ports]
+    answers = await asyncio.gather(*(associated(box, told, code, contacts[n % SERVERS]) for n, box in enumerate(boxes)))
+    assert Counter(a.result for a in answers) == {"Associated": 1, "Used": 11}
+    assert [(await associated(box, told, code, contacts[0])).result for box in boxes] == [a.result for a in answers]
+    written = [c.json() for c in proxy.journal.writes(name=record_name(told["equipmentID"])) if c.landed]
+    assert [body["spec"]["state"] for body in written] == ["Associated"]
+
+
+async def associated(box: Rival, told: dict[str, str], code: SigningKey, contact: Contact) -> AssociateAnswer:
+    """Present the code until there is a signed answer."""
+    assert box.key is not None
+    proof = code.sign(Association(told["instance"], told["equipmentID"], box.key.public).payload())
+    draft = partial(AssociateRequest, equipment_id=told["equipmentID"], proof=proof)
+    async with asyncio.timeout(60):
+        while True:
+            try:
+                peer = RemotePeer(box, LOOPBACK, lambda: datetime.now(UTC))
+                return await peer.ask(contact, told["instance"], draft, AssociateAnswer)
+            except PeerUnavailable:
+                await asyncio.sleep(0.1)
+
+
 async def test_they_have_no_other_rights(stage: tuple[Stage, list[int]], proxy: FaultProxy) -> None:
-    assert {c.resource for c in proxy.journal.calls} <= {"linkrecords", "secrets", "namespaces"}
+    rights = {"linkrecords", "equipmentrecords", "secrets", "namespaces"}
+    assert {c.resource for c in proxy.journal.calls} <= rights
     assert not [c for c in proxy.journal.calls if c.status == 403]

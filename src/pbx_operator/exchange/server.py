@@ -206,14 +206,18 @@ class _Exchange:
         finally:
             if not wrong:
                 self._guesses.was_not_wrong(source)
-        self._judged(asked, known=not wrong, strange=wrong)
+        self._judged(asked, known=not wrong, strange=False)
+        if wrong:
+            self._refusals.note_box(source, "presents an activation code that opens nothing")
         return self._signed(AssociateAnswer(**self._heading(asked), result=reply.result, time=reply.time))
 
     async def report(self, request: web.Request) -> web.Response:
         """Answer a report of a box."""
         asked = await self._asked(request, ReportRequest, SMALL_BODY)
         reply = await self._equipment.report(asked.request, asked.public_key)
-        self._judged(asked, known=reply.result != "Unknown", strange=reply.result == "Unknown")
+        self._judged(asked, known=reply.result != "Unknown", strange=False)
+        if reply.result == "Unknown":
+            self._refusals.note_box(source_of(request.remote), "reports as equipment that it is not, or not any more")
         return self._signed(ReportAnswer(**self._heading(asked), result=reply.result, known_rev=reply.known_rev))
 
     async def describe(self, _: web.Request) -> web.Response:
