@@ -30,7 +30,7 @@ from pbx_operator.domain.link_facts import (
     side_of,
 )
 from pbx_operator.domain.record_facts import SIDES, Party, Side, account_of, interlink_of, pair_of
-from pbx_operator.domain.redemption import Busy, Gone, Linked, Refused, Unknown, Unreachable, Used
+from pbx_operator.domain.redemption import Busy, Gone, Linked, Refused, Unknown, Unproven, Unreachable, Used
 
 _REDEEMING = "the key is being redeemed"
 _LATER_END = "set a later spec.issueKey.expirationTime"
@@ -169,7 +169,7 @@ def _answered(v: View, last: RedeemTry) -> Verdict:
             return _not_ready(reasons.REDEEMER_NOT_ALLOWED)
         case Busy(reason):
             return _not_ready(reasons.PEER_BUSY, detail=_BUSY[reason])
-        case Unreachable():
+        case Unreachable() | Unproven():
             return _not_ready(reasons.PEER_UNAVAILABLE)
         case Unknown():
             return _not_ready(reasons.KEY_UNKNOWN, key_id=last.key_id)
