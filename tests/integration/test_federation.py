@@ -88,6 +88,8 @@ async def test_a_peer_that_is_out_of_reach_is_shown_and_the_link_stays(pair: Pai
     await story.there.green(story.redeemer)
     pair.start_issuer()
     await story.there.ready(story.redeemer, "PeerAnswers", "PeerReachable")
+    for reason, type_ in (("PeerSilent", "Warning"), ("PeerAnswers", "Normal")):
+        assert [e["type"] for e in await story.there.event(story.redeemer, reason)] == [type_]
 
 
 async def test_a_peer_that_only_dials_is_missed_when_it_falls_silent(pair: Pair, story: Story) -> None:
@@ -105,9 +107,14 @@ async def test_an_issuer_that_comes_later_is_found(pair: Pair, story: Story) -> 
     await pair.reachable.stop()
     await story.there.apply(story.redeemer)
     await story.there.ready(story.redeemer, "PeerUnavailable")
+    (asked,) = story.there.records()
+    line = await pair.hidden.operator.says(asked.spec.key_id, "at https://", "cannot be reached")
+    assert ObjectKey(line["namespace"], line["name"]) == story.redeemer.key
     pair.start_issuer()
     await story.here.green(story.issuer)
     await story.there.green(story.redeemer)
+    for reason, type_ in (("PeerUnavailable", "Warning"), ("Established", "Normal")):
+        assert [e["type"] for e in await story.there.event(story.redeemer, reason)] == [type_]
 
 
 async def test_an_issuer_restored_from_before_the_redemption_heals(pair: Pair, story: Story) -> None:

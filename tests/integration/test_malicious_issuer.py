@@ -92,7 +92,7 @@ def unsigned(issuer: FalseIssuer, call: Call) -> web.StreamResponse:
 
 
 LIES: dict[Behaviour, str] = {
-    redirect: "HTTP 307",
+    redirect: "it answers with HTTP 307 Temporary Redirect",
     compressed: "its answer is encoded, although we asked for identity",
     endless: f"its answer has more than {MAX_BODY} bytes",
     to_another_request: "its answer belongs to another request",
@@ -121,8 +121,9 @@ def is_still_asked_for(world: World, link: Interlink) -> None:
 
 
 def said_about(stage: Stage, instance: str) -> list[str]:
-    """Return what the operator said about an installation."""
-    return [line["msg"] for line in stage.operator.lines() if instance in line["msg"]]
+    """Return what the operator that dialled an installation said about it."""
+    lines = [line for line in stage.operator.lines() if line["logger"] == "pbx_operator.exchange.client"]
+    return [line["msg"] for line in lines if instance in line["msg"]]
 
 
 async def test_no_lie_is_believed(stage: Stage, world: World, tmp_path: Path) -> None:

@@ -28,7 +28,18 @@ from pbx_operator.domain.keys import Bundle, addressed, base64url, key_id, link_
 from pbx_operator.domain.link_facts import ClusterFacts
 from pbx_operator.domain.messages import Cancel, RedeemAnswer, RedeemRequest
 from pbx_operator.domain.record import Leave
-from pbx_operator.domain.redemption import Busy, Gone, Linked, Refused, Result, Unknown, Unreachable, Used, cancel_bytes
+from pbx_operator.domain.redemption import (
+    Busy,
+    Gone,
+    Linked,
+    Refused,
+    Result,
+    Unknown,
+    Unproven,
+    Unreachable,
+    Used,
+    cancel_bytes,
+)
 from pbx_operator.engine.elsewhere import Elsewhere, Question
 from pbx_operator.engine.memory import Memory
 from pbx_operator.engine.snapshots import Snapshots
@@ -301,6 +312,7 @@ class TestAnswer:
 
 
 OTHER = Site("other")
+NO_PROOF = Unproven("says that it linked the key, but does not prove it")
 
 
 class TestReceipt:
@@ -319,16 +331,16 @@ class TestReceipt:
         ids=str,
     )
     async def test_one_that_proves_nothing(self, story: Story, changes: dict[str, Any]) -> None:
-        assert await story.redeem(proven(story, **changes)) == Unreachable()
+        assert await story.redeem(proven(story, **changes)) == NO_PROOF
         assert story.spec.state == "Requested"
         assert isinstance(await story.redeem(proven(story)), Linked), "the real one is still welcome"
 
     async def test_one_that_is_longer_than_a_record_holds(self, story: Story) -> None:
-        assert await story.redeem(proven(story, padding="x" * 4000)) == Unreachable()
+        assert await story.redeem(proven(story, padding="x" * 4000)) == NO_PROOF
         assert story.spec.state == "Requested"
 
     async def test_none(self, story: Story) -> None:
-        assert await story.redeem(answered("Linked")) == Unreachable()
+        assert await story.redeem(answered("Linked")) == NO_PROOF
         assert story.spec.state == "Requested"
 
     @pytest.mark.parametrize("member", ["payload", "sig"])
@@ -338,7 +350,7 @@ class TestReceipt:
             forged = receipt.model_copy(update={member: getattr(other, member)})
             return answered("Linked", receipt=forged)(request)
 
-        assert await story.redeem(reply) == Unreachable()
+        assert await story.redeem(reply) == NO_PROOF
         assert story.spec.state == "Requested"
 
 

@@ -16,7 +16,7 @@ from pbx_operator.domain.envelope import open_envelope, seal
 from pbx_operator.domain.keys import Bundle, base64url, instance_id, parse_key
 from pbx_operator.domain.messages import RedeemRequest, SyncRequest
 from pbx_operator.domain.record import EndDuplicate
-from pbx_operator.domain.redemption import Linked, Result, Unreachable
+from pbx_operator.domain.redemption import Linked, Result, Unproven, Unreachable
 from pbx_operator.domain.succession import succeed
 from pbx_operator.engine.conversations import Conversations
 from pbx_operator.engine.elsewhere import Elsewhere, Question
@@ -306,7 +306,7 @@ class TestKeys:
         honest = deepcopy(story.there.identity)
         me = story.there.identity
         me.key, me.public_key, me.successions = thief.key, thief.public_key, ()
-        assert isinstance(await story.redeem(bundle), Unreachable)
+        assert await story.redeem(bundle) == Unproven("does not answer by the identity that the key's bundle names")
         assert story.here.record().spec.state == "Requested"
         me.key, me.public_key, me.successions = honest.key, honest.public_key, honest.successions
         assert isinstance(await story.redeem(bundle), Linked)

@@ -64,6 +64,8 @@ class RedeemTry:
     result: Result
     basis: object
     next_try: datetime
+    pause: timedelta = timedelta(0)
+    """How long the operator waits from this try to the next, before jitter."""
 
 
 @dataclass(frozen=True, slots=True)

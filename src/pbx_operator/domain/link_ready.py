@@ -14,6 +14,7 @@ from pbx_operator.api.meta import ConditionStatus, ObjectKey
 from pbx_operator.api.reasons import Reason, Verdict, verdict
 from pbx_operator.api.v1alpha1.interlink import Ended, Interlink
 from pbx_operator.api.v1alpha1.linkrecord import EndReason, LinkRecord
+from pbx_operator.domain.conditions import find
 from pbx_operator.domain.keys import SECRET_ENTRY
 from pbx_operator.domain.link_facts import (
     LinkSnapshot,
@@ -30,7 +31,7 @@ from pbx_operator.domain.link_facts import (
     side_of,
 )
 from pbx_operator.domain.record_facts import SIDES, Party, Side, account_of, interlink_of, pair_of
-from pbx_operator.domain.redemption import Busy, Gone, Linked, Refused, Unknown, Unreachable, Used
+from pbx_operator.domain.redemption import Busy, Gone, Linked, Refused, Unknown, Unproven, Unreachable, Used
 
 _REDEEMING = "the key is being redeemed"
 _LATER_END = "set a later spec.issueKey.expirationTime"
@@ -147,10 +148,22 @@ def _redeeming(v: View, now: datetime) -> Verdict:
         return _not_ready(reasons.KEY_ALREADY_USED, key_id=look.key_id, secret=key_secret_name(v.link))
     if last is not None and look is not None and last.key_id == look.key_id:
         return _answered(v, last)
+    if _asked_again(v):
+        return _not_ready(reasons.PEER_UNAVAILABLE)
     if v.snapshot.cluster.restoring(now):
         progress = f"a backup is being restored: the key is redeemed {_AFTER_RESTORE}"
         return _not_ready(reasons.REDEEMING, progress=progress)
     return _not_ready(reasons.REDEEMING, progress=_REDEEMING)
+
+
+def _asked_again(v: View) -> bool:
+    """Whether the key is on its way to an issuer that could not be reached, say, before the operator started anew.
+
+    What is shown stays until there is an answer, or each start would look as if the issuer were back.
+    """
+    asking, shown = v.snapshot.attempts.asking, find(v.link.status.conditions, "Ready")
+    unavailable = shown is not None and shown.reason == reasons.PEER_UNAVAILABLE.name
+    return unavailable and asking is not None and asking == v.link.status.key_id
 
 
 def _answered(v: View, last: RedeemTry) -> Verdict:
@@ -169,7 +182,7 @@ def _answered(v: View, last: RedeemTry) -> Verdict:
             return _not_ready(reasons.REDEEMER_NOT_ALLOWED)
         case Busy(reason):
             return _not_ready(reasons.PEER_BUSY, detail=_BUSY[reason])
-        case Unreachable():
+        case Unreachable() | Unproven():
             return _not_ready(reasons.PEER_UNAVAILABLE)
         case Unknown():
             return _not_ready(reasons.KEY_UNKNOWN, key_id=last.key_id)

@@ -9,7 +9,7 @@ from pbx_operator.api.reasons import Verdict, verdict
 from pbx_operator.api.v1alpha1.interlink import Interlink, InterlinkStatus, LinkState, Peer
 from pbx_operator.api.v1alpha1.linkrecord import LinkRecord, SideReport
 from pbx_operator.api.v1alpha1.shared import GateState
-from pbx_operator.domain.conditions import status_with
+from pbx_operator.domain.conditions import find, status_with
 from pbx_operator.domain.gate import closed_because
 from pbx_operator.domain.link_facts import (
     LinkSnapshot,
@@ -40,8 +40,13 @@ def _details(v: View, ready: Verdict) -> list[Verdict]:
 
 
 def _reachable(v: View) -> list[Verdict]:
-    reachable = v.snapshot.peer_reachable
-    if reachable is None or v.current is None or peer_instance(v.current.spec) is None:
+    """Return whether the peer answers; until a process has found out, what is shown stays."""
+    if v.current is None or peer_instance(v.current.spec) is None:
+        return []
+    reachable, shown = v.snapshot.peer_reachable, find(v.link.status.conditions, "PeerReachable")
+    if reachable is None and shown is not None:
+        reachable = shown.status == "True"
+    if reachable is None:
         return []
     if reachable:
         return [verdict("PeerReachable", "True", reasons.PEER_REACHABLE)]

@@ -143,7 +143,15 @@ class Unreachable:
     retry_after: timedelta = timedelta(seconds=10)
 
 
-Result = Linked | Unknown | Refused | Busy | Used | Gone | Unreachable
+@dataclass(frozen=True, slots=True)
+class Unproven:
+    """Whoever was asked in another cluster answered, and cannot be believed; nobody knows what the issuer decided."""
+
+    problem: str
+    """What is wrong with the answer, as the end of a sentence about the installation that was asked; for our log."""
+
+
+Result = Linked | Unknown | Refused | Busy | Used | Gone | Unreachable | Unproven
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,6 @@ dies in between, the same request is asked again, and its answer is the same.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -42,6 +41,7 @@ from pbx_operator.domain.redemption import (
     Refused,
     Result,
     Unknown,
+    Unproven,
     Unreachable,
     Used,
     cancel_bytes,
@@ -52,8 +52,6 @@ from pbx_operator.engine.identity import Identity
 from pbx_operator.engine.intake import Intake
 from pbx_operator.links.authority import Authority
 from pbx_operator.links.peer import Peer, PeerUnavailable
-
-_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,8 +116,7 @@ class Elsewhere:
         except PeerUnavailable:
             return Unreachable()
         if not extends(answer.successions, question.issuer, question.spec.issuer.public_key):
-            _log.warning("installation %s does not answer by the identity that the key's bundle names", question.issuer)
-            return Unreachable()
+            return Unproven("does not answer by the identity that the key's bundle names")
         return await self._conclude(question.request, question.spec, answer)
 
     async def _requested(
@@ -165,11 +162,7 @@ class Elsewhere:
             case Linked():
                 receipt = _receipt(answer, spec)
                 if receipt is None:
-                    issuer = spec.issuer.instance
-                    _log.warning(
-                        "installation %s says that it linked key %s, but does not prove it", issuer, spec.key_id
-                    )
-                    return Unreachable()
+                    return Unproven("says that it linked the key, but does not prove it")
                 await self.authority.change(name, Confirm(receipt))
             case Used():
                 await self.authority.change(name, HearEnd("AlreadyUsed"))

@@ -11,6 +11,7 @@ import hashlib
 import logging
 import secrets
 import socket
+import ssl
 import time
 from collections import OrderedDict
 from collections.abc import Callable
@@ -24,10 +25,14 @@ from prometheus_client import Counter
 from pydantic import ValidationError
 from yarl import URL
 
+from pbx_operator.api.meta import ObjectKey
+from pbx_operator.api.reasons import PEER_UNAVAILABLE
+from pbx_operator.api.v1alpha1 import Interlink
 from pbx_operator.api.v1alpha1.linkrecord import Contact
 from pbx_operator.domain.envelope import Envelope, EnvelopeError, open_envelope, payload_bytes, seal
 from pbx_operator.domain.keys import base64url
-from pbx_operator.domain.messages import CancelRequest, RedeemRequest, SyncRequest
+from pbx_operator.domain.messages import CancelRequest, RedeemRequest, Request, SyncRequest
+from pbx_operator.domain.plan import Target
 from pbx_operator.domain.succession import speaks_for
 from pbx_operator.exchange.addresses import (
     ForbiddenAddressError,
@@ -50,7 +55,7 @@ MAX_BODY = 360 * 1024
 MAX_LINES = 4096
 """Peers that are remembered; a forgotten one starts with a closed circuit."""
 LOG_INTERVAL = 60.0
-"""Seconds between two log lines about one peer."""
+"""Seconds from one warning about a peer to the next: one that comes and goes all the time does not fill the log."""
 
 REQUESTS = Counter(
     "pbx_operator_peer_requests_total",
@@ -75,6 +80,8 @@ class _Line:
     circuit: Circuit
     endpoints: list[str]
     """Those of the contact, the one that worked last first."""
+    problem: str = ""
+    """Why the peer cannot be reached, as the log told it last; empty if it answers."""
     quiet_until: float = field(default=float("-inf"))
 
 
@@ -86,6 +93,8 @@ class _Call:
     to: str
     sealed: Envelope
     pins: tuple[str, ...]
+    about: dict[str, object]
+    """Fields of a log line."""
 
 
 class RemotePeer:
@@ -131,7 +140,7 @@ class RemotePeer:
         sealed = seal(request.type, request.to_json(), self._voice.key)
         line = self._line(to, contact)
         async with line.circuit.call():
-            return await self._call(line, _Call(PATHS[request.type], to, sealed, contact.pins), answer)
+            return await self._call(line, _Call(PATHS[request.type], to, sealed, contact.pins, _about(request)), answer)
 
     async def _call(self, line: _Line, call: _Call, answer: type[AnswerT]) -> AnswerT:
         """Try one endpoint after the other."""
@@ -149,9 +158,10 @@ class RemotePeer:
             else:
                 line.endpoints.sort(key=lambda other: other != endpoint)
                 REQUESTS.labels(call.path, "answered").inc()
+                _tell_answer(line, call, endpoint)
                 return read
         REQUESTS.labels(call.path, "unanswered").inc()
-        self._report(line, call.to, problems)
+        self._tell_problem(line, call, "; ".join(problems) or "it names no endpoint")
         raise PeerUnavailable
 
     async def _post(self, endpoint: str, call: _Call) -> bytes:
@@ -183,7 +193,7 @@ class RemotePeer:
             ) as response,
         ):
             if response.status != HTTPStatus.OK:
-                raise RefusedAnswerError(f"HTTP {response.status}")
+                raise RefusedAnswerError(f"it answers with {_status(response.status)}")
             if "Content-Encoding" in response.headers:
                 raise RefusedAnswerError("its answer is encoded, although we asked for identity")
             return await _read_body(response.content)
@@ -212,11 +222,27 @@ class RemotePeer:
         self._lines.move_to_end((to, contact))
         return line
 
-    def _report(self, line: _Line, to: str, problems: list[str]) -> None:
+    def _tell_problem(self, line: _Line, call: _Call, problem: str) -> None:
+        """Log what is wrong when that begins, and when it is something else: who mends one thing looks for the next."""
         now = self._monotonic()
-        if now >= line.quiet_until:
-            line.quiet_until = now + LOG_INTERVAL
-            _log.warning("Peer %s cannot be reached: %s", to, "; ".join(problems) or "it names no endpoint")
+        if problem != line.problem and now >= line.quiet_until:
+            line.problem, line.quiet_until = problem, now + LOG_INTERVAL
+            _log.warning("Peer %s cannot be reached: %s", call.to, problem, extra=call.about)
+
+
+def _tell_answer(line: _Line, call: _Call, endpoint: str) -> None:
+    if line.problem:
+        line.problem = ""
+        _log.info("Peer %s answers again: %s", call.to, endpoint, extra=call.about)
+
+
+def _about(request: Request) -> dict[str, object]:
+    """Return the fields of log lines about a request: a redemption is one of an Interlink, all else of many."""
+    fields: dict[str, object] = {"reason": PEER_UNAVAILABLE.name}
+    if isinstance(request, RedeemRequest):
+        link = request.interlink
+        fields["object"] = Target(Interlink.resource, ObjectKey(link.namespace, link.name), link.uid)
+    return fields
 
 
 class _Resolved(AbstractResolver):
@@ -250,8 +276,24 @@ async def _read_body(content: aiohttp.StreamReader) -> bytes:
     return bytes(body)
 
 
+def _status(code: int) -> str:
+    """Return an HTTP status with its name in the standard; the peer's own words are not quoted."""
+    known = code in HTTPStatus.__members__.values()
+    return f"HTTP {code} {HTTPStatus(code).phrase}" if known else f"HTTP {code}"
+
+
+_PLAIN: tuple[tuple[type[Exception], str], ...] = (
+    (TimeoutError, "it does not answer in time"),
+    (ConnectionRefusedError, "the connection is refused, nobody listens there"),
+    (aiohttp.ServerDisconnectedError, "it closes the connection without an answer"),
+    (aiohttp.ClientPayloadError, "its answer breaks off"),
+    (aiohttp.ClientResponseError, "what it sends is not HTTP"),
+)
+"""What it means if a call fails in one of these ways."""
+
+
 def _describe(error: Exception) -> str:
-    """Say what went wrong in words of ours: the text of a strange error may quote what the peer sent."""
+    """Say what went wrong in plain words of ours: the text of a strange error may quote what the peer sent."""
     if isinstance(error, RefusedAnswerError | EnvelopeError | ForbiddenAddressError):
         return str(error)
     if isinstance(error, ValidationError):
@@ -259,6 +301,16 @@ def _describe(error: Exception) -> str:
         return f"its answer has a wrong {'.'.join(map(str, first['loc'])) or 'form'}"
     if isinstance(error, aiohttp.ClientConnectorError):
         error = error.os_error
+    for kind, meaning in _PLAIN:
+        if isinstance(error, kind):
+            return meaning
     if isinstance(error, OSError) and error.strerror:
-        return f"{type(error).__name__}: {error.strerror}"
-    return type(error).__name__
+        return f"{_failing(error)}: {error.strerror}"
+    return f"the request fails with {type(error).__name__}"
+
+
+def _failing(error: OSError) -> str:
+    """Return what it is that the operating system or OpenSSL complains about."""
+    if isinstance(error, socket.gaierror):
+        return "its name cannot be resolved"
+    return "TLS fails" if isinstance(error, ssl.SSLError) else "the connection fails"
