@@ -13,10 +13,11 @@ from typing import Any
 import click
 from click.core import ParameterSource
 from prometheus_client import start_http_server
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter
 
 from pbx_operator import logs, process
-from pbx_operator.api.v1alpha1.shared import Endpoint, HostName, NamespaceName
+from pbx_operator.api.v1alpha1.shared import Endpoint, HostName
+from pbx_operator.checks import fits, names_namespace
 from pbx_operator.cluster import ApiError, Cluster, Conflict, CredentialsError, Unavailable
 from pbx_operator.engine.engine import EngineSettings
 from pbx_operator.engine.identity import Identity, rotate_identity
@@ -36,27 +37,10 @@ Installation {identity.instance} has a new identity key, {identity.public_key}: 
 _log = logging.getLogger(__name__)
 
 
-def _fits(field_type: Any, problem: str) -> Callable[[click.Context, click.Parameter, str], str]:
-    """Return the callback that refuses a text that fields of this type do not take, with this problem and advice."""
-    adapter: TypeAdapter[str] = TypeAdapter(field_type)
-
-    def check(_context: click.Context, _parameter: click.Parameter, value: str) -> str:
-        try:
-            return adapter.validate_python(value)
-        except ValidationError:
-            raise click.BadParameter(f"{value!r} {problem}") from None
-
-    return check
-
-
-_host_name = _fits(
+_host_name = fits(
     HostName,
     "is not a host name (RFC 1123: lower-case letters, digits, '-' and '.'); "
     "give the domain of your SIP servers, for example pbx.example.com",
-)
-_namespace = _fits(
-    NamespaceName,
-    "is not the name of a namespace: write lower case letters, digits and '-', for example pbx-system",
 )
 
 
@@ -87,7 +71,7 @@ _namespace_option = click.option(
     default="pbx-system",
     show_default=True,
     show_envvar=True,
-    callback=_namespace,
+    callback=names_namespace,
     help="Namespace of the operator's own identity Secret.",
 )
 _after_restore_option = click.option(
