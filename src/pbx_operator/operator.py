@@ -13,15 +13,15 @@ from typing import Any
 import click
 from click.core import ParameterSource
 from prometheus_client import start_http_server
-from pydantic import TypeAdapter
 
 from pbx_operator import logs, process
-from pbx_operator.api.v1alpha1.shared import Endpoint, HostName
+from pbx_operator.api.v1alpha1.shared import HostName
 from pbx_operator.checks import fits, names_namespace
 from pbx_operator.cluster import ApiError, Cluster, Conflict, CredentialsError, Unavailable
+from pbx_operator.domain.endpoints import EXAMPLES, EndpointError, parse_endpoint
 from pbx_operator.engine.engine import EngineSettings
 from pbx_operator.engine.identity import Identity, rotate_identity
-from pbx_operator.exchange.addresses import Network, NetworkRules, parse_endpoint
+from pbx_operator.exchange.addresses import Network, NetworkRules
 from pbx_operator.exchange.beside import ExchangeSettings
 
 MAX_ENDPOINTS = 4
@@ -47,10 +47,9 @@ _host_name = fits(
 def _endpoints(_context: click.Context, _parameter: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...]:
     for value in values:
         try:
-            TypeAdapter[str](Endpoint).validate_python(value)
             parse_endpoint(value)
-        except ValueError:
-            raise click.BadParameter(f"{value!r} must look like https://pbx.example.com:8443, without a path") from None
+        except EndpointError as error:
+            raise click.BadParameter(str(error)) from None
     if len(values) > MAX_ENDPOINTS:
         raise click.BadParameter(f"{len(values)} endpoints are too many: give at most {MAX_ENDPOINTS}")
     return values
@@ -119,8 +118,8 @@ _log_level_option = click.option(
     "endpoints",
     multiple=True,
     callback=_endpoints,
-    help="Where operators of other clusters reach this one, for example https://pbx.example.com:8443; may be "
-    "repeated. Without it, this one only dials.",
+    help=f"Where operators of other clusters reach this one, for example {EXAMPLES}; may be repeated. Without it, this "
+    "one only dials.",
 )
 @click.option(
     "--exchange-port",
