@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
+import os
+import signal
 from importlib.metadata import version
 from typing import Any
 from unittest import mock
@@ -99,6 +102,23 @@ def test_five_endpoints_are_too_many() -> None:
     values = [word for n in range(5) for word in ("--exchange-endpoint", f"https://[2001:db8::{n}]")]
     result = CliRunner().invoke(operator.main, values)
     assert (result.exit_code, "5 endpoints are too many: give at most 4" in result.stderr) == (2, True)
+
+
+@pytest.mark.parametrize("what", ["operator", "exchange"])
+async def test_a_signal_says_what_ends(what: str, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+    waiting = asyncio.create_task(asyncio.Event().wait())
+    process._cancel_by_signal(what, waiting)
+    loop = asyncio.get_running_loop()
+    try:
+        os.kill(os.getpid(), signal.SIGTERM)
+        async with asyncio.timeout(30):
+            await asyncio.wait((waiting,))
+    finally:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.remove_signal_handler(number)
+    assert waiting.cancelled()
+    assert caplog.messages == [f"SIGTERM: the {what} ends"]
 
 
 def test_a_port_that_is_taken_is_named(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
