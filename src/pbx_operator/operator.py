@@ -13,14 +13,15 @@ from typing import Any
 import click
 from click.core import ParameterSource
 from prometheus_client import start_http_server
-from pydantic import TypeAdapter, ValidationError
 
 from pbx_operator import logs, process
-from pbx_operator.api.v1alpha1.shared import Endpoint, HostName, NamespaceName
+from pbx_operator.api.v1alpha1.shared import HostName
+from pbx_operator.checks import fits, names_namespace
 from pbx_operator.cluster import ApiError, Cluster, Conflict, CredentialsError, Unavailable
+from pbx_operator.domain.endpoints import EXAMPLES, EndpointError, parse_endpoint
 from pbx_operator.engine.engine import EngineSettings
 from pbx_operator.engine.identity import Identity, rotate_identity
-from pbx_operator.exchange.addresses import Network, NetworkRules, parse_endpoint
+from pbx_operator.exchange.addresses import Network, NetworkRules
 from pbx_operator.exchange.beside import ExchangeSettings
 
 MAX_ENDPOINTS = 4
@@ -36,37 +37,19 @@ Installation {identity.instance} has a new identity key, {identity.public_key}: 
 _log = logging.getLogger(__name__)
 
 
-def _fits(field_type: Any, problem: str) -> Callable[[click.Context, click.Parameter, str], str]:
-    """Return the callback that refuses a text that fields of this type do not take, with this problem and advice."""
-    adapter: TypeAdapter[str] = TypeAdapter(field_type)
-
-    def check(_context: click.Context, _parameter: click.Parameter, value: str) -> str:
-        try:
-            return adapter.validate_python(value)
-        except ValidationError:
-            raise click.BadParameter(f"{value!r} {problem}") from None
-
-    return check
-
-
-_host_name = _fits(
+_host_name = fits(
     HostName,
     "is not a host name (RFC 1123: lower-case letters, digits, '-' and '.'); "
     "give the domain of your SIP servers, for example pbx.example.com",
-)
-_namespace = _fits(
-    NamespaceName,
-    "is not the name of a namespace: write lower case letters, digits and '-', for example pbx-system",
 )
 
 
 def _endpoints(_context: click.Context, _parameter: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...]:
     for value in values:
         try:
-            TypeAdapter[str](Endpoint).validate_python(value)
             parse_endpoint(value)
-        except ValueError:
-            raise click.BadParameter(f"{value!r} must look like https://pbx.example.com:8443, without a path") from None
+        except EndpointError as error:
+            raise click.BadParameter(str(error)) from None
     if len(values) > MAX_ENDPOINTS:
         raise click.BadParameter(f"{len(values)} endpoints are too many: give at most {MAX_ENDPOINTS}")
     return values
@@ -87,7 +70,7 @@ _namespace_option = click.option(
     default="pbx-system",
     show_default=True,
     show_envvar=True,
-    callback=_namespace,
+    callback=names_namespace,
     help="Namespace of the operator's own identity Secret.",
 )
 _after_restore_option = click.option(
@@ -135,8 +118,8 @@ _log_level_option = click.option(
     "endpoints",
     multiple=True,
     callback=_endpoints,
-    help="Where operators of other clusters reach this one, for example https://pbx.example.com:8443; may be "
-    "repeated. Without it, this one only dials.",
+    help=f"Where operators of other clusters reach this one, for example {EXAMPLES}; may be repeated. Without it, this "
+    "one only dials.",
 )
 @click.option(
     "--exchange-port",

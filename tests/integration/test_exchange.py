@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import subprocess
 import sys
@@ -30,7 +31,7 @@ from pbx_operator.exchange.addresses import NetworkRules
 from pbx_operator.exchange.client import RemotePeer
 from pbx_operator.links.peer import PeerUnavailable
 from pbx_operator.sandbox import ControlPlane
-from support import ROOT
+from support import ROOT, until
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -139,6 +140,20 @@ async def test_of_fifty_rivals_at_three_servers_one_wins(stage: tuple[Stage, lis
     record = f"k-{key_id(bundle.key.public)}"
     written = [c.json() for c in proxy.journal.writes(name=record, subresource="") if c.landed]
     assert [body["spec"]["state"] for body in written] == ["Established"]
+
+
+async def test_one_says_where_it_listens_and_that_it_ends(
+    stage: tuple[Stage, list[int]], proxy: FaultProxy, tmp_path: Path
+) -> None:
+    """And it does not call the certificate new that the operator made before."""
+    port, log = free_port(), tmp_path / "exchange.log"
+    async with exchange(proxy.kubeconfig(tmp_path / "kubeconfig"), stage[1], port, log):
+        await asyncio.to_thread(until, lambda: "listens on" in log.read_text(), "the exchange listens")
+    said = [json.loads(line)["msg"] for line in log.read_text().splitlines()]
+    endpoints = ", ".join(f"https://localhost:{p}" for p in stage[1])
+    assert [line for line in said if f":{port} (" in line and f" as {endpoints}; its certificate has the pin " in line]
+    assert [line for line in said if "new certificate" in line] == []
+    assert said[-1] == "SIGTERM: the exchange ends"
 
 
 async def test_they_have_no_other_rights(stage: tuple[Stage, list[int]], proxy: FaultProxy) -> None:

@@ -21,7 +21,7 @@ FACTS: Mapping[str, str] = {
     "number": "the value of `spec.number`",
     "outcome": "what comes of the revision when the link ends, which depends on `spec.onPeerDeletion`",
     "prefix": "the dial prefix or the reserved prefix",
-    "problem": "what does not fit, without the value",
+    "problem": "what does not fit; nothing is quoted but a wrong endpoint out of a bundle",
     "progress": "the whole message: what goes on, or what it waits for",
     "sample": "the first of them",
     "revision": "the wanted `spec.issueKey.revision`",

@@ -7,6 +7,7 @@ authority has to vouch for it, and a renewal keeps the key: nobody has to be tol
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -30,6 +31,7 @@ CERTIFICATE_FILE = "tls.crt"
 KEY_FILE = "tls.key"
 """The names that Secrets of type kubernetes.io/tls and cert-manager use."""
 
+_log = logging.getLogger(__name__)
 _SUBJECT = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "pbx-operator exchange")])
 
 
@@ -102,14 +104,21 @@ class SelfMade:
         stored = await self._store.load()
         now = self._clock()
         if stored is None:
-            return await self._store.store(make_pair(self._names, now), None)
+            return await self._replace(None, make_pair(self._names, now))
         try:
             certificate = stored.parse()
         except CertificateError as error:
             raise CertificateError(f"the stored certificate is of no use: {error}; remove it and its key") from error
         if not _due(certificate, self._names, now):
             return stored
-        return await self._store.store(make_pair(self._names, now, stored.key), stored)
+        return await self._replace(stored, make_pair(self._names, now, stored.key))
+
+    async def _replace(self, old: KeyPair | None, new: KeyPair) -> KeyPair:
+        stored = await self._store.store(new, old)
+        if stored == new:
+            key = "a new key" if old is None else "the same key"
+            _log.info("a new certificate was made for the exchange, with %s", key)
+        return stored
 
 
 class Mounted:

@@ -29,6 +29,7 @@ from pbx_operator.api.meta import ObjectKey
 from pbx_operator.api.reasons import PEER_UNAVAILABLE
 from pbx_operator.api.v1alpha1 import Interlink
 from pbx_operator.api.v1alpha1.linkrecord import Contact
+from pbx_operator.domain.endpoints import EndpointError, HostPort, parse_endpoint
 from pbx_operator.domain.envelope import Envelope, EnvelopeError, open_envelope, payload_bytes, seal
 from pbx_operator.domain.keys import base64url
 from pbx_operator.domain.messages import CancelRequest, RedeemRequest, Request, SyncRequest
@@ -36,12 +37,10 @@ from pbx_operator.domain.plan import Target
 from pbx_operator.domain.succession import speaks_for
 from pbx_operator.exchange.addresses import (
     ForbiddenAddressError,
-    HostPort,
     Lookup,
     NetworkRules,
     SystemLookup,
     checked_addresses,
-    parse_endpoint,
 )
 from pbx_operator.exchange.circuits import Circuit
 from pbx_operator.exchange.pinning import pinned_context
@@ -296,6 +295,8 @@ def _describe(error: Exception) -> str:
     """Say what went wrong in plain words of ours: the text of a strange error may quote what the peer sent."""
     if isinstance(error, RefusedAnswerError | EnvelopeError | ForbiddenAddressError):
         return str(error)
+    if isinstance(error, EndpointError):
+        return error.problem
     if isinstance(error, ValidationError):
         first = error.errors(include_input=False, include_context=False, include_url=False)[0]
         return f"its answer has a wrong {'.'.join(map(str, first['loc'])) or 'form'}"
