@@ -34,7 +34,7 @@ from builders import NOW
 from pbx_operator.domain.envelope import PROTOCOL, seal
 from pbx_operator.domain.keys import SigningKey
 from pbx_operator.exchange.certificates import KeyPair, make_pair
-from pbx_operator.exchange.server import make_app
+from pbx_operator.exchange.server import SMALL_BODY, SYNC_BODY, make_app
 from pbx_operator.exchange.serving import serve
 from pbx_operator.exchange.tls import ServedCertificate
 from simulation.redeemer import KEY, KEY_ID, NUMBERS, Redeemer
@@ -187,8 +187,10 @@ def test_a_message_is_taken_if_and_only_if_it_is_as_described(served: Served, ki
         message = {**message, **served.heading, "links": [{**link, **named} for link in message.get("links", [])]}
         message |= named if kind == "redeem" else {}
         message.pop("successions", None)  # invented ones lead to nobody: a signer that is not the sender gets 403
-    response = served.post(kind, envelope_of(kind, message, served.redeemer.key))
+    envelope = envelope_of(kind, message, served.redeemer.key)
+    response = served.post(kind, envelope)
     case.validate_response(response, checks=CHECKS)
-    assert response.status_code == (200 if described else 400), response.text
-    if described:
+    too_large = len(json.dumps(envelope)) > (SYNC_BODY if kind == "sync" else SMALL_BODY)
+    assert response.status_code == (413 if too_large else 200 if described else 400), response.text
+    if response.status_code == 200:
         served.answers[kind].validate(json.loads(base64.b64decode(response.json()["payload"])))
