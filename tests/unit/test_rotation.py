@@ -249,7 +249,7 @@ class Story:
 
     def _elsewhere(self) -> Elsewhere:
         here = self.here
-        return Elsewhere(here.cluster, here.authority, here.identity, here.intake, lambda: NOW, self.peer, here.contact)
+        return Elsewhere(here.cluster, here.authority, here.identity, here.intake, lambda: NOW, self.peer)
 
 
 INTERLINK = InterlinkIdentity(namespace="ns", name="to-a", uid="uid-of-b")

@@ -25,9 +25,9 @@ from pydantic import ValidationError
 from yarl import URL
 
 from pbx_operator.api.v1alpha1.linkrecord import Contact
-from pbx_operator.domain.envelope import Envelope, EnvelopeError, open_envelope, payload_bytes, seal
+from pbx_operator.domain.envelope import Envelope, EnvelopeError, open_envelope, payload_bytes
 from pbx_operator.domain.keys import base64url
-from pbx_operator.domain.messages import CancelRequest, RedeemRequest, SyncRequest
+from pbx_operator.domain.messages import CancelRequest, RedeemRequest, SyncRequest, sign
 from pbx_operator.domain.succession import speaks_for
 from pbx_operator.exchange.addresses import (
     ForbiddenAddressError,
@@ -128,7 +128,7 @@ class RemotePeer:
             nonce=base64url(secrets.token_bytes(16)),
             successions=self._voice.successions,
         )
-        sealed = seal(request.type, request.to_json(), self._voice.key)
+        sealed = sign(request, self._voice.key)
         line = self._line(to, contact)
         async with line.circuit.call():
             return await self._call(line, _Call(PATHS[request.type], to, sealed, contact.pins), answer)

@@ -20,7 +20,7 @@ from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler
 
 from pbx_operator.cluster import ApiError
-from pbx_operator.domain.envelope import MAX_PAYLOAD, seal
+from pbx_operator.domain.envelope import MAX_PAYLOAD
 from pbx_operator.domain.keys import SigningKey
 from pbx_operator.domain.messages import (
     Answer,
@@ -31,6 +31,7 @@ from pbx_operator.domain.messages import (
     RedeemRequest,
     SyncAnswer,
     SyncRequest,
+    sign,
 )
 from pbx_operator.domain.succession import Successions, speaks_for
 from pbx_operator.exchange.limits import Addresses, Strangers, source_of
@@ -207,8 +208,7 @@ class _Exchange:
         return {"sender": me.instance, "to": asked.request.sender, "re": asked.digest, "successions": me.successions}
 
     def _signed(self, answer: Answer) -> web.Response:
-        envelope = seal(answer.type, answer.to_json(), self._identity.key)
-        return web.json_response(envelope.to_json(), headers={hdrs.CACHE_CONTROL: "no-store"})
+        return web.json_response(sign(answer, self._identity.key).to_json(), headers={hdrs.CACHE_CONTROL: "no-store"})
 
 
 def fitting(links: tuple[LinkReport, ...]) -> tuple[LinkReport, ...]:
