@@ -22,6 +22,8 @@ from pbx_operator.domain.keys import SigningKey, verify
 PROTOCOL = "pbx-operator/v1"
 MAX_PAYLOAD = 256 * 1024
 """Bytes of the longest message, before base64."""
+MAX_SEALED = 360 * 1024
+"""Bytes of the longest envelope: a message in base64, its signer and the signature."""
 
 
 class EnvelopeError(ValueError):

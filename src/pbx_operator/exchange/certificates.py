@@ -1,4 +1,4 @@
-"""The certificate of the exchange: made and renewed here, or read from mounted files.
+"""The certificate of the exchange: made and renewed here.
 
 Peers know the exchange by the public key of its certificate (`pinning`), and messages are signed besides.  So no
 authority has to vouch for it, and a renewal keeps the key: nobody has to be told.
@@ -6,12 +6,10 @@ authority has to vouch for it, and a renewal keeps the key: nobody has to be tol
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from ipaddress import ip_address
-from pathlib import Path
 from typing import Protocol
 
 from cryptography import x509
@@ -69,7 +67,7 @@ class CertificateSource(Protocol):
     """Where the certificate to show comes from."""
 
     async def current(self) -> KeyPair:
-        """Return it. Raises CertificateError, OSError or ApiError."""
+        """Return it. Raises CertificateError or ApiError."""
 
 
 class PairStore(Protocol):
@@ -110,23 +108,6 @@ class SelfMade:
         if not _due(certificate, self._names, now):
             return stored
         return await self._store.store(make_pair(self._names, now, stored.key), stored)
-
-
-class Mounted:
-    """A certificate out of a directory, as the kubelet mounts a Secret: the files change under us."""
-
-    def __init__(self, directory: Path) -> None:
-        self._directory = directory
-
-    async def current(self) -> KeyPair:
-        """Return what the files hold now; a pair that is just being replaced may not fit together."""
-        return await asyncio.to_thread(self._read)
-
-    def _read(self) -> KeyPair:
-        return KeyPair(
-            (self._directory / CERTIFICATE_FILE).read_bytes(),
-            (self._directory / KEY_FILE).read_bytes(),
-        )
 
 
 def make_pair(names: Sequence[str], now: datetime, key: bytes | None = None) -> KeyPair:

@@ -25,7 +25,7 @@ from pydantic import ValidationError
 from yarl import URL
 
 from pbx_operator.api.v1alpha1.linkrecord import Contact
-from pbx_operator.domain.envelope import Envelope, EnvelopeError, open_envelope, payload_bytes
+from pbx_operator.domain.envelope import MAX_SEALED, Envelope, EnvelopeError, open_envelope, payload_bytes
 from pbx_operator.domain.keys import base64url
 from pbx_operator.domain.messages import CancelRequest, RedeemRequest, SyncRequest, sign
 from pbx_operator.domain.succession import speaks_for
@@ -45,8 +45,8 @@ from pbx_operator.links.peer import AnswerT, Draft, PeerUnavailable, Voice
 PATHS = {RedeemRequest.type: "/v1/redeem", CancelRequest.type: "/v1/cancel", SyncRequest.type: "/v1/sync"}
 TIMEOUT = 10.0
 """Seconds for one request, over all endpoints; each may take an equal share of what is left."""
-MAX_BODY = 360 * 1024
-"""Bytes of the longest answer: a payload of 256 KiB in base64, and the rest of the envelope."""
+MAX_BODY = MAX_SEALED
+"""Bytes of the longest answer."""
 MAX_LINES = 4096
 """Peers that are remembered; a forgotten one starts with a closed circuit."""
 LOG_INTERVAL = 60.0

@@ -20,7 +20,7 @@ from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler
 
 from pbx_operator.cluster import ApiError
-from pbx_operator.domain.envelope import MAX_PAYLOAD
+from pbx_operator.domain.envelope import MAX_PAYLOAD, MAX_SEALED
 from pbx_operator.domain.keys import SigningKey
 from pbx_operator.domain.messages import (
     Answer,
@@ -43,8 +43,8 @@ from pbx_operator.links.desk import Desk
 SMALL_BODY = 16 * 1024
 """Bytes of the longest request to redeem or cancel; a real one has about three thousand, and seven thousand more
 after the last possible rotation."""
-SYNC_BODY = 360 * 1024
-"""Bytes of the longest sync: MAX_PAYLOAD in base64, and its signature."""
+SYNC_BODY = MAX_SEALED
+"""Bytes of the longest sync."""
 FRESH = timedelta(minutes=5)
 """How far a sender's clock may be off for its sync to count as a sign of life."""
 RETRY_SECONDS = 5.0

@@ -11,7 +11,7 @@ from pbx_operator.cluster import ApiError
 from pbx_operator.exchange.certificates import CertificateError, CertificateSource, KeyPair
 
 REFRESH_SECONDS = 60.0
-"""How often the source is asked; the kubelet takes as long to update mounted files."""
+"""How often the source is asked."""
 
 _log = logging.getLogger(__name__)
 

@@ -8,7 +8,6 @@ import hashlib
 import ssl
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
 from aiohttp import web
@@ -27,7 +26,7 @@ from cryptography.hazmat.primitives.serialization import (
 from builders import DAY, NOW
 from pbx_operator.cluster import Unavailable
 from pbx_operator.exchange import tls
-from pbx_operator.exchange.certificates import LIFETIME, CertificateError, KeyPair, Mounted, SelfMade, make_pair
+from pbx_operator.exchange.certificates import LIFETIME, CertificateError, KeyPair, SelfMade, make_pair
 from pbx_operator.exchange.serving import serve
 from pbx_operator.exchange.tls import ServedCertificate
 from test_exchange.world import HOST, FixedSource, Hands, trusting
@@ -159,28 +158,6 @@ async def test_a_stored_certificate_of_another_kind_is_not_renewed() -> None:
     store = MemoryStore(KeyPair(certificate, pem(key, NoEncryption())))
     with pytest.raises(CertificateError, match="remove both"):
         await SelfMade(store, NAMES, lambda: NOW).current()
-
-
-def mount(directory: Path, pair: KeyPair, generation: str) -> None:
-    """Write a pair as the kubelet does: into a new directory, to which links then point."""
-    target = directory / generation
-    target.mkdir()
-    (target / "tls.crt").write_bytes(pair.certificate)
-    (target / "tls.key").write_bytes(pair.key)
-    for name in ("tls.crt", "tls.key"):
-        link = directory / f"{name}.new"
-        link.symlink_to(target / name)
-        link.replace(directory / name)
-
-
-async def test_mounted_files_are_read_again(tmp_path: Path) -> None:
-    source = Mounted(tmp_path)
-    with pytest.raises(FileNotFoundError):
-        await source.current()
-    mount(tmp_path, GOOD, "1")
-    assert await source.current() == GOOD
-    mount(tmp_path, OTHER, "2")
-    assert await source.current() == OTHER
 
 
 async def hello(_: web.Request) -> web.Response:
