@@ -16,7 +16,7 @@ import pytest
 from builders import NOW
 from integration.harness import OPERATOR, Stage, World, number
 from integration.process import LOOPBACK, exchange_server, free_port
-from integration.two_clusters import Pair, Story, knows_end
+from integration.two_clusters import Pair, Story
 from pbx_operator.api.meta import SECRETS, ObjectKey
 from pbx_operator.api.v1alpha1 import Interlink, LinkRecord, PBXAccount
 from pbx_operator.domain.keys import SigningKey
@@ -120,8 +120,7 @@ async def test_a_link_outlives_the_keys_of_both_sides(pair: Pair, story: Story) 
     await story.here.delete(story.issuer)
     await story.here.gone(story.issuer)
     await story.there.gone(story.redeemer)
-    for world in (story.here, story.there):
-        await world.until(partial(knows_end, world), "it is known that the peer knows the end")
+    await story.end_is_known()
 
 
 async def test_an_operator_that_starts_has_the_key_of_the_secret(pair: Pair, story: Story) -> None:
