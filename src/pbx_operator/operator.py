@@ -8,7 +8,8 @@ import logging
 import sys
 from collections.abc import Callable, Coroutine
 from ipaddress import ip_network
-from typing import Any
+from pathlib import Path
+from typing import Any, TypeVar
 
 import click
 from click.core import ParameterSource
@@ -33,6 +34,8 @@ Installation {identity.instance} has a new identity key, {identity.public_key}: 
 - The operator and its exchange servers take it up within a minute, peers with the next sync. Links stay.
 - Back up the Secret now: an older copy holds a former key, which peers stop believing.
 - If the former key leaked, raise spec.issueKey.revision of all unused keys, and carry the new ones."""
+
+F = TypeVar("F", bound=Callable[..., Any])
 
 _log = logging.getLogger(__name__)
 
@@ -91,6 +94,16 @@ _log_level_option = click.option(
 )
 
 
+def _certificate_option(name: str) -> Callable[[F], F]:
+    """Return the option about the certificate of the exchange, which its two programs name differently."""
+    return click.option(
+        name,
+        type=click.Path(exists=True, file_okay=False, path_type=Path),
+        help="Directory with tls.crt and tls.key to show, as a mounted Secret has them. Whoever renews them keeps the "
+        "key, by which peers know the exchange. Default: the operator makes and renews them.",
+    )
+
+
 @click.group(invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="pbx-operator")
 @_namespace_option
@@ -128,6 +141,7 @@ _log_level_option = click.option(
     type=_PORT,
     help="Port of the exchange, with --exchange-endpoint; 0 if `pbx-operator exchange` serves it.",
 )
+@_certificate_option("--exchange-certificate")
 @click.option(
     "--sync-interval",
     default=60.0,
@@ -160,6 +174,7 @@ def main(
     log_level: str,
     endpoints: tuple[str, ...],
     exchange_port: int,
+    exchange_certificate: Path | None,
     sync_interval: float,
     forbid_network: tuple[Network, ...],
     allow_network: tuple[Network, ...],
@@ -173,7 +188,8 @@ def main(
     logs.configure(log_level)
     gc.set_threshold(*GARBAGE_THRESHOLDS)
     engine = EngineSettings(namespace, domain_suffix, workers, after_restore)
-    exchange = ExchangeSettings(endpoints, exchange_port, sync_interval, NetworkRules(forbid_network, allow_network))
+    rules = NetworkRules(forbid_network, allow_network)
+    exchange = ExchangeSettings(endpoints, exchange_port, sync_interval, exchange_certificate, rules)
     options = process.Options(kubeconfig, health_port, engine, exchange)
     _run(lambda: process.operate(options), metrics_port, "--health-port and --metrics-port, or --exchange-port")
 
@@ -191,6 +207,7 @@ def main(
     help="Where operators of other clusters reach this installation, as given to the operator; may be repeated.",
 )
 @click.option("--port", default=8443, show_default=True, type=click.IntRange(1, 65535), help="Where to listen.")
+@_certificate_option("--certificate")
 @click.option("--metrics-port", default=9090, show_default=True, type=_PORT, help="Port of /metrics.")
 @_after_restore_option
 def exchange(
@@ -199,12 +216,13 @@ def exchange(
     log_level: str,
     endpoints: tuple[str, ...],
     port: int,
+    certificate: Path | None,
     metrics_port: int,
     after_restore: bool,
 ) -> None:
     """Answer operators of other clusters; any number of these may run beside the operator."""
     logs.configure(log_level)
-    settings = ExchangeSettings(endpoints, port)
+    settings = ExchangeSettings(endpoints, port, certificate=certificate)
     _run(
         lambda: process.exchange(kubeconfig, namespace, settings, after_restore),
         metrics_port,

@@ -5,14 +5,13 @@ from __future__ import annotations
 import asyncio
 import re
 from datetime import UTC, datetime, timedelta
-from functools import partial
 
 import pytest
 
 from builders import interlink
 from integration.harness import World, number
 from integration.keys import new_key
-from integration.two_clusters import Pair, Story, knows_end
+from integration.two_clusters import Pair, Story
 from pbx_operator.api.meta import ObjectKey
 from pbx_operator.api.v1alpha1 import LinkRecord, PBXAccount
 from pbx_operator.api.v1alpha1.interlink import RedeemKey
@@ -59,8 +58,7 @@ async def test_either_side_ends_both(story: Story, side: str) -> None:
     await (story.here.delete(story.issuer) if side == "issuer" else story.there.delete(story.redeemer))
     await story.here.gone(story.issuer)
     await story.there.gone(story.redeemer)
-    for world in (story.here, story.there):
-        await world.until(partial(knows_end, world), "it is known that the peer knows the end")
+    await story.end_is_known()
 
 
 @pytest.mark.parametrize("side", ["issuer", "redeemer"])

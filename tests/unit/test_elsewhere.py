@@ -23,10 +23,10 @@ from pbx_operator.api.v1alpha1.linkrecord import (
     replica_name,
 )
 from pbx_operator.cluster import Unavailable
-from pbx_operator.domain.envelope import Envelope, open_envelope, seal
+from pbx_operator.domain.envelope import Envelope, envelope_of, seal
 from pbx_operator.domain.keys import Bundle, addressed, base64url, key_id, link_id, verify
 from pbx_operator.domain.link_facts import ClusterFacts
-from pbx_operator.domain.messages import Cancel, RedeemAnswer, RedeemRequest
+from pbx_operator.domain.messages import Cancel, RedeemAnswer, RedeemRequest, read_statement
 from pbx_operator.domain.record import Leave
 from pbx_operator.domain.redemption import (
     Busy,
@@ -86,9 +86,7 @@ class Story:
     async def redeem(self, reply: Reply | None = None) -> Result:
         self.peer.reply = reply or self.peer.reply
         here = self.here
-        elsewhere = Elsewhere(
-            here.cluster, here.authority, here.identity, here.intake, lambda: here.now, self.peer, here.contact
-        )
+        elsewhere = Elsewhere(here.cluster, here.authority, here.identity, here.intake, lambda: here.now, self.peer)
         prepared = await elsewhere.prepare(ACCOUNT, INTERLINK, self.bundle)
         return await elsewhere.ask(prepared) if isinstance(prepared, Question) else prepared
 
@@ -171,7 +169,8 @@ class TestRequest:
         await story.redeem(silent)
         spec = story.spec
         assert spec.cancel is not None
-        cancel = Cancel.model_validate(open_envelope(Envelope.model_validate(spec.cancel.to_json()), Cancel.type))
+        cancel = read_statement(envelope_of(spec.cancel), Cancel)
+        assert cancel is not None
         assert spec.cancel.by == story.here.identity.public_key
         signed = cancel_bytes(story.there.instance, spec.key_id, cancel.link_id)
         assert verify(KEY.public, cancel.key_signature, signed)

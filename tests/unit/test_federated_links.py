@@ -37,9 +37,9 @@ from link_builders import (
 )
 from pbx_operator.api.v1alpha1 import Interlink, LinkRecord
 from pbx_operator.api.v1alpha1.interlink import AllowedRedeemer, Peer
-from pbx_operator.api.v1alpha1.linkrecord import LinkRecordStatus, Proof, SideReport
+from pbx_operator.api.v1alpha1.linkrecord import LinkRecordStatus, SideReport
 from pbx_operator.domain.conditions import find
-from pbx_operator.domain.envelope import seal
+from pbx_operator.domain.envelope import proof_of
 from pbx_operator.domain.keys import SigningKey
 from pbx_operator.domain.link_end import (
     ACKNOWLEDGED_RETENTION,
@@ -48,7 +48,7 @@ from pbx_operator.domain.link_end import (
     target_of,
 )
 from pbx_operator.domain.link_facts import LinkSnapshot
-from pbx_operator.domain.messages import Receipt
+from pbx_operator.domain.messages import Receipt, sign
 from pbx_operator.domain.plan import DeleteInterlink, PurgeRecord, Redeem, RemoveFinalizer, TellPeer
 from pbx_operator.domain.record import Abandon, Adopt, EndDuplicate, Leave, RunTimers
 from pbx_operator.domain.record_facts import accounts_of, pair_of, places_of, sides_of
@@ -79,7 +79,7 @@ def proven(made: LinkRecord, time: datetime) -> LinkRecord:
         interlink=redeemer.interlink,
         time=time,
     )
-    proof = Proof.model_validate(seal(Receipt.type, receipt.to_json(), SigningKey(bytes(32))).to_json())
+    proof = proof_of(sign(receipt, SigningKey(bytes(32))))
     return made.model_copy(update={"spec": made.spec.model_copy(update={"receipt": proof})})
 
 

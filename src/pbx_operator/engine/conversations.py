@@ -19,7 +19,7 @@ from pbx_operator.api.reasons import PEER_REACHABLE, PEER_UNREACHABLE
 from pbx_operator.api.v1alpha1 import LinkRecord
 from pbx_operator.api.v1alpha1.linkrecord import Contact
 from pbx_operator.cluster import ApiError
-from pbx_operator.domain.envelope import Envelope
+from pbx_operator.domain.envelope import envelope_of
 from pbx_operator.domain.messages import (
     MAX_LINKS,
     CancelAnswer,
@@ -212,8 +212,8 @@ class Conversations:
         spec, peer = record.spec, peer_instance(record.spec)
         if spec.cancel is None or spec.redeemer is None or peer is None:
             return
-        cancel = Envelope.model_validate(spec.cancel.to_json())
-        answer = await self._peer.ask(_contact([record]), peer, partial(CancelRequest, cancel=cancel), CancelAnswer)
+        draft = partial(CancelRequest, cancel=envelope_of(spec.cancel))
+        answer = await self._peer.ask(_contact([record]), peer, draft, CancelAnswer)
         if answer.result == "Done":
             done = LinkReport(key_id=spec.key_id, link_id=spec.redeemer.link_id, state="Ended")
             await self._authority.hear(record.metadata.name, peer, done, successions=answer.successions)

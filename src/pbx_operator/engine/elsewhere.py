@@ -12,6 +12,8 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, get_args
 
+from pydantic import ValidationError
+
 from pbx_operator.api.meta import ObjectKey
 from pbx_operator.api.v1alpha1 import LinkRecord
 from pbx_operator.api.v1alpha1.linkrecord import (
@@ -22,14 +24,13 @@ from pbx_operator.api.v1alpha1.linkrecord import (
     LinkRecordSpec,
     NamespacedName,
     Proof,
-    Redeemer,
     record_manifest,
     replica_name,
 )
 from pbx_operator.cluster import AlreadyExists, Cluster
-from pbx_operator.domain.envelope import EnvelopeError, open_envelope, seal
+from pbx_operator.domain.envelope import proof_of
 from pbx_operator.domain.keys import Bundle, SigningKey, key_id
-from pbx_operator.domain.messages import Cancel, Receipt, RedeemAnswer, RedeemRequest
+from pbx_operator.domain.messages import Cancel, RedeemAnswer, RedeemRequest, read_receipt, sign
 from pbx_operator.domain.record import Confirm, HearEnd
 from pbx_operator.domain.record_facts import peer_contact
 from pbx_operator.domain.redemption import (
@@ -71,7 +72,7 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class Elsewhere:
-    """Redeems at other installations; `contact` is how they reach ours, if at all."""
+    """Redeems at other installations."""
 
     cluster: Cluster
     authority: Authority
@@ -79,7 +80,6 @@ class Elsewhere:
     intake: Intake
     clock: Callable[[], datetime]
     peer: Peer
-    contact: Contact
 
     async def prepare(self, account: NamespacedName, interlink: InterlinkIdentity, bundle: Bundle) -> Question | Result:
         """Record that the key is going to be presented, unless its answer is known already. Raises ApiError."""
@@ -134,14 +134,7 @@ class Elsewhere:
             revision=1,
             issued_time=now,
             issuer=issuer,
-            redeemer=Redeemer(
-                link_id=request.link_id,
-                instance=request.instance,
-                public_key=request.public_key,
-                account=request.account,
-                interlink=request.interlink,
-                time=now,
-            ),
+            redeemer=request.redeemer(now),
             contact=contact,
             cancel=cancel,
         )
@@ -201,7 +194,7 @@ def _presigned_cancel(request: Redemption, key: SigningKey, issuer: str, identit
         interlink=request.interlink,
         key_signature=key.sign(cancel_bytes(issuer, request.key_id, request.link_id)),
     )
-    return Proof.model_validate(seal(Cancel.type, cancel.to_json(), identity).to_json())
+    return proof_of(sign(cancel, identity))
 
 
 def _result(answer: RedeemAnswer, spec: LinkRecordSpec) -> Result:
@@ -230,13 +223,13 @@ def _receipt(answer: RedeemAnswer, spec: LinkRecordSpec) -> Proof | None:
     envelope, redeemer = answer.receipt, spec.redeemer
     if envelope is None or redeemer is None:
         return None
-    if position(envelope.by, spec.issuer.instance, answer.successions) is None:
+    issuer = spec.issuer.instance
+    if position(envelope.by, issuer, answer.successions) is None:
+        return None
+    about = {"key_id": spec.key_id, "link_id": redeemer.link_id, "redeemer": redeemer.instance}
+    if read_receipt(envelope, issuer=issuer, **about) is None:
         return None
     try:
-        receipt = Receipt.model_validate(open_envelope(envelope, Receipt.type))
-        proof = Proof.model_validate(envelope.to_json())
-    except (EnvelopeError, ValueError):
+        return proof_of(envelope)
+    except ValidationError:  # longer than a record holds
         return None
-    facts = (receipt.issuer, receipt.key_id, receipt.link_id, receipt.redeemer)
-    wanted = (spec.issuer.instance, spec.key_id, redeemer.link_id, redeemer.instance)
-    return proof if facts == wanted else None

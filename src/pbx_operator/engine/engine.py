@@ -113,9 +113,11 @@ class Engine:
         )
         self.desk = RecordDesk(authority, identity, contact, signs)
         """Answers other installations."""
-        elsewhere = Elsewhere(cluster, authority, identity, self._intake, clocks.now, peer, contact)
+        elsewhere = Elsewhere(cluster, authority, identity, self._intake, clocks.now, peer)
         self._errands = Errands()
-        keys = KeyWork(cluster, authority, identity, self._intake, memory, clocks.now, elsewhere, self._errands)
+        keys = KeyWork(
+            cluster, authority, identity, self._intake, memory, clocks.now, contact, elsewhere, self._errands
+        )
         executor = Executor(cluster, self._store, self._intake, authority, keys, snapshots.link, self._events)
         self._worker = Worker(self._queue, Planner(self._store, snapshots).plan, executor, memory, clocks, metrics)
 

@@ -67,7 +67,7 @@ MintProblem = Literal["WaitingForCleanup", "SecretNameTaken", "KeyKnown"]
 
 
 class KeyWork:
-    """Carries out the actions on keys for one installation."""
+    """Carries out the actions on keys for one installation; `contact`, how others reach it, goes into the keys."""
 
     def __init__(
         self,
@@ -77,9 +77,11 @@ class KeyWork:
         intake: Intake,
         memory: Memory,
         clock: Callable[[], datetime],
+        contact: Contact,
         elsewhere: Elsewhere,
         errands: Errands,
     ) -> None:
+        self._contact = contact
         self._elsewhere = elsewhere
         self._errands = errands
         self._cluster = cluster
@@ -126,12 +128,11 @@ class KeyWork:
 
     def _text_for(self, link: Interlink) -> Callable[[SigningKey], str]:
         """Return how the text of a key is made: with its issuer's address, if that can be reached from outside."""
-        contact = self._elsewhere.contact
-        if not contact.endpoints:
+        if not self._contact.endpoints:
             return key_text
         me = self._identity
         issuer = IssuerAddress(
-            public_key=me.public_key, account=account_name(link), interlink=identity_of(link), contact=contact
+            public_key=me.public_key, account=account_name(link), interlink=identity_of(link), contact=self._contact
         )
         return lambda key: Bundle(key, me.instance, link.spec.account_ref.name, issuer=issuer).text()
 

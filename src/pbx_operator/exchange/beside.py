@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 from pbx_operator.api.meta import ObjectKey, ResourceType
@@ -18,7 +19,7 @@ from pbx_operator.domain.keys import SigningKey
 from pbx_operator.domain.redemption import Redemption
 from pbx_operator.domain.succession import Successions
 from pbx_operator.exchange.addresses import NetworkRules
-from pbx_operator.exchange.certificates import SelfMade
+from pbx_operator.exchange.certificates import Mounted, SelfMade
 from pbx_operator.exchange.secret_pairs import SecretPairs
 from pbx_operator.exchange.server import make_app
 from pbx_operator.exchange.serving import everywhere, serve
@@ -39,6 +40,8 @@ class ExchangeSettings:
     """Where it listens, on all addresses of the machine; 0: exchange servers of their own listen instead."""
     sync_interval: float = 60.0
     """Seconds between two syncs with a peer where nothing changes."""
+    certificate: Path | None = None
+    """The directory with a certificate to show; None: one is made."""
     network: NetworkRules = field(default_factory=NetworkRules)
     """Which addresses may be dialled."""
 
@@ -48,12 +51,14 @@ async def prepare_certificate(
 ) -> ServedCertificate | None:
     """Return the certificate to be shown, made if there is none; None if nothing listens.
 
-    Raises ApiError, or ValueError if what is stored cannot be used or an endpoint is not one.
+    Raises ApiError, or ValueError if what is stored or mounted cannot be used.
     """
     if not settings.endpoints:
         return None
     names = [parse_endpoint(endpoint).host for endpoint in settings.endpoints]
-    certificate = ServedCertificate(SelfMade(SecretPairs(cluster, namespace), names, clock))
+    mounted = settings.certificate
+    made = SelfMade(SecretPairs(cluster, namespace), names, clock)
+    certificate = ServedCertificate(made if mounted is None else Mounted(mounted))
     await certificate.refresh()
     return certificate
 

@@ -71,7 +71,7 @@ class CertificateSource(Protocol):
     """Where the certificate to show comes from."""
 
     async def current(self) -> KeyPair:
-        """Return it. Raises CertificateError, OSError or ApiError."""
+        """Return it. Raises CertificateError or ApiError."""
 
 
 class PairStore(Protocol):
@@ -122,14 +122,29 @@ class SelfMade:
 
 
 class Mounted:
-    """A certificate out of a directory, as the kubelet mounts a Secret: the files change under us."""
+    """A certificate out of a directory, as the kubelet mounts a Secret: the files change under us.
+
+    Its key may not: peers know the exchange by it, and those that cannot be dialled would never hear of another one.
+    """
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
+        self._pin: str | None = None
 
     async def current(self) -> KeyPair:
         """Return what the files hold now; a pair that is just being replaced may not fit together."""
-        return await asyncio.to_thread(self._read)
+        try:
+            pair = await asyncio.to_thread(self._read)
+        except OSError as error:
+            names = f"{CERTIFICATE_FILE} and {KEY_FILE}"
+            raise CertificateError(f"{error.filename}: {error.strerror}; mount a Secret with {names} there") from error
+        if self._pin not in (None, pair.pin):
+            raise CertificateError(
+                f"the files in {self._directory} have another key, by which no peer knows the exchange: renew the"
+                " certificate with the key that it has (cert-manager: rotationPolicy: Never), or restart to show it"
+            )
+        self._pin = pair.pin
+        return pair
 
     def _read(self) -> KeyPair:
         return KeyPair(

@@ -30,9 +30,9 @@ from pbx_operator.api.reasons import PEER_UNAVAILABLE
 from pbx_operator.api.v1alpha1 import Interlink
 from pbx_operator.api.v1alpha1.linkrecord import Contact
 from pbx_operator.domain.endpoints import EndpointError, HostPort, parse_endpoint
-from pbx_operator.domain.envelope import Envelope, EnvelopeError, open_envelope, payload_bytes, seal
+from pbx_operator.domain.envelope import MAX_SEALED, Envelope, EnvelopeError, open_envelope, payload_bytes
 from pbx_operator.domain.keys import base64url
-from pbx_operator.domain.messages import CancelRequest, RedeemRequest, Request, SyncRequest
+from pbx_operator.domain.messages import CancelRequest, RedeemRequest, Request, SyncRequest, sign
 from pbx_operator.domain.plan import Target
 from pbx_operator.domain.succession import speaks_for
 from pbx_operator.exchange.addresses import (
@@ -49,8 +49,8 @@ from pbx_operator.links.peer import AnswerT, Draft, PeerUnavailable, Voice
 PATHS = {RedeemRequest.type: "/v1/redeem", CancelRequest.type: "/v1/cancel", SyncRequest.type: "/v1/sync"}
 TIMEOUT = 10.0
 """Seconds for one request, over all endpoints; each may take an equal share of what is left."""
-MAX_BODY = 360 * 1024
-"""Bytes of the longest answer: a payload of 256 KiB in base64, and the rest of the envelope."""
+MAX_BODY = MAX_SEALED
+"""Bytes of the longest answer."""
 MAX_LINES = 4096
 """Peers that are remembered; a forgotten one starts with a closed circuit."""
 LOG_INTERVAL = 60.0
@@ -136,7 +136,7 @@ class RemotePeer:
             nonce=base64url(secrets.token_bytes(16)),
             successions=self._voice.successions,
         )
-        sealed = seal(request.type, request.to_json(), self._voice.key)
+        sealed = sign(request, self._voice.key)
         line = self._line(to, contact)
         async with line.circuit.call():
             return await self._call(line, _Call(PATHS[request.type], to, sealed, contact.pins, _about(request)), answer)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import socket
 from functools import partial
 from ipaddress import ip_network
+from pathlib import Path
+from unittest import mock
 
 import pytest
 
@@ -15,7 +17,7 @@ from pbx_operator.domain.keys import Bundle, IssuerAddress, SigningKey, parse_ke
 from pbx_operator.domain.messages import SyncAnswer, SyncRequest
 from pbx_operator.exchange import beside
 from pbx_operator.exchange.addresses import NetworkRules
-from pbx_operator.exchange.beside import ExchangeSettings, contact_of, exchange_beside
+from pbx_operator.exchange.beside import ExchangeSettings, contact_of, exchange_beside, prepare_certificate
 from pbx_operator.exchange.certificates import make_pair
 from pbx_operator.exchange.client import RemotePeer
 from pbx_operator.exchange.tls import ServedCertificate
@@ -59,6 +61,21 @@ async def test_whoever_has_the_bundle_reaches_it(host: str) -> None:
         answer = await peer.ask(carried.issuer.contact, US.instance, SYNC, SyncAnswer)
     assert answer.sender == US.instance
     assert len(desk.asked) == 1
+
+
+async def test_mounted_files_are_shown_in_place_of_a_certificate_of_its_own(tmp_path: Path) -> None:
+    pair, cluster = make_pair(["127.0.0.1"], NOW), mock.AsyncMock()
+    (tmp_path / "tls.crt").write_bytes(pair.certificate)
+    (tmp_path / "tls.key").write_bytes(pair.key)
+    port = free_port()
+    settings = ExchangeSettings((f"https://127.0.0.1:{port}",), port, certificate=tmp_path)
+    certificate = await prepare_certificate(cluster, "pbx-system", settings, lambda: NOW)
+    assert contact_of(settings, certificate).pins == (pair.pin,)
+    async with exchange_beside(FakeDesk(), US, certificate, settings, lambda: NOW):
+        await RemotePeer(PEER, LOOPBACK, lambda: NOW).ask(
+            contact_of(settings, certificate), US.instance, SYNC, SyncAnswer
+        )
+    assert cluster.mock_calls == []
 
 
 @pytest.mark.parametrize(

@@ -168,6 +168,7 @@ def test_what_is_not_a_name_gets_no_certificate(names: tuple[str, ...]) -> None:
 
 
 GOOD, OTHER = make_pair(NAMES, NOW), make_pair(NAMES, NOW)
+RENEWED = make_pair(NAMES, NOW + DAY, GOOD.key)
 LOCKED = pem(ec.generate_private_key(ec.SECP256R1()), BestAvailableEncryption(b"secret"))
 UNUSABLE = {
     "no certificate": (KeyPair(b"", GOOD.key), "PEM"),
@@ -213,12 +214,22 @@ def mount(directory: Path, pair: KeyPair, generation: str) -> None:
 
 async def test_mounted_files_are_read_again(tmp_path: Path) -> None:
     source = Mounted(tmp_path)
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(CertificateError, match=r"tls\.crt: No such file or directory; mount a Secret with tls.crt and"):
         await source.current()
     mount(tmp_path, GOOD, "1")
     assert await source.current() == GOOD
+    mount(tmp_path, RENEWED, "2")
+    assert await source.current() == RENEWED
+
+
+async def test_mounted_files_keep_their_key(tmp_path: Path) -> None:
+    source = Mounted(tmp_path)
+    mount(tmp_path, GOOD, "1")
+    await source.current()
     mount(tmp_path, OTHER, "2")
-    assert await source.current() == OTHER
+    with pytest.raises(CertificateError, match="rotationPolicy: Never"):
+        await source.current()
+    assert await Mounted(tmp_path).current() == OTHER
 
 
 async def hello(_: web.Request) -> web.Response:
