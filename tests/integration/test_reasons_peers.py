@@ -70,6 +70,8 @@ async def test_peer_not_heard(world: World, story: Story) -> None:
     await world.apply(story.redeemer)
     await world.condition(story.redeemer, "CallsAllowed", "False", "PeerNotHeard")
     assert world.shows(story.redeemer, "Ready") == ("True", "Established")
+    miss = world.dial(story.peer, "999").explanation
+    assert f"not known what the peer behind Interlink {story.redeemer.metadata.name} shares: nothing has been" in miss
     world.stage.proxy.clear()
     await story.green()
 

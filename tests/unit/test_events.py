@@ -68,7 +68,7 @@ class TestReady:
         ]
 
     def test_what_needs_a_person_at_once_is_told_at_once(self) -> None:
-        dead = shown(verdict("Ready", "False", reasons.SELF_LINK))
+        dead = shown(verdict("Ready", "False", reasons.SELF_LINK, secret="s"))
         assert told(shown(REDEEMING), dead) == [("Warning", "SelfLink")]
 
     def test_progress_is_for_the_log_alone(self) -> None:
@@ -76,7 +76,9 @@ class TestReady:
         assert [(n.reason, n.type) for n in news(before, after)] == [("SecretMissing", None)]
 
     def test_another_problem_is_another_warning(self) -> None:
-        first, second = (shown(verdict("Ready", "False", r)) for r in (reasons.SELF_LINK, reasons.IDENTITY_LOST))
+        facts = {"secret": "s", "identity": "pbx-system/pbx-operator-identity"}
+        both = (reasons.SELF_LINK, reasons.IDENTITY_LOST)
+        first, second = (shown(verdict("Ready", "False", reason, **facts)) for reason in both)
         assert told(first, second) == [("Warning", "SelfLink"), ("Warning", "IdentityLost")]
 
     def test_another_way_to_be_ready_is_news(self) -> None:

@@ -21,7 +21,7 @@ from pbx_operator.engine.elsewhere import Elsewhere
 from pbx_operator.engine.errands import Errands
 from pbx_operator.engine.events import EventRecorder
 from pbx_operator.engine.executor import Executor
-from pbx_operator.engine.identity import Identity, IdentityKeeper
+from pbx_operator.engine.identity import IDENTITY_SECRET, Identity, IdentityKeeper
 from pbx_operator.engine.intake import Intake
 from pbx_operator.engine.issuing import KeyWork
 from pbx_operator.engine.memory import Memory
@@ -195,6 +195,7 @@ def _facts(identity: Identity, settings: EngineSettings, now: datetime) -> Clust
         identity.instance,
         confirmed=identity.confirmed,
         identity_lost=identity.key is None,
+        identity=ObjectKey(settings.namespace, IDENTITY_SECRET),
         started=now,
         restoring_until=now + RESTORE_PERIOD if settings.after_restore else None,
     )

@@ -266,7 +266,8 @@ class InterlinkStatus(Status):
 
     state: LinkState | None = None
     """state is the link in one word, derived from the conditions: `Pending` (grey), `Established` (green) or
-    `Ended`."""
+    `Ended`. It is `Ended` if and only if the reason of Ready is KeyAlreadyUsed, KeyRevoked, KeyExpired, EndedByPeer,
+    EndedAsDuplicate or AccountDeleted."""
     gate: GateState | None = None
     """gate is whether calls may pass now; the condition CallsAllowed says why not."""
     role: Role | None = None
