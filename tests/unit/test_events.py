@@ -91,7 +91,9 @@ class TestPeer:
 
     AWAY = shown(verdict("Ready", "False", reasons.PEER_UNAVAILABLE))
     BUSY = shown(verdict("Ready", "False", reasons.PEER_BUSY, detail="it is ending the link"))
-    USED = shown(verdict("Ready", "False", reasons.KEY_ALREADY_USED, key_id="k", secret="s"))
+    USED = shown(
+        verdict("Ready", "False", reasons.KEY_ALREADY_USED, key_id="k", next_step="put a new key into Secret s")
+    )
     ANSWERS, SILENT, UNHEARD = (
         shown(ESTABLISHED, *more)
         for more in (
