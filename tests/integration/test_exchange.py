@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import os
-import subprocess
-import sys
+import json
 from collections import Counter
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from functools import partial
-from ipaddress import ip_network
 from pathlib import Path
 
 import pytest
@@ -21,7 +18,7 @@ import pytest_asyncio
 from builders import interlink
 from faultproxy import FaultProxy
 from integration.harness import Stage, World, open_stage
-from integration.process import free_port
+from integration.process import LOOPBACK, exchange_server, free_port
 from pbx_operator.api.meta import SECRETS, ObjectKey
 from pbx_operator.api.v1alpha1 import CommServer
 from pbx_operator.api.v1alpha1.linkrecord import Contact, InterlinkIdentity, NamespacedName
@@ -33,16 +30,14 @@ from pbx_operator.domain.redemption import sign_redemption
 from pbx_operator.domain.succession import Successions
 from pbx_operator.exchange.client import RemotePeer
 from pbx_operator.links.peer import PeerUnavailable
-from pbx_operator.network.addresses import NetworkRules
 from pbx_operator.sandbox import ControlPlane
 from server_builders import BTCO
-from support import ROOT
+from support import until
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 SERVERS = 3
 RIVALS = 50
-LOOPBACK = NetworkRules(allowed=(ip_network("127.0.0.0/8"), ip_network("::1/128")))
 
 
 class Rival:
@@ -68,27 +63,6 @@ class Rival:
         return await peer.ask(contact, bundle.instance, draft, RedeemAnswer)
 
 
-def start(kubeconfig: Path, ports: list[int], port: int, log: Path) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-m", "pbx_operator", "exchange", "--kubeconfig", str(kubeconfig)]
-    endpoints = [part for p in ports for part in ("--endpoint", f"https://localhost:{p}")]
-    options = [*endpoints, "--port", str(port), "--metrics-port", str(free_port())]
-    environ = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
-    with log.open("wb") as output:
-        return subprocess.Popen([*command, *options], env=environ, stdout=output, stderr=output)
-
-
-@asynccontextmanager
-async def exchange(kubeconfig: Path, ports: list[int], port: int, log: Path) -> AsyncIterator[None]:
-    process = start(kubeconfig, ports, port, log)
-    try:
-        yield
-        process.terminate()
-        assert await asyncio.to_thread(process.wait, 30) == 0
-    finally:
-        process.kill()
-        process.wait()
-
-
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def proxy(installed: ControlPlane) -> AsyncIterator[FaultProxy]:
     async with FaultProxy(installed.kubeconfig_for("pbx-exchange")) as proxy:
@@ -106,8 +80,10 @@ async def stage(
     async with open_stage(installed, directory) as stage:
         await stage.observer.ready()
         stage.start(*endpoints, "--exchange-port", "0")
-        first, second, third = (exchange(kubeconfig, ports, port, directory / f"exchange-{port}.log") for port in ports)
-        async with first, second, third:
+        async with AsyncExitStack() as servers:
+            for port in ports:
+                server = exchange_server(kubeconfig, directory / f"exchange-{port}.log", port, *ports)
+                await servers.enter_async_context(server)
             yield stage, ports
 
 
@@ -181,6 +157,21 @@ async def associated(box: Rival, told: dict[str, str], code: SigningKey, contact
                 return await peer.ask(contact, told["instance"], draft, AssociateAnswer)
             except PeerUnavailable:
                 await asyncio.sleep(0.1)
+
+
+async def test_one_says_where_it_listens_and_that_it_ends(
+    stage: tuple[Stage, list[int]], proxy: FaultProxy, tmp_path: Path
+) -> None:
+    """And it does not call the certificate new that the operator made before."""
+    port, log = free_port(), tmp_path / "exchange.log"
+    kubeconfig = proxy.kubeconfig(tmp_path / "kubeconfig")
+    async with exchange_server(kubeconfig, log, port, *stage[1]):
+        await asyncio.to_thread(until, lambda: "listens on" in log.read_text(), "the exchange listens")
+    said = [json.loads(line)["msg"] for line in log.read_text().splitlines()]
+    endpoints = ", ".join(f"https://localhost:{p}" for p in stage[1])
+    assert [line for line in said if f":{port} (" in line and f" as {endpoints}; its certificate has the pin " in line]
+    assert [line for line in said if "new certificate" in line] == []
+    assert said[-1] == "SIGTERM: the exchange ends"
 
 
 async def test_they_have_no_other_rights(stage: tuple[Stage, list[int]], proxy: FaultProxy) -> None:
