@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contract.admission import JSON, Refusal, Row, changed, invalid, mismatch
+from contract.admission import JSON, Refusal, Row, changed, forbidden, invalid, mismatch
 
 LABEL = "must have at most 57 characters and no dot, so that generated names fit"
 DIGITS = "^[0-9]{1,4}$"
@@ -26,13 +26,33 @@ FULL: JSON = changed(
             },
             "emergency": {"protection": "Warn", "additionalNumbers": ["1999"]},
             "sharing": {"mode": "Selected", "numbers": [{"start": "200", "end": "249"}]},
+            "deletionPolicy": "Orphan",
+            "driftPolicy": "Report",
         }
     },
 )
+CENTER: JSON = {
+    "url": "https://api.sandbox.telecom.center",
+    "credentialsSecretRef": {"name": "telecom-center"},
+    "customerID": "123",
+    "language": "LT",
+    "capacityLimit": 10,
+    "sipAccountLimit": 5,
+}
+LEAST: JSON = {"credentialsSecretRef": {"name": "other"}, "customerID": "123"}
+ANOTHER = "delete the PBXAccount and create another one"
 
 
 def _account(**spec: object) -> JSON:
     return changed(MINIMAL, {"spec": spec})
+
+
+def _at(center: JSON | None, type_: str = "TelecomCenter") -> JSON:
+    return _account(provider={"type": type_, **({"telecomCenter": center} if center is not None else {})})
+
+
+def _customer(value: object) -> JSON:
+    return _at({**CENTER, "customerID": value})
 
 
 def _named(name: str) -> JSON:
@@ -156,6 +176,55 @@ ROWS = (
                 r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?(\.[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?)*$",
             ),
         ),
+    ),
+    Row("a customer with everything set", _at(CENTER)),
+    Row("the least of a customer", _at({"credentialsSecretRef": {"name": "telecom-center"}})),
+    Row("all of a customer but its id may change", _at(LEAST), before=_at(CENTER)),
+    Row(
+        "TelecomCenter without a customer",
+        _at(None),
+        (invalid("spec.provider.telecomCenter", "`telecomCenter` must be set because `type` is 'TelecomCenter'"),),
+    ),
+    Row(
+        "a customer of Builtin",
+        _at(CENTER, "Builtin"),
+        (invalid("spec.provider.telecomCenter", "`telecomCenter` may not be set because `type` is 'Builtin'"),),
+    ),
+    Row(
+        "another provider",
+        _at(CENTER),
+        (forbidden("spec.provider.type", f"`type` may not change from 'Builtin' to 'TelecomCenter': {ANOTHER}"),),
+        before=MINIMAL,
+    ),
+    Row(
+        "another customer",
+        _customer("124"),
+        (
+            forbidden(
+                "spec.provider.telecomCenter.customerID", f"`customerID` may not change from '123' to '124': {ANOTHER}"
+            ),
+        ),
+        before=_at(CENTER),
+    ),
+    Row(
+        "a customer with a leading zero",
+        _customer("0123"),
+        (mismatch("spec.provider.telecomCenter.customerID", "0123", "^[1-9][0-9]{0,18}$"),),
+    ),
+    Row(
+        "a negative limit",
+        _at({**CENTER, "capacityLimit": -1}),
+        (
+            invalid(
+                "spec.provider.telecomCenter.capacityLimit",
+                "-1: spec.provider.telecomCenter.capacityLimit in body should be greater than or equal to 0",
+            ),
+        ),
+    ),
+    Row(
+        "a customer without a login",
+        _at({"customerID": "123"}),
+        (Refusal("spec.provider.telecomCenter.credentialsSecretRef", "Required value"),),
     ),
     Row(
         "display name of two lines",

@@ -15,6 +15,7 @@ from typing import Any, NoReturn
 from prometheus_client import CollectorRegistry
 
 from builders import NOW
+from pbx_operator.api.conditions import Reason
 from pbx_operator.api.meta import Condition, ObjectKey, ObjectMeta, ResourceType
 from pbx_operator.api.reasons import Verdict
 from pbx_operator.api.v1alpha1 import KINDS
@@ -23,10 +24,10 @@ from pbx_operator.cluster import ApiError, Cluster, Listing, Unavailable
 from pbx_operator.domain.impact import WorkKey
 from pbx_operator.domain.link_facts import ClusterFacts
 from pbx_operator.domain.plan import StatusUpdate, Target
-from pbx_operator.domain.server_facts import StepName
+from pbx_operator.engine.customers import CustomerProviders, CustomerWork
 from pbx_operator.engine.elsewhere import Elsewhere
 from pbx_operator.engine.errands import Errands
-from pbx_operator.engine.executor import Executor, Servers
+from pbx_operator.engine.executor import Customers, Executor, Servers
 from pbx_operator.engine.identity import Identity
 from pbx_operator.engine.intake import Intake
 from pbx_operator.engine.issuing import KeyWork
@@ -36,6 +37,7 @@ from pbx_operator.engine.planning import Planner
 from pbx_operator.engine.queue import WorkQueue
 from pbx_operator.engine.servers import Providers, ServerWork
 from pbx_operator.engine.snapshots import Snapshots
+from pbx_operator.engine.steps import StepRunner
 from pbx_operator.engine.store import Observation, Store
 from pbx_operator.engine.sync import load
 from pbx_operator.engine.worker import Clocks, Worker
@@ -133,10 +135,17 @@ class Wire(Cluster):
 
 
 class Queue(WorkQueue[WorkKey]):
-    """The work queue without an event loop; accounts are not worked on, the simulation looks after them."""
+    """The work queue without an event loop.
+
+    Unless it is about them, accounts are not worked on: the simulation looks after them.
+    """
+
+    def __init__(self, clock: Callable[[], float], *, accounts: bool = False) -> None:
+        super().__init__(clock)
+        self._accounts = accounts
 
     def add(self, key: WorkKey) -> None:
-        if key.kind != "Account":
+        if self._accounts or key.kind != "Account":
             super().add(key)
 
     async def get(self) -> tuple[WorkKey, float]:
@@ -179,10 +188,21 @@ class Silence:
         """Ignore it: that the object goes is seen."""
 
 
-class NoServers:
-    """There are no CommServers."""
+class Heard(Silence):
+    """What only events tell."""
 
-    async def begin(self, key: ObjectKey, step: StepName) -> None:
+    def __init__(self) -> None:
+        self.messages: list[str] = []
+
+    def happened(self, target: Target, reason: Reason, **facts: object) -> None:
+        """Take note of it."""
+        self.messages.append(reason.message(**facts))
+
+
+class NoSteps:
+    """There are no CommServers, or no customers."""
+
+    async def begin(self, key: ObjectKey, step: str) -> None:
         """Fail: nobody asked for one."""
         raise AssertionError(f"step '{step}' of {key}")
 
@@ -216,19 +236,29 @@ class Process:
         now: Callable[[], datetime],
         peer: Peer,
         providers: Providers | None = None,
+        customers: CustomerProviders | None = None,
     ) -> None:
         clocks = Clocks(now, lambda: (now() - NOW).total_seconds())
         self.wire = wire = Wire(api)
-        self.store, self.memory, self.queue = Store("pbx.example"), Memory(), Queue(clocks.monotonic)
+        self.store, self.memory, self.queue = (
+            Store("pbx.example"),
+            Memory(),
+            Queue(clocks.monotonic, accounts=customers is not None),
+        )
         self.intake = Intake(self.store, self.queue, self.memory, ignore)
         self.snapshots = Snapshots(self.store, self.memory, facts, now)
         authority = Authority(wire, self.snapshots, now, self.intake)
-        elsewhere = Elsewhere(wire, authority, identity, self.intake, now, peer, Contact())
-        keys = KeyWork(wire, authority, identity, self.intake, self.memory, now, elsewhere, InTurn())
-        servers: Servers = NoServers()
+        elsewhere = Elsewhere(wire, authority, identity, self.intake, now, peer)
+        keys = KeyWork(wire, authority, identity, self.intake, self.memory, now, Contact(), elsewhere, InTurn())
+        self.heard, runner = Heard(), StepRunner(self.memory, now, InTurn())
+        servers: Servers = NoSteps()
+        customer_work: Customers = NoSteps()
         if providers is not None:
-            servers = ServerWork(wire, providers, self.store, self.intake, self.memory, now, InTurn(), {})
-        executor = Executor(wire, self.store, self.intake, authority, keys, self.snapshots.link, Silence(), servers)
+            servers = ServerWork(wire, providers, self.store, self.intake, self.memory, now, runner, self.heard, {})
+        if customers is not None:
+            customer_work = CustomerWork(customers, self.store, self.intake, self.memory, runner, self.heard)
+        link = self.snapshots.link
+        executor = Executor(wire, self.store, self.intake, authority, keys, link, self.heard, servers, customer_work)
         self.planner = Planner(self.store, self.snapshots)
         metrics = Metrics(CollectorRegistry(), WORKERS)
         worker = Worker(self.queue, self.planner.plan, executor, self.memory, clocks, metrics)

@@ -5,28 +5,23 @@ Only the network is missing: a call reaches the simulator of Rainbow in one step
 
 from __future__ import annotations
 
-import base64
 import json
 from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlencode
 
-from builders import NAMESPACE, NOW
+from builders import NOW
 from pbx_operator.api import provider_reasons
-from pbx_operator.api.meta import SECRETS
 from pbx_operator.api.v1alpha1 import CommServer
 from pbx_operator.cluster import Unavailable
 from pbx_operator.domain.faults import fault
-from pbx_operator.domain.link_facts import ClusterFacts
-from pbx_operator.engine.identity import Identity
 from pbx_operator.network.addresses import NetworkRules
 from pbx_operator.providers.errors import ProviderError
 from pbx_operator.providers.http import Account, Answer, Call, Dialler
 from pbx_operator.providers.rainbow import RainbowSystems, Sessions
 from pbx_operator.providers.systems import SystemProvider
-from simulation.process import NoPeer, Process, Request
+from simulation.process import Process, Request
 from simulation.servers import Provider, Site
-from simulation.world import HOME, INSTANCE
 from simulators.rainbow import RainbowSimulator, Reseller, System, reseller
 
 _NO_NETWORK = Dialler(NetworkRules())
@@ -79,23 +74,15 @@ class RainbowSite(Site):
         self.keep("login", username=admin.login, password=admin.password)
         self.keep("application", id=application.id, secret=application.secret)
 
-    def start(self) -> None:
-        """Start a process, which remembers no login."""
-        identity = Identity(INSTANCE, HOME.public, HOME, confirmed=True)
-        facts = ClusterFacts(INSTANCE, started=self.now)
+    def begin(self) -> Process:
+        """Return a process that remembers no login."""
         sessions = DirectSessions(self.rainbow, lambda: (self.now - NOW).total_seconds())
 
         def provider(server: CommServer) -> SystemProvider:
             assert server.spec.provider.rainbow is not None
             return RainbowSystems(self.process.wire, sessions, server.spec.provider.rainbow)
 
-        self.process = Process(self.api, identity, facts, lambda: self.now, NoPeer(), provider)
-        self.calls = 0
-
-    def keep(self, name: str, **entries: str) -> None:
-        """Create a Secret."""
-        data = {entry: base64.b64encode(text.encode()).decode() for entry, text in entries.items()}
-        self.api.create(SECRETS, {"metadata": {"name": name, "namespace": NAMESPACE}, "data": data})
+        return self.new_process(provider)
 
     def apply(self, name: str = "pbx", **spec: Any) -> None:
         """Create a CommServer at Rainbow, or change fields of its spec."""

@@ -9,9 +9,7 @@ from __future__ import annotations
 
 import base64
 import itertools
-from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import timedelta
 from typing import Any
 
 from builders import NAMESPACE, NOW
@@ -19,15 +17,13 @@ from pbx_operator.api import provider_reasons
 from pbx_operator.api.meta import SECRETS, ObjectKey
 from pbx_operator.api.v1alpha1 import CommServer
 from pbx_operator.api.v1alpha1.commserver import Channel, CommServerStatus, ServerState
+from pbx_operator.domain.differences import Difference
 from pbx_operator.domain.faults import Fault, fault
-from pbx_operator.domain.link_facts import ClusterFacts
-from pbx_operator.domain.systems import CodeState, Difference, SystemFacts, SystemSettings, SystemWish, given
-from pbx_operator.engine.identity import Identity
+from pbx_operator.domain.systems import CodeState, SystemFacts, SystemSettings, SystemWish, given
 from pbx_operator.providers.errors import ProviderError
 from server_builders import BTCO
-from simulation.api import Api
-from simulation.process import NoPeer, Process, Request, Task
-from simulation.world import HOME, INSTANCE, MAX_STEPS
+from simulation.process import Process, Request
+from simulation.scene import Scene
 
 
 @dataclass(slots=True)
@@ -146,33 +142,16 @@ class Line:
         await self._ask("delete", wish, system_id)
 
 
-class Site:
-    """A cluster with CommServers, one process of the operator at a time, and a provider."""
+class Site(Scene):
+    """A cluster with CommServers, and a provider."""
 
     def __init__(self, provider: Provider) -> None:
-        self.now = NOW
         self.provider = provider
-        self.api = Api(lambda: self.now, lambda resource, old, new: None)
-        self.calls = 0
-        """Calls that have arrived, or were to arrive, since the last process started."""
-        self.start()
+        super().__init__()
 
-    def start(self) -> None:
-        """Start a process."""
-        identity = Identity(INSTANCE, HOME.public, HOME, confirmed=True)
-        facts = ClusterFacts(INSTANCE, started=self.now)
+    def begin(self) -> Process:
         line = Line(self.provider)
-        self.process = Process(self.api, identity, facts, lambda: self.now, NoPeer(), lambda _: line)
-        self.calls = 0
-
-    def close(self) -> None:
-        """Stop the process."""
-        self.process.die()
-
-    def restart(self) -> None:
-        """Let the process die and start another one."""
-        self.process.die()
-        self.start()
+        return self.new_process(lambda _: line)
 
     def apply(self, name: str = "pbx", **spec: Any) -> None:
         """Create a CommServer, or change fields of its spec."""
@@ -202,38 +181,3 @@ class Site:
         """Return what a Secret says."""
         raw = self.api.find(SECRETS, ObjectKey(NAMESPACE, name))
         return {k: base64.b64decode(v).decode() for k, v in raw["data"].items()} if raw is not None else None
-
-    def settle(self, stop: Callable[[Task], bool] = lambda task: False) -> bool:
-        """Go on until nothing is left to do now, or until `stop` says so before a call; return whether it did."""
-        for _ in range(MAX_STEPS):
-            if requests := self.process.requests():
-                if stop(requests[0]):
-                    return True
-                self.serve(requests[0])
-            elif unseen := self.process.unseen():
-                self.process.watch(unseen[0])
-            elif idle := self.process.idle():
-                idle[0].resume()
-            else:
-                return False
-        raise AssertionError(f"still at work after {MAX_STEPS} steps")
-
-    def serve(self, task: Task) -> None:
-        """Let a call arrive and be answered."""
-        assert isinstance(task.waiting, Request)
-        self.calls += 1
-        task.waiting.arrive()
-        task.resume()
-
-    def settle_for(self, period: timedelta) -> None:
-        """Go on until that much time has passed, keeping every appointment."""
-        end = self.now + period
-        self.settle()
-        while (due := self.process.queue.next_appointment()) is not None:
-            moment = NOW + timedelta(seconds=due, microseconds=1)
-            if moment > end:
-                break
-            self.now = max(self.now, moment)
-            self.settle()
-        self.now = end
-        self.settle()

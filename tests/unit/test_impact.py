@@ -18,6 +18,7 @@ from pbx_operator.api.v1alpha1 import CommServer, DialPlanSlice, Interlink, Inte
 from pbx_operator.api.v1alpha1.interlink import AllowedRedeemer, IssueKey
 from pbx_operator.api.v1alpha1.linkrecord import Policy
 from pbx_operator.domain.account import wanted_domain
+from pbx_operator.domain.customer_facts import claimed_customers
 from pbx_operator.domain.impact import WorkKey, affected
 from pbx_operator.domain.interlink import plan_link
 from pbx_operator.domain.plan import Plan
@@ -33,6 +34,9 @@ class Index:
     records: Sequence[LinkRecord] = ()
     accounts: Sequence[PBXAccount] = ()
     offers: Sequence[DialPlanSlice] = ()
+
+    def accounts_of_customer(self, customer: str) -> Iterable[PBXAccount]:
+        return [a for a in self.accounts if customer in claimed_customers(a)]
 
     def servers_of_account(self, account: ObjectKey) -> Iterable[CommServer]:
         return ()

@@ -69,4 +69,7 @@ def test_an_object_is_read_and_written_without_absent_fields() -> None:
         "numbering": {"ranges": [], "outOfRange": "Warn", "dialing": "EnBloc", "reservedPrefixes": []},
         "emergency": {"protection": "Enforce", "additionalNumbers": []},
         "sharing": {"mode": "All", "numbers": []},
+        "provider": {"type": "Builtin"},
+        "deletionPolicy": "Delete",
+        "driftPolicy": "Enforce",
     }

@@ -64,7 +64,7 @@ def bench() -> Bench:
     return Bench()
 
 
-@pytest.mark.parametrize("controller", ["link", "account", "server"])
+@pytest.mark.parametrize("controller", ["link", "account", "server", "customer"])
 def test_every_series_exists_from_the_start(bench: Bench, controller: str) -> None:
     assert [bench.value(name, controller) for name in (*BY_CONTROLLER, *BY_NAME)] == [0.0] * 9
     assert bench.value("controller_runtime_max_concurrent_reconciles", controller) == 16

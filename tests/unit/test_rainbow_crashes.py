@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from pbx_operator.domain.conditions import find
-from pbx_operator.domain.server_facts import POLL_PERIOD
+from pbx_operator.domain.steps import POLL_PERIOD
 from server_builders import BTCO, STOCK
 from simulation.process import Request
 from simulation.rainbow import RainbowSite

@@ -11,7 +11,7 @@ import pytest
 from builders import NAMESPACE
 from pbx_operator.api.meta import SECRETS, ObjectKey
 from pbx_operator.domain.conditions import check, find
-from pbx_operator.domain.server_facts import POLL_PERIOD
+from pbx_operator.domain.steps import POLL_PERIOD
 from server_builders import STOCK
 from simulation.process import Request
 from simulation.rainbow import RainbowSite

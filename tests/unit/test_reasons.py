@@ -96,6 +96,12 @@ def test_whoever_must_act_is_told_how(reason: Reason) -> None:
     assert reason.fix or reason.patience is Patience.PROGRESS
 
 
+@each_reason
+def test_whatever_is_not_as_wanted_names_the_next_step(reason: Reason) -> None:
+    wanted = {(type_, "True") for type_ in TYPES if type_ != "Conflicted"}
+    assert reason.fix or reason.text or set(reason.shown) <= wanted
+
+
 @each_excuse
 def test_what_stands_beside_ready_is_in_the_table_too(reason: Reason) -> None:
     ready = verdict("Ready", "False", reason, **EVERY_FACT)
@@ -163,7 +169,7 @@ def test_every_row_is_on_the_page(reason: Reason, page: str) -> None:
 
 def test_what_only_events_tell_is_on_the_page(page: str) -> None:
     alone = [reason for reason in REASONS if not reason.shown]
-    assert [reason.name for reason in alone] == ["KeyReplay"]
+    assert [reason.name for reason in alone] == ["KeyReplay", "DriftCorrected"]
     for reason in alone:
         assert f"| `{reason.name}` | {reason.what.replace('{key_id}', '*key id*')} | {reason.fix} |" in section(
             page, "Events"

@@ -11,9 +11,9 @@ import pytest
 from pbx_operator.api import provider_reasons
 from pbx_operator.domain.conditions import check, find
 from pbx_operator.domain.faults import fault
-from pbx_operator.domain.server_facts import POLL_PERIOD
+from pbx_operator.domain.steps import POLL_PERIOD
 from server_builders import STOCK
-from simulation.process import Request
+from simulation.process import Request, Task
 from simulation.servers import Provider, Site
 
 DIED = 40
@@ -112,9 +112,11 @@ def test_drift_is_taken_back_or_reported(site: Site, provider: Provider, policy:
     assert ready(site) == ("True", "Declared")
     if policy == "Enforce":
         assert (system.settings, provisioned.reason) == (wanted, "Provisioned")
+        (message,) = site.process.heard.messages
+        assert "displayName is 'renamed', wanted is 'pbx'" in message
     else:
         assert (system.settings.display_name, provisioned.reason) == ("renamed", "Drifted")
-        assert "display_name is 'renamed', wanted is 'pbx'" in provisioned.message
+        assert "displayName is 'renamed', wanted is 'pbx'" in provisioned.message
 
 
 def test_a_higher_revision_brings_another_code_and_the_same_id(site: Site, provider: Provider) -> None:
@@ -222,6 +224,19 @@ def test_an_orphan_stays_at_the_provider(site: Site, provider: Provider) -> None
     site.settle()
     assert site.server() is None
     assert len(provider.systems) == 1
+
+
+def test_what_is_declared_while_its_deletion_begins_goes_as_well(site: Site, provider: Provider) -> None:
+    site.apply()
+    assert site.settle(lambda task: isinstance(task.waiting, Request) and task.waiting.what == "create")
+    (creating,) = site.process.requests()
+    site.delete()
+    while others := [task for task in site.process.requests() if task is not creating] or site.process.unseen():
+        first = others[0]
+        site.serve(first) if isinstance(first, Task) else site.process.watch(first)
+    site.settle()
+    assert site.server() is None
+    assert not provider.systems
 
 
 # --- crashes ----------------------------------------------------------------------------------------------------

@@ -43,7 +43,7 @@ CONDITIONS: Mapping[ConditionType, str] = {
     "CallsAllowed": "Whether calls may pass over the link, which Ready does not tell; on an Interlink.",
     "PeerReachable": "Whether the peer's installation answers ours; on an Interlink to an account of another cluster.",
     "Conflicted": "Present while own numbers hide numbers of peers that no dial prefix reaches; on a PBXAccount.",
-    "Provisioned": "Whether the provider has it as wanted; on a CommServer.",
+    "Provisioned": "Whether the provider has it as wanted; on a CommServer, and on a PBXAccount with a provider.",
     "Connected": "Whether the box is connected to its provider; on a CommServer.",
     "WeakActivationCode": "Present while the box could be forged by whoever can guess its code; on a CommServer.",
 }

@@ -247,6 +247,33 @@ PROVIDER_REFUSED = Reason(
     Patience.GRACE,
     shown=_FAILED_OR_UNKNOWN,
 )
+CUSTOMER_IN_USE = Reason(
+    "CustomerInUse",
+    "customer {customer} belongs to another PBXAccount of this cluster",
+    "delete that one, or this one",
+    Patience.GRACE,
+    shown=_FAILED,
+)
+CUSTOMER_RELEASING = Reason(
+    "CustomerReleasing",
+    "customer {customer} is being released by another PBXAccount",
+    patience=Patience.PROGRESS,
+    shown=_FAILED,
+)
+CUSTOMER_NOT_OURS = Reason(
+    "CustomerNotOurs",
+    "customer {customer} exists at the provider and is not as wanted, so it may be somebody else's",
+    "to take it over make the spec as it is; else choose another customerID",
+    Patience.GRACE,
+    shown=_FAILED_OR_UNKNOWN,
+)
+CUSTOMER_GONE = Reason(
+    "CustomerGone",
+    "somebody deleted customer {customer} at the provider",
+    "to have an empty one created set spec.driftPolicy to Enforce; else delete the PBXAccount",
+    Patience.GRACE,
+    shown=_FAILED,
+)
 CREDENTIALS_MISSING = Reason(
     "CredentialsMissing",
     "there is no Secret {secret} with the entries {entries}",
@@ -292,6 +319,13 @@ COUNTRY_UNSUPPORTED = Reason(
     shown=_FAILED_OR_UNKNOWN,
 )
 
+ACCESS_DENIED = Reason(
+    "AccessDenied",
+    "the provider does not let the login of Secret {secret} do this",
+    "give it the right, or name another login",
+    Patience.PERSON,
+    shown=_FAILED_OR_UNKNOWN,
+)
 INVALID_NUMBERING_RULE = Reason(
     "InvalidNumberingRule",
     "a numbering rule cannot be applied",
@@ -317,6 +351,14 @@ STOCK_CODE = Reason(
     "whoever knows the references of the box can connect in its place until it has connected",
     "raise spec.activation.revision for a generated code, which must then be entered on the box",
     shown=(_WEAK,),
+)
+
+# --- in events alone --------------------------------------------------------------------------------------------
+DRIFT_CORRECTED = Reason(
+    "DriftCorrected",
+    "somebody changed it at the provider, and it was changed back",
+    shown=(),
+    text="somebody changed it at the provider, and it was changed back: {drift}",
 )
 
 REASONS = tuple(value for value in globals().values() if isinstance(value, Reason))

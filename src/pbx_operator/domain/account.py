@@ -30,6 +30,9 @@ from pbx_operator.domain.account_status import (
 )
 from pbx_operator.domain.claims import Award, Claim, created, settle
 from pbx_operator.domain.conditions import Since, status_with
+from pbx_operator.domain.customer import customer_left
+from pbx_operator.domain.customer_facts import CustomerSnapshot
+from pbx_operator.domain.customer_status import view_customer, waiting_for_customer
 from pbx_operator.domain.numbers import Resolution, protected_numbers, resolve
 from pbx_operator.domain.offers import EstablishedLink
 from pbx_operator.domain.plan import Action, AddFinalizer, Plan, RemoveFinalizer, StatusUpdate, Target
@@ -73,6 +76,10 @@ class AccountSnapshot:
     """Names that slices of this account may need, of slices that name another account or cannot be read."""
     rivals: tuple[PBXAccount | Unreadable, ...] = ()
     """The other accounts of the cluster that want, or still show, this account's `wanted_domain`."""
+    customer: CustomerSnapshot = field(default_factory=CustomerSnapshot)
+    """What bears on the account's customer at a provider."""
+    shows_customer: bool = False
+    """Whether an account that could not be read shows a customer."""
     since: Mapping[Target, Since] = field(default_factory=dict)
     published: datetime | None = None
     """When this process last wrote a slice of the account."""
@@ -86,7 +93,7 @@ def plan_account(s: AccountSnapshot, now: datetime) -> Plan:
     The statuses include those that are shown already.
     """
     if s.unreadable is not None:
-        actions = _release(s, s.unreadable) if s.unreadable.deleting else []
+        actions = _release(s, s.unreadable, kept=s.shows_customer) if s.unreadable.deleting else []
         return _plan(actions, _numbers(s, resolve(None, s.numbers), "Unreadable", now))
     if s.account is not None and not s.account.metadata.deleting:
         return _serve(s, s.account, now)
@@ -109,24 +116,28 @@ def _serve(s: AccountSnapshot, account: PBXAccount, now: datetime) -> Plan:
     wanted = draft_slices(account, resolution.held, s.links, protected)
     changes = diff_slices(account, wanted, _free_to_change(s), s.taken)
     domain = wanted_domain(account, s.domain_suffix)
-    award = _settle_domain(s, account, domain)
+    award, customer = _settle_domain(s, account, domain), view_customer(s.customer, now)
     ready = _ready(account, domain, award, changes)
+    serving = ready.status == "True" and (customer is None or customer.exists)
+    if ready.status == "True" and customer is not None and customer.hindrance is not None:
+        ready = customer.hindrance
     shadows = find_shadows(account, resolution, s.links, protected)
+    provisioned = [customer.provisioned] if customer is not None else []
     own = _own_status(
         s,
         account,
-        [ready, _accepted(account), *shadow_verdicts(shadows)],
+        [ready, _accepted(account), *provisioned, *shadow_verdicts(shadows)],
         now,
+        **(customer.facts if customer is not None else {}),
         sip_domain=domain if award.holds else None,
         interlinks=s.interlinks,
         internal_numbers=number_counts(resolution),
         shadowed_numbers=shadow_counts(shadows),
     )
     finalizer = () if TEARDOWN_FINALIZER in account.metadata.finalizers else (AddFinalizer(_target(account)),)
-    numbers = _numbers(s, resolution, "Serving" if ready.status == "True" else "NotServing", now)
-    handing_over = any(
-        a is not None and a.won and not a.holds for a in (award, *(o.award for o in resolution.outcomes))
-    )
+    numbers = _numbers(s, resolution, "Serving" if serving else "NotServing", now)
+    awards = (award, customer.award if customer is not None else None, *(o.award for o in resolution.outcomes))
+    handing_over = any(a is not None and a.won and not a.holds for a in awards)
     wait = _coalesce(s, changes, now)
     if wait is not None:  # a status must not tell of what is not published yet
         return _plan(finalizer, (), wait)
@@ -193,15 +204,27 @@ def _ready(account: PBXAccount, domain: str, award: Award, changes: SliceChanges
 
 def _teardown(s: AccountSnapshot, account: PBXAccount, numbers: list[_Update], now: datetime) -> Plan:
     waiting = "its links to end" if s.live_records else "its dial plan to be removed"
+    if not s.live_records and customer_left(s.customer, now):
+        waiting = waiting_for_customer(s.customer, now)
     ready = verdict("Ready", "False", reasons.DELETING, waiting=waiting)
-    own = _own_status(s, account, [ready, _accepted(account)], now, sip_domain=None, interlinks=s.interlinks)
-    return _plan(_release(s, account.metadata), [*numbers, own])
+    customer = view_customer(s.customer, now)
+    own = _own_status(
+        s,
+        account,
+        [ready, _accepted(account)],
+        now,
+        sip_domain=None,
+        interlinks=s.interlinks,
+        rejected_credentials=customer.facts["rejected_credentials"] if customer is not None else None,
+    )
+    return _plan(_release(s, account.metadata, kept=customer_left(s.customer, now)), [*numbers, own])
 
 
-def _release(s: AccountSnapshot, metadata: ObjectMeta) -> list[Action]:
-    """Take the dial plan away at once, and let the account go once all its links have ended."""
+def _release(s: AccountSnapshot, metadata: ObjectMeta, *, kept: bool) -> list[Action]:
+    """Take the dial plan away at once; let the account go once its links have ended and its customer is gone."""
     actions: list[Action] = [*delete_all(s.key.name, s.slices)]
-    if not s.live_records and not any_left(s.key.name, s.slices) and TEARDOWN_FINALIZER in metadata.finalizers:
+    held = kept or s.live_records or any_left(s.key.name, s.slices)
+    if not held and TEARDOWN_FINALIZER in metadata.finalizers:
         actions.append(RemoveFinalizer(Target(PBXAccount.resource, s.key, metadata.uid)))
     return actions
 

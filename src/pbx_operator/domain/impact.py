@@ -11,6 +11,7 @@ from typing import Literal, NamedTuple, Protocol, TypeVar
 
 from pbx_operator.api.meta import ObjectKey, Resource
 from pbx_operator.api.v1alpha1 import DialPlanSlice, Interlink, InternalNumber, LinkRecord, PBXAccount
+from pbx_operator.domain.customer_impact import CustomerIndex, customer_rivals, has_customer_work
 from pbx_operator.domain.link_facts import account_ready
 from pbx_operator.domain.record_facts import (
     SIDES,
@@ -37,16 +38,17 @@ class WorkKey(NamedTuple):
 
     `Link` owns an Interlink and its side of the records that name its place.  `Account` owns an account with
     its number claims, the statuses of its InternalNumbers, and its slices.  `Server` owns a CommServer.
+    `Customer` owns the customer behind an account.
     """
 
-    kind: Literal["Link", "Account", "Server"]
+    kind: Literal["Link", "Account", "Server", "Customer"]
     key: ObjectKey
 
     def __str__(self) -> str:
         return f"{self.kind}({self.key})"
 
 
-class Index(ServerIndex, Protocol):
+class Index(ServerIndex, CustomerIndex, Protocol):
     """The lookups that the rule needs."""
 
     def links_of_account(self, account: ObjectKey) -> Iterable[Interlink]:
@@ -94,6 +96,8 @@ def affected(old: Observed, new: Observed, index: Index) -> set[WorkKey]:
         work = _of_account(either.key, _as(PBXAccount, before), _as(PBXAccount, after), index)
         work |= _of_domains(old, new, index)
         work |= {WorkKey("Server", server) for server in servers_of_changed_account(old, new, index)}
+        work |= {WorkKey("Account", rival) for rival in customer_rivals(old, new, index)}
+        work |= {WorkKey("Customer", either.key)} if has_customer_work(old, new) else set()
         readable = not isinstance(old, Unreadable) and not isinstance(new, Unreadable)
         return work if readable else work | _links_of_account(either.key, index)
     if kind == "InternalNumber":

@@ -13,6 +13,7 @@ from pbx_operator.api.v1alpha1.dialplanslice import DialPlanSlice
 from pbx_operator.api.v1alpha1.interlink import SecretKeyReference
 from pbx_operator.api.v1alpha1.linkrecord import SideReport
 from pbx_operator.api.v1alpha1.shared import Status
+from pbx_operator.domain.customer_facts import CustomerStepName
 from pbx_operator.domain.record import Change
 from pbx_operator.domain.server_facts import StepName
 
@@ -131,6 +132,14 @@ class ServerStep:
     step: StepName
 
 
+@dataclass(frozen=True, slots=True)
+class CustomerStep:
+    """Begin the next step of an account's customer at its provider; the outcome is a fact for a later plan."""
+
+    account: ObjectKey
+    step: CustomerStepName
+
+
 Action = (
     AddFinalizer
     | RemoveFinalizer
@@ -146,6 +155,7 @@ Action = (
     | WriteSlice
     | DeleteSlice
     | ServerStep
+    | CustomerStep
 )
 
 

@@ -1,8 +1,7 @@
 """What to do about one CommServer: one step after the other, until its provider has it as wanted.
 
 There is one order of steps, and each is planned from what the last look found: look, deliver the activation code,
-declare, make the code current, apply settings.  A step may break off at any moment; looking again tells what became of
-it, so no step is recorded anywhere.
+declare, make the code current, apply settings.  `steps` has the rules of patience, which hold for all providers.
 """
 
 from __future__ import annotations
@@ -15,8 +14,6 @@ from pbx_operator.domain.claims import Award, settle
 from pbx_operator.domain.plan import Action, AddFinalizer, Plan, RemoveFinalizer, ServerStep, Target
 from pbx_operator.domain.server_checks import judge_server
 from pbx_operator.domain.server_facts import (
-    FailedStep,
-    ServerAttempts,
     ServerLook,
     ServerSnapshot,
     StepName,
@@ -24,6 +21,7 @@ from pbx_operator.domain.server_facts import (
     equipment_id,
 )
 from pbx_operator.domain.server_status import behind_revision, deleting_status, server_status, unapplied
+from pbx_operator.domain.steps import current_failure, look_due, may_try, next_due
 
 
 def plan_server(s: ServerSnapshot, now: datetime) -> Plan:
@@ -39,7 +37,7 @@ def plan_server(s: ServerSnapshot, now: datetime) -> Plan:
     actions: list[Action] = []
     if TEARDOWN_FINALIZER not in server.metadata.finalizers:
         actions.append(AddFinalizer(_target(server)))
-    if needed is not None and _may_try(needed, s.attempts, now):
+    if needed is not None and may_try(s.attempts, needed, now):
         actions.append(ServerStep(server.key, needed))
     if actions:
         return Plan(tuple(actions))
@@ -47,7 +45,7 @@ def plan_server(s: ServerSnapshot, now: datetime) -> Plan:
         return Plan()  # there is news soon
     failure = current_failure(s.attempts, needed)
     update, again = server_status(s, server, judgement, award, failure, now)
-    return Plan((), (update,), _earliest(again, _due(s.attempts, failure)))
+    return Plan((), (update,), _earliest(again, next_due(s.attempts, needed, now)))
 
 
 def settle_equipment(s: ServerSnapshot, server: CommServer) -> Award:
@@ -57,7 +55,7 @@ def settle_equipment(s: ServerSnapshot, server: CommServer) -> Award:
 
 def _needed_step(server: CommServer, look: ServerLook | None, now: datetime) -> StepName | None:
     """Return the next step towards what is wanted, whether it may be tried now or not."""
-    if look is None or look.next_look <= now:
+    if look is None or look_due(look, now):
         return "look"
     system = look.system
     if look.secret == "Foreign" or (system is not None and not system.ours):
@@ -71,26 +69,6 @@ def _needed_step(server: CommServer, look: ServerLook | None, now: datetime) -> 
     return "update" if unapplied(server, system) else None
 
 
-def current_failure(attempts: ServerAttempts, needed: StepName | None) -> FailedStep | None:
-    """Return the failure that the needed step has to do with; one of a step that is not needed any more is history."""
-    failed = attempts.failed
-    return failed if failed is not None and needed in (failed.step, "look") else None
-
-
-def _may_try(needed: StepName, attempts: ServerAttempts, now: datetime) -> bool:
-    failure = current_failure(attempts, needed)
-    return not attempts.busy and (failure is None or failure.next_try <= now)
-
-
-def _due(attempts: ServerAttempts, failure: FailedStep | None) -> datetime | None:
-    """Return when time alone makes a step due; the end of one that is under way is an event."""
-    if attempts.busy:
-        return None
-    if failure is not None:
-        return failure.next_try
-    return attempts.look.next_look if attempts.look is not None else None
-
-
 # --- a CommServer that goes -------------------------------------------------------------------------------------
 
 
@@ -98,20 +76,20 @@ def _teardown(s: ServerSnapshot, server: CommServer, now: datetime) -> Plan:
     if TEARDOWN_FINALIZER not in server.metadata.finalizers:
         return Plan()
     needed = _last_step(server, s.attempts.look, now)
-    if needed is None:
+    if needed is None and not s.attempts.busy:  # what is under way might still declare a system
         return Plan((RemoveFinalizer(_target(server)),))
-    if _may_try(needed, s.attempts, now):
+    if needed is not None and may_try(s.attempts, needed, now):
         return Plan((ServerStep(server.key, needed),))
     failure = current_failure(s.attempts, needed)
     update, again = deleting_status(s, server, failure, now)
-    return Plan((), (update,), _earliest(again, _due(s.attempts, failure)))
+    return Plan((), (update,), _earliest(again, next_due(s.attempts, needed, now)))
 
 
 def _last_step(server: CommServer, look: ServerLook | None, now: datetime) -> StepName | None:
     """Return the next step before a CommServer may go; one that never held its equipment ID has no system."""
     if server.status.equipment_id is None or server.spec.deletion_policy == "Orphan":
         return None
-    if look is None or look.next_look <= now:
+    if look is None or look_due(look, now):
         return "look"
     return "delete" if look.system is not None and look.system.ours else None
 

@@ -7,20 +7,17 @@ question and nothing else, since whatever a plan must not forget is in the statu
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Literal
 
 from pbx_operator.api.meta import ObjectKey
 from pbx_operator.api.v1alpha1 import CommServer, PBXAccount
 from pbx_operator.domain.claims import Claim, created
 from pbx_operator.domain.conditions import Since
-from pbx_operator.domain.faults import Fault
 from pbx_operator.domain.keys import base32
+from pbx_operator.domain.steps import StepAttempts
 from pbx_operator.domain.systems import SystemFacts, SystemOwner, SystemWish, settings_of
-
-POLL_PERIOD = timedelta(minutes=10)
-"""How often a provider is asked whether somebody changed a system there."""
 
 StepName = Literal["look", "deliver", "create", "update", "recover", "reset", "delete"]
 
@@ -36,26 +33,7 @@ class ServerLook:
     """The revision of the code in the Secret, if that is ours."""
 
 
-@dataclass(frozen=True, slots=True)
-class FailedStep:
-    """The step that failed last, and when it may be tried again."""
-
-    step: StepName
-    fault: Fault
-    next_try: datetime
-    pause: timedelta
-
-
-@dataclass(frozen=True, slots=True)
-class ServerAttempts:
-    """Outcomes that only this process remembers."""
-
-    look: ServerLook | None = None
-    failed: FailedStep | None = None
-    busy: bool = False
-    """A step is under way."""
-    outdated: bool = False
-    """Something happened at the provider since the last look began."""
+ServerAttempts = StepAttempts[ServerLook]
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +46,7 @@ class ServerSnapshot:
     """The account that it names, if that exists."""
     rivals: tuple[Claim, ...] = ()
     """The claims of the other CommServers of the cluster on the same equipment ID."""
-    attempts: ServerAttempts = ServerAttempts()
+    attempts: ServerAttempts = field(default_factory=StepAttempts)
     since: Since | None = None
 
 

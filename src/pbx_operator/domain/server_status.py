@@ -15,17 +15,18 @@ from pbx_operator.api.v1alpha1 import CommServer
 from pbx_operator.api.v1alpha1.commserver import CommServerStatus, ServerState
 from pbx_operator.domain.claims import Award
 from pbx_operator.domain.conditions import status_with
+from pbx_operator.domain.differences import Difference, described
 from pbx_operator.domain.plan import StatusUpdate, Target
 from pbx_operator.domain.server_checks import Judgement
 from pbx_operator.domain.server_facts import (
-    FailedStep,
     ServerLook,
     ServerSnapshot,
     activation_secret_name,
     equipment_id,
     known_revision,
 )
-from pbx_operator.domain.systems import Difference, SystemFacts, differences, settings_of
+from pbx_operator.domain.steps import FailedStep, rejected_credentials
+from pbx_operator.domain.systems import SystemFacts, differences, settings_of
 
 LAST_SEEN_PERIOD = timedelta(minutes=10)
 """How old `lastSeenTime` may be while nothing else changes."""
@@ -97,7 +98,7 @@ def _facts(s: ServerSnapshot, server: CommServer, award: Award, failure: FailedS
     before, look = server.status, s.attempts.look
     facts: dict[str, object] = {
         "equipment_id": equipment_id(server) if award.holds else None,
-        "rejected_credentials": _rejected(before, look, failure),
+        "rejected_credentials": rejected_credentials(before.rejected_credentials, look, failure),
     }
     if look is not None:
         facts["activation_secret_name"] = activation_secret_name(server) if look.secret == "Ours" else None
@@ -127,13 +128,6 @@ def _last_seen(before: CommServerStatus, system: SystemFacts) -> datetime | None
     if old is None or new is None or not same or new - old >= LAST_SEEN_PERIOD:
         return new.replace(microsecond=0) if new is not None else None
     return old
-
-
-def _rejected(before: CommServerStatus, look: ServerLook | None, failure: FailedStep | None) -> str | None:
-    """Return the version of the credentials that were refused, until others were accepted."""
-    if failure is not None:
-        return failure.fault.credentials or before.rejected_credentials
-    return before.rejected_credentials if look is None else None
 
 
 # --- conditions -------------------------------------------------------------------------------------------------
@@ -187,11 +181,6 @@ def _provisioned(s: ServerSnapshot, server: CommServer, failure: FailedStep | No
     if look is not None and look.system is not None and (changed := drift(server, look.system)):
         return verdict("Provisioned", "True", provider_reasons.DRIFTED, drift=described(changed))
     return verdict("Provisioned", "True", provider_reasons.PROVISIONED)
-
-
-def described(changed: tuple[Difference, ...]) -> str:
-    """Return differences in words, field by field."""
-    return "; ".join(f"{d.field} is {d.actual!r}, wanted is {d.wanted!r}" for d in changed)
 
 
 def _connected(state: ServerState | None) -> Verdict:

@@ -6,14 +6,15 @@ A provider translates between these and its own API and decides nothing: it says
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, fields, replace
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Literal, NamedTuple
 
 from pbx_operator.api.meta import ObjectKey
 from pbx_operator.api.v1alpha1 import CommServer
 from pbx_operator.api.v1alpha1.commserver import Channel, NumberingRule, ServerState, ServerType
+from pbx_operator.domain.differences import Difference, every_difference
 
 CodeState = Literal["Current", "Changed", "Spent"]
 
@@ -77,15 +78,6 @@ class SystemFacts:
     """It is an earlier CommServer's of the same place and equipment ID: ours once `create` has taken it up."""
 
 
-@dataclass(frozen=True, slots=True)
-class Difference:
-    """A setting that is not as wanted; the field is one of SystemSettings."""
-
-    field: str
-    actual: object
-    wanted: object
-
-
 def settings_of(server: CommServer) -> SystemSettings:
     """Return the settings that a CommServer asks for."""
     dialing = server.spec.dialing
@@ -102,14 +94,7 @@ def settings_of(server: CommServer) -> SystemSettings:
 
 def differences(actual: SystemSettings, wanted: SystemSettings) -> tuple[Difference, ...]:
     """Return the settings that are not as wanted, in the order of their declaration."""
-    return tuple(_differences(actual, wanted))
-
-
-def _differences(actual: SystemSettings, wanted: SystemSettings) -> Iterator[Difference]:
-    for each in fields(SystemSettings):
-        found, wish = getattr(actual, each.name), getattr(wanted, each.name)
-        if found is not None and found != wish:
-            yield Difference(each.name, found, wish)
+    return tuple(change for change in every_difference(actual, wanted) if change.actual is not None)
 
 
 def given(settings: SystemSettings, changes: Iterable[Difference]) -> SystemSettings:

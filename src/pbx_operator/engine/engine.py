@@ -18,11 +18,12 @@ from pbx_operator.domain.impact import WorkKey
 from pbx_operator.domain.link_facts import ClusterFacts
 from pbx_operator.engine.activation_secrets import address_entries
 from pbx_operator.engine.conversations import Conversations
+from pbx_operator.engine.customers import CustomerProviders, CustomerWork
 from pbx_operator.engine.elsewhere import Elsewhere
 from pbx_operator.engine.errands import Errands
 from pbx_operator.engine.events import EventRecorder
 from pbx_operator.engine.executor import Executor
-from pbx_operator.engine.identity import Identity, IdentityKeeper
+from pbx_operator.engine.identity import IDENTITY_SECRET, Identity, IdentityKeeper
 from pbx_operator.engine.intake import Intake
 from pbx_operator.engine.issuing import KeyWork
 from pbx_operator.engine.memory import Memory
@@ -31,6 +32,7 @@ from pbx_operator.engine.planning import Planner
 from pbx_operator.engine.queue import WorkQueue
 from pbx_operator.engine.servers import Providers, ServerWork
 from pbx_operator.engine.snapshots import Snapshots
+from pbx_operator.engine.steps import StepRunner
 from pbx_operator.engine.store import Observation, Store
 from pbx_operator.engine.sync import PRUNE_SECONDS, Pruner, load
 from pbx_operator.engine.worker import Clocks, Worker
@@ -84,6 +86,7 @@ class Engine:
         registry: CollectorRegistry,
         federation: Federation,
         providers: Providers,
+        customers: CustomerProviders,
     ) -> None:
         self._cluster = cluster
         self._identity = identity
@@ -116,12 +119,18 @@ class Engine:
         )
         self.desk = RecordDesk(authority, identity, contact, signs)
         """Answers other installations."""
-        elsewhere = Elsewhere(cluster, authority, identity, self._intake, clocks.now, peer, contact)
+        elsewhere = Elsewhere(cluster, authority, identity, self._intake, clocks.now, peer)
         self._errands = Errands()
-        keys = KeyWork(cluster, authority, identity, self._intake, memory, clocks.now, elsewhere, self._errands)
+        keys = KeyWork(
+            cluster, authority, identity, self._intake, memory, clocks.now, contact, elsewhere, self._errands
+        )
         address = address_entries(identity.instance, contact)
-        servers = ServerWork(cluster, providers, self._store, self._intake, memory, clocks.now, self._errands, address)
-        executor = Executor(cluster, self._store, self._intake, authority, keys, snapshots.link, self._events, servers)
+        runner = StepRunner(memory, clocks.now, self._errands)
+        events, store, intake = self._events, self._store, self._intake
+        servers = ServerWork(cluster, providers, store, intake, memory, clocks.now, runner, events, address)
+        customer_work = CustomerWork(customers, store, intake, memory, runner, events)
+        link = snapshots.link
+        executor = Executor(cluster, store, intake, authority, keys, link, events, servers, customer_work)
         self._worker = Worker(self._queue, Planner(self._store, snapshots).plan, executor, memory, clocks, metrics)
 
     async def load(self) -> None:
@@ -198,6 +207,7 @@ def _facts(identity: Identity, settings: EngineSettings, now: datetime) -> Clust
         identity.instance,
         confirmed=identity.confirmed,
         identity_lost=identity.key is None,
+        identity=ObjectKey(settings.namespace, IDENTITY_SECRET),
         started=now,
         restoring_until=now + RESTORE_PERIOD if settings.after_restore else None,
     )

@@ -13,6 +13,7 @@ from pbx_operator.api.meta import TEARDOWN_FINALIZER, Condition, ObjectKey, Reso
 from pbx_operator.api.reasons import Verdict
 from pbx_operator.api.v1alpha1 import DialPlanSlice, Interlink, LinkRecord
 from pbx_operator.cluster import AlreadyExists, Cluster, Conflict, Gone, Unavailable
+from pbx_operator.domain.customer_facts import CustomerStepName
 from pbx_operator.domain.interlink import redemption_basis
 from pbx_operator.domain.link_facts import LinkSnapshot
 from pbx_operator.domain.link_ready import gone_with_peer
@@ -20,6 +21,7 @@ from pbx_operator.domain.plan import (
     Action,
     AddFinalizer,
     ChangeRecord,
+    CustomerStep,
     DeleteInterlink,
     DeleteSlice,
     DeleteSpentSecret,
@@ -59,6 +61,13 @@ class Servers(Protocol):
         """Begin a step."""
 
 
+class Customers(Protocol):
+    """Whoever carries out the steps of customers."""
+
+    async def begin(self, account: ObjectKey, step: CustomerStepName) -> None:
+        """Begin a step."""
+
+
 class Executor:
     """Does what a plan says."""
 
@@ -72,6 +81,7 @@ class Executor:
         link_snapshot: Callable[[ObjectKey], LinkSnapshot],
         recorder: Recorder,
         servers: Servers,
+        customers: Customers,
     ) -> None:
         self._cluster = cluster
         self._store = store
@@ -81,6 +91,7 @@ class Executor:
         self._link_snapshot = link_snapshot
         self._recorder = recorder
         self._servers = servers
+        self._customers = customers
         self._doubtful: set[Target] = set()
 
     async def settle_doubts(self) -> None:
@@ -110,10 +121,17 @@ class Executor:
                     self._recorder.warn(target, gone_with_peer())
             case WriteSlice(slice_):
                 await self._write_slice(slice_)
-            case ServerStep(server, step):
-                await self._servers.begin(server, step)
+            case ServerStep() | CustomerStep():
+                await self._begin(action)
             case ReadKey() | MintKey() | IssueOwnKey() | Redeem() | DeleteSpentSecret():
                 await self._key_work(action)
+
+    async def _begin(self, action: ServerStep | CustomerStep) -> None:
+        match action:
+            case ServerStep(server, server_step):
+                await self._servers.begin(server, server_step)
+            case CustomerStep(account, customer_step):
+                await self._customers.begin(account, customer_step)
 
     async def _key_work(self, action: ReadKey | MintKey | IssueOwnKey | Redeem | DeleteSpentSecret) -> None:
         if isinstance(action, DeleteSpentSecret):

@@ -19,6 +19,7 @@ from pbx_operator.api.v1alpha1 import (
     LinkRecord,
     PBXAccount,
 )
+from pbx_operator.domain.customer_facts import place_of
 from pbx_operator.domain.impact import WorkKey, affected
 from pbx_operator.domain.plan import Target
 from pbx_operator.domain.record_facts import Party, places_of
@@ -68,6 +69,10 @@ class StoreIndex:
     def interlink(self, key: ObjectKey) -> Interlink | None:
         """Return the Interlink at a place, if it can be read."""
         return self._store.interlinks.get(key)
+
+    def accounts_of_customer(self, customer: str) -> list[PBXAccount]:
+        """Return the accounts that want or show a customer."""
+        return self._store.accounts.select("customer", customer)
 
     def servers_of_account(self, account: ObjectKey) -> list[CommServer]:
         """Return the CommServers that name an account."""
@@ -147,9 +152,14 @@ class Intake:
         """Take note that another installation answered about the key of an Interlink."""
         self._queue.add(WorkKey("Link", interlink))
 
-    def stepped(self, server: ObjectKey) -> None:
+    def server_stepped(self, server: ObjectKey) -> None:
         """Take note that a step of a CommServer has ended."""
         self._queue.add(WorkKey("Server", server))
+
+    def customer_stepped(self, account: ObjectKey) -> None:
+        """Take note that a step of an account's customer has ended: there may be another, and the account shows it."""
+        self._queue.add(WorkKey("Customer", account))
+        self._queue.add(WorkKey("Account", account))
 
     def found_out(self, peer: str, answered: bool) -> None:
         """Take note that an installation in another cluster answered, or did not."""
@@ -174,8 +184,8 @@ class Intake:
             return
         if isinstance(new, Interlink):
             self._memory.hurry(new.metadata.uid)
-        elif isinstance(new, CommServer):
-            self._memory.hurry_server(new.metadata.uid)
+        elif isinstance(new, CommServer) or (isinstance(new, PBXAccount) and place_of(new) is not None):
+            self._memory.hurry_steps(new.metadata.uid)
 
     def _notice_equipment(self, observation: Observation) -> None:
         """What happened to a box makes a look at it due."""
@@ -184,7 +194,7 @@ class Intake:
             for place in servers_of_record(old, new):
                 server = self._store.servers.get(place)
                 if server is not None:
-                    self._memory.look_again(server.metadata.uid)
+                    self._memory.hurry_steps(server.metadata.uid)
 
     def _enqueue_all(self, resource: ResourceType, key: ObjectKey) -> None:
         for work in self._initial_work(resource, key):
@@ -194,7 +204,9 @@ class Intake:
         if resource is Interlink.resource:
             return [WorkKey("Link", key)]
         if resource is PBXAccount.resource:
-            return [WorkKey("Account", key)]
+            account = self._store.accounts.get(key)
+            has_customer = account is not None and place_of(account) is not None
+            return [WorkKey("Account", key), *([WorkKey("Customer", key)] if has_customer else [])]
         if resource is CommServer.resource:
             return [WorkKey("Server", key)]
         observed = self._store.tables[resource.plural].find(key)

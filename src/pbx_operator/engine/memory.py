@@ -12,9 +12,11 @@ from typing import Any
 
 from pbx_operator.api.meta import ObjectKey
 from pbx_operator.domain.conditions import Since, find
+from pbx_operator.domain.customer_facts import CustomerAttempts
 from pbx_operator.domain.link_facts import Attempts
 from pbx_operator.domain.plan import StatusUpdate, Target
 from pbx_operator.domain.server_facts import ServerAttempts
+from pbx_operator.domain.steps import StepAttempts
 
 FIRST_PAUSE = timedelta(seconds=1)
 LONGEST_PAUSE = timedelta(minutes=5)
@@ -59,7 +61,7 @@ class Memory:
 
     def __init__(self) -> None:
         self._attempts: dict[str, Attempts] = {}
-        self._servers: dict[str, ServerAttempts] = {}
+        self._steps: dict[str, StepAttempts[Any]] = {}
         self._reasons: dict[Target, Since] = {}
         self._shown: dict[Target, datetime] = {}
         self._published: dict[ObjectKey, datetime] = {}
@@ -86,16 +88,30 @@ class Memory:
 
     def server(self, uid: str) -> ServerAttempts:
         """Return what was tried for a CommServer."""
-        return self._servers.get(uid, ServerAttempts())
+        return self._steps.get(uid, StepAttempts())
 
-    def note_server(self, uid: str, **outcome: Any) -> None:
-        """Remember the outcome of a step, by the fields of ServerAttempts."""
-        self._servers[uid] = replace(self.server(uid), **outcome)
+    def customer(self, uid: str) -> CustomerAttempts:
+        """Return what was tried for the customer of an account."""
+        return self._steps.get(uid, StepAttempts())
+
+    def steps(self, uid: str) -> StepAttempts[Any]:
+        """Return what was tried at a provider for either of them."""
+        return self._steps.get(uid, StepAttempts())
+
+    def note_steps(self, uid: str, **outcome: Any) -> None:
+        """Remember the outcome of a step, by the fields of StepAttempts."""
+        self._steps[uid] = replace(self.steps(uid), **outcome)
+
+    def amend_look(self, uid: str, **changes: Any) -> None:
+        """Take what a step did for what the next look would find."""
+        look = self.steps(uid).look
+        if look is not None:
+            self.note_steps(uid, look=replace(look, **changes))
 
     def forget(self, target: Target) -> None:
         """Drop what is known of an object that is gone."""
         self._attempts.pop(target.uid, None)
-        self._servers.pop(target.uid, None)
+        self._steps.pop(target.uid, None)
         self._reasons.pop(target, None)
         self._shown.pop(target, None)
         self._published.pop(target.key, None)
@@ -105,15 +121,14 @@ class Memory:
         self._attempts.pop(uid, None)
 
     def look_again(self, uid: str) -> None:
-        """Look at a CommServer's provider at once; what the last look found stays known until then."""
-        look = self.server(uid).look
-        due = replace(look, next_look=_AT_ONCE) if look is not None else None
-        self.note_server(uid, look=due, outdated=True)
+        """Look at the provider at once; what the last look found stays known until then."""
+        self.amend_look(uid, next_look=_AT_ONCE)
+        self.note_steps(uid, outdated=True)
 
-    def hurry_server(self, uid: str) -> None:
+    def hurry_steps(self, uid: str) -> None:
         """Look and try anew at once, as on the first day."""
         self.look_again(uid)
-        self.note_server(uid, failed=None)
+        self.note_steps(uid, failed=None)
 
     def since(self, target: Target) -> Since | None:
         """Return the Ready reason that this process saw last on an object, and since when."""

@@ -19,7 +19,7 @@ from pbx_operator.domain.impact import WorkKey
 
 Result = Literal["success", "requeue", "requeue_after", "error"]
 
-CONTROLLERS = ("link", "account", "server")
+CONTROLLERS = ("link", "account", "server", "customer")
 
 
 @dataclass(slots=True)

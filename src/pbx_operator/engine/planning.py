@@ -6,6 +6,7 @@ from datetime import datetime
 
 from pbx_operator.api.meta import ObjectKey
 from pbx_operator.domain.account import plan_account
+from pbx_operator.domain.customer import plan_customer
 from pbx_operator.domain.impact import WorkKey
 from pbx_operator.domain.interlink import plan_link, plan_unreadable
 from pbx_operator.domain.plan import Plan, StatusUpdate
@@ -31,6 +32,8 @@ class Planner:
             return plan_link(self._snapshots.link(work.key), now)
         if work.kind == "Server":
             return self._server(work.key, now)
+        if work.kind == "Customer":
+            return plan_customer(self._snapshots.customer(work.key), now)
         plan = plan_account(self._snapshots.account(work.key), now)
         return Plan(plan.actions, (*plan.statuses, *self._unreadables(work.key, now)), plan.requeue)
 

@@ -13,6 +13,7 @@ from pbx_operator.api.v1alpha1.pbxaccount import InterlinkCounts
 from pbx_operator.domain.account import AccountSnapshot, wanted_domain
 from pbx_operator.domain.claims import Claim
 from pbx_operator.domain.conditions import Since
+from pbx_operator.domain.customer_facts import CustomerSnapshot, customer_claim, customer_id, place_of
 from pbx_operator.domain.link_facts import (
     ClusterFacts,
     LinkSnapshot,
@@ -171,6 +172,8 @@ class Snapshots:
             slices=tuple(store.slices.select("account", key)),
             taken=frozenset(self._taken(key, interlinks)),
             rivals=self._domain_rivals(account) if account is not None else (),
+            customer=self.customer(key),
+            shows_customer=unreadable is not None and unreadable.claim("customerID").shows is not None,
             since=self._since(own, numbers),
             published=self._memory.published(key),
             counters_written=self._memory.shown(own) if own is not None else None,
@@ -218,7 +221,20 @@ class Snapshots:
         seen = {t: self._memory.since(t) for t in (*targets, *([own] if own is not None else []))}
         return {target: since for target, since in seen.items() if since is not None}
 
-    # --- servers ------------------------------------------------------------------------------------------------
+    # --- customers and servers --------------------------------------------------------------------------------------
+
+    def customer(self, key: ObjectKey) -> CustomerSnapshot:
+        """Gather what bears on the customer of one account."""
+        account = self._store.accounts.get(key)
+        place = place_of(account) if account is not None else None
+        if account is None or place is None:
+            return CustomerSnapshot(account)
+        wanted = customer_claim(account, place).wants
+        rivals = (a for a in self._store.accounts.select("customer", wanted) if a.key != key)
+        claims = [customer_claim(r, at) for r in rivals if (at := place_of(r)) is not None]
+        opaque = (u.claim("customerID") for u in self._store.accounts.unreadables())
+        claims += [replace(c, wants=wanted, shows=wanted) for c in opaque if c.shows == customer_id(account, place)]
+        return CustomerSnapshot(account, tuple(claims), self._memory.customer(account.metadata.uid))
 
     def server(self, key: ObjectKey) -> ServerSnapshot:
         """Gather what bears on one CommServer, or on the place of one."""

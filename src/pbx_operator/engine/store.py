@@ -26,6 +26,7 @@ from pbx_operator.api.v1alpha1 import (
 )
 from pbx_operator.api.v1alpha1.shared import AccountReference, Status
 from pbx_operator.domain.account import wanted_domain
+from pbx_operator.domain.customer_facts import claimed_customers
 from pbx_operator.domain.link_facts import key_reference
 from pbx_operator.domain.record_facts import Party, accounts_of, interlink_of, pair_of, peer_instance, places_of
 from pbx_operator.domain.server_facts import equipment_of
@@ -246,7 +247,7 @@ class Store:
     def __init__(self, domain_suffix: str) -> None:
         self.domain_suffix = domain_suffix
         """The domain below which accounts without an own SIP domain get theirs."""
-        self.accounts = Table(PBXAccount, domain=self.domains_of)
+        self.accounts = Table(PBXAccount, domain=self.domains_of, customer=claimed_customers)
         self.interlinks = Table(
             Interlink, account=_account_of_reference, key=_key_of_status, secret=_secret_of_user, prefix=_prefix_of_link
         )

@@ -27,7 +27,7 @@ MAX_ROUNDS = 20
 FIRST_BACKOFF = 0.1
 LONGEST_BACKOFF = 300.0
 
-_KINDS = {"Link": Interlink, "Account": PBXAccount, "Server": CommServer}
+_KINDS = {"Link": Interlink, "Account": PBXAccount, "Server": CommServer, "Customer": PBXAccount}
 
 _log = logging.getLogger(__name__)
 

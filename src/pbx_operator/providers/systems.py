@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from pbx_operator.domain.systems import Difference, SystemFacts, SystemWish
+from pbx_operator.domain.differences import Difference
+from pbx_operator.domain.systems import SystemFacts, SystemWish
 
 
 class SystemProvider(Protocol):

@@ -39,7 +39,7 @@ from pbx_operator.links.authority import Authority
 from pbx_operator.links.peer import AnswerT, Draft, PeerUnavailable
 from pbx_operator.links.records import RecordDesk
 from simulation.api import JSON, Api
-from simulation.process import NoServers, Queue, Silence, ignore
+from simulation.process import NoSteps, Queue, Silence, ignore
 from simulation.site import Direct, Ears
 
 NEVER = LATE + timedelta(days=365)
@@ -123,10 +123,10 @@ class Installation:
         self.snapshots = Snapshots(self.store, self.memory, facts, self.clock)
         authority = Authority(cluster, self.snapshots, self.clock, intake)
         contact, line = cast.contacts[who], Line(who)
-        elsewhere = Elsewhere(cluster, authority, identity, intake, self.clock, line, contact)
-        keys = KeyWork(cluster, authority, identity, intake, self.memory, self.clock, elsewhere, AtOnce())
+        elsewhere = Elsewhere(cluster, authority, identity, intake, self.clock, line)
+        keys = KeyWork(cluster, authority, identity, intake, self.memory, self.clock, contact, elsewhere, AtOnce())
         self.executor = Executor(
-            cluster, self.store, intake, authority, keys, self.snapshots.link, Silence(), NoServers()
+            cluster, self.store, intake, authority, keys, self.snapshots.link, Silence(), NoSteps(), NoSteps()
         )
         self.planner = Planner(self.store, self.snapshots)
         ears, keeper = Deaf(), Still(cluster, "pbx-system", identity)

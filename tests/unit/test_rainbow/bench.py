@@ -2,27 +2,22 @@
 
 from __future__ import annotations
 
-import base64
-import itertools
 from dataclasses import dataclass, field, replace
-from ipaddress import ip_network
 from typing import Any
 
 import pytest
 
 from builders import NAMESPACE
-from pbx_operator.api.meta import ObjectKey, ResourceType
+from pbx_operator.api.meta import ObjectKey
 from pbx_operator.api.v1alpha1.commserver import RainbowProvider
-from pbx_operator.cluster import Cluster, Gone
 from pbx_operator.domain.faults import Fault
 from pbx_operator.domain.systems import SystemOwner, SystemSettings, SystemWish
-from pbx_operator.network.addresses import NetworkRules
 from pbx_operator.providers.errors import ProviderError
 from pbx_operator.providers.http import Dialler
 from pbx_operator.providers.rainbow import RainbowSystems, Sessions
+from provider_secrets import LOOPBACK, Secrets
 from simulators.rainbow import ManualClock, RainbowSimulator, Reseller, System
 
-LOOPBACK = NetworkRules(allowed=(ip_network("127.0.0.0/8"),))
 CODE = "our-activation-code"
 WISH = SystemWish(
     owner=SystemOwner(ObjectKey(NAMESPACE, "pbx"), "uid"),
@@ -30,26 +25,6 @@ WISH = SystemWish(
     type="OXOConnect",
     settings=SystemSettings("Reception", "FR"),
 )
-
-
-class Secrets(Cluster):
-    """The Secrets of a namespace."""
-
-    def __init__(self) -> None:
-        self._versions = itertools.count(1)
-        self._raw: dict[ObjectKey, dict[str, Any]] = {}
-
-    def write(self, name: str, **entries: str) -> None:
-        data = {entry: base64.b64encode(text.encode()).decode() for entry, text in entries.items()}
-        self._raw[ObjectKey(NAMESPACE, name)] = {
-            "metadata": {"resourceVersion": str(next(self._versions))},
-            "data": data,
-        }
-
-    async def get(self, resource: ResourceType, key: ObjectKey) -> dict[str, Any]:
-        if key not in self._raw:
-            raise Gone(f"{key} is not there")
-        return self._raw[key]
 
 
 @dataclass

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from pbx_operator.domain.systems import Difference
+from pbx_operator.domain.differences import Difference
 from simulators.rainbow import Answer, Fault, calls, error, failure
 from simulators.rainbow.errors import EXAMPLES
 from test_rainbow.bench import CODE, WISH, Bench, fault_of

@@ -6,27 +6,58 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from pbx_operator.api.meta import GROUP, VERSION, Model, Resource, ResourceType
-from pbx_operator.api.schema import ATOMIC, SET, Column, Definition, Rule, rules, sentence
+from pbx_operator.api.meta import GROUP, MAX_EXACT_INTEGER, VERSION, Model, Resource, ResourceType
+from pbx_operator.api.schema import (
+    ATOMIC,
+    SET,
+    Column,
+    Definition,
+    Rule,
+    immutable,
+    member_of_union,
+    rules,
+    sentence,
+)
 from pbx_operator.api.v1alpha1.shared import (
     NAME_IS_LABEL,
     SHORT,
     Count,
+    DeletionPolicy,
     DialPrefix,
     DisplayName,
+    DriftPolicy,
     HostName,
     InternalNumberDigits,
     NumberRange,
+    ProviderURL,
+    SecretReference,
     Sharing,
     Status,
+    Token,
 )
 
+CustomerID = Annotated[str, Field(max_length=SHORT, pattern=r"^[1-9][0-9]{0,18}$")]
+Language = Literal["EN", "RU", "LT", "LV"]
 CountryCode = Annotated[str, Field(max_length=SHORT, pattern=r"^[A-Z]{2}$")]
 EmergencyDigits = Annotated[str, Field(max_length=SHORT, pattern=r"^[0-9]{2,6}$")]
 
 _BEHIND_PREFIX = "self.reservedPrefixes.exists(p, r.start.startsWith(p) && r.end.startsWith(p))"
 """True for a range `r` all of whose numbers begin with one reserved prefix."""
 _RANGE_BEHIND_PREFIX = f"self.ranges.filter(r, {_BEHIND_PREFIX})[0]"
+
+_CREATE_ANOTHER = "delete the PBXAccount and create another one"
+
+CUSTOMER_ID = Rule(
+    rule="has(self.customerID) == has(oldSelf.customerID)"
+    " && (!has(self.customerID) || self.customerID == oldSelf.customerID)",
+    message=f"`customerID` is immutable: {_CREATE_ANOTHER}",
+    message_expression=sentence(
+        "`customerID` may not change from '{oldSelf.?customerID.orValue('')}'"
+        f" to '{{self.?customerID.orValue('')}}': {_CREATE_ANOTHER}"
+    ),
+    field_path=".customerID",
+    reason="FieldValueForbidden",
+)
 
 
 class Numbering(Model):
@@ -68,6 +99,40 @@ class Emergency(Model):
     `"1999"` for a site's own fire brigade; 112 and 911 always are."""
 
 
+class TelecomCenterProvider(Model):
+    """A customer of an operator at telecom.center, which sells phone.systems under other names."""
+
+    model_config = rules(CUSTOMER_ID)
+
+    url: ProviderURL = "https://api.telecom.center"
+    """url is where the Operator API is; default `https://api.telecom.center`, for tests
+    `https://api.sandbox.telecom.center`."""
+    credentials_secret_ref: SecretReference
+    """credentialsSecretRef names the Secret with the operator's login, entries `username` and `password`."""
+    customer_id: CustomerID | None = Field(default=None, alias="customerID")
+    """customerID is the id of the customer, in quotes, for example `"123"`; absent: one of 19 digits is made of the
+    object's UID. An existing customer is taken over only if its name, language and limits are as wanted here.
+    Immutable: delete the PBXAccount and create another one."""
+    language: Language = "EN"
+    """language is that of the customer's user interface: `EN` (default), `RU`, `LT` or `LV`."""
+    capacity_limit: Count | None = None
+    """capacityLimit is how many calls the customer may have at the same time; absent: no limit."""
+    sip_account_limit: Count | None = None
+    """sipAccountLimit is how many SIP accounts the customer may have; absent: no limit."""
+
+
+class AccountProvider(Model):
+    """Where the phone system really runs."""
+
+    model_config = rules(immutable("type", _CREATE_ANOTHER), member_of_union("telecomCenter", "TelecomCenter"))
+
+    type: Literal["Builtin", "TelecomCenter"] = "Builtin"
+    """type is `Builtin` (default: the account exists in this cluster alone) or `TelecomCenter`. Immutable: delete the
+    PBXAccount and create another one."""
+    telecom_center: TelecomCenterProvider | None = None
+    """telecomCenter is the customer at telecom.center; set if, and only if, type is `TelecomCenter`."""
+
+
 class PBXAccountSpec(Model):
     """The phone system that is wanted."""
 
@@ -85,6 +150,14 @@ class PBXAccountSpec(Model):
     """emergency adjusts the protection of emergency numbers."""
     sharing: Sharing = Sharing()
     """sharing is what links of this account offer unless they say otherwise."""
+    provider: AccountProvider = AccountProvider()
+    """provider is where the phone system really runs."""
+    deletion_policy: DeletionPolicy = "Delete"
+    """deletionPolicy says what becomes of the provider's customer when this object is deleted: `Delete` (default) or
+    `Orphan`, it stays."""
+    drift_policy: DriftPolicy = "Enforce"
+    """driftPolicy says what happens to changes that others make at the provider: `Enforce` (default) takes them back,
+    `Report` tells of them. A changed spec is applied as a whole under either."""
 
 
 class InterlinkCounts(Model):
@@ -127,6 +200,13 @@ class PBXAccountStatus(Status):
     """internalNumbers counts the account's numbers; refreshed at most every 30 seconds."""
     shadowed_numbers: ShadowedNumbers | None = None
     """shadowedNumbers tells which numbers of peers cannot be dialled without a prefix."""
+    customer_id: CustomerID | None = Field(default=None, alias="customerID")
+    """customerID is the id of the provider's customer; no other PBXAccount of the cluster has it."""
+    applied_generation: Annotated[int, Field(ge=0, le=MAX_EXACT_INTEGER)] | None = None
+    """appliedGeneration is the metadata.generation whose settings the provider was last given or found to have; absent:
+    the customer is not known to exist."""
+    rejected_credentials: Token | None = None
+    """rejectedCredentials is the version of the Secret whose login the provider refused; it is not tried again."""
 
 
 class PBXAccount(Resource):

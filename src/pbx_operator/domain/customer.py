@@ -1,0 +1,92 @@
+"""What to do about the customer behind an account: one step after the other, until the provider has it as wanted.
+
+The order is that of `server`: look, create, update, and delete in the end.  This plan writes no status: the account's
+own plan, its only writer, shows what came of the steps (`customer_status`).
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from pbx_operator.api.meta import TEARDOWN_FINALIZER
+from pbx_operator.api.v1alpha1.pbxaccount import PBXAccount, TelecomCenterProvider
+from pbx_operator.domain.customer_facts import (
+    CustomerAttempts,
+    CustomerLook,
+    CustomerSnapshot,
+    CustomerStepName,
+    customer_changes,
+    customer_id,
+    is_ours,
+    place_of,
+    reported_gone,
+    surely_ours,
+)
+from pbx_operator.domain.emergency import known_country
+from pbx_operator.domain.plan import CustomerStep, Plan
+from pbx_operator.domain.steps import look_due, may_try, next_due
+
+
+def plan_customer(s: CustomerSnapshot, now: datetime) -> Plan:
+    """Return the next step of an account's customer, if it may be tried now, and when there may be another one."""
+    account = s.account
+    place = place_of(account) if account is not None else None
+    if account is None or place is None:
+        return Plan()
+    needed = needed_step(account, place, s.attempts, now)
+    if needed is not None and may_try(s.attempts, needed, now):
+        return Plan((CustomerStep(account.key, needed),))
+    return Plan(requeue=next_due(s.attempts, needed, now))
+
+
+def needed_step(
+    account: PBXAccount, place: TelecomCenterProvider, attempts: CustomerAttempts, now: datetime
+) -> CustomerStepName | None:
+    """Return the next step towards what is wanted, whether it may be tried now or not.
+
+    Nobody asks a provider about a customer before the account's status shows that it is this account's, and its
+    finalizer keeps it.
+    """
+    if account.status.customer_id != customer_id(account, place):
+        return None
+    if account.metadata.deleting:
+        return _last_step(account, place, attempts.look, now)
+    kept = TEARDOWN_FINALIZER in account.metadata.finalizers
+    return _next_step(account, place, attempts.look, now) if kept and known_country(account.spec.country) else None
+
+
+def _next_step(
+    account: PBXAccount, place: TelecomCenterProvider, look: CustomerLook | None, now: datetime
+) -> CustomerStepName | None:
+    if look is None or look_due(look, now):
+        return "look"
+    if look.customer is None:
+        return None if reported_gone(account, look) else "create"
+    if not is_ours(account, place, look.customer):
+        return None
+    return "update" if customer_changes(account, place, look.customer) else None
+
+
+def _last_step(
+    account: PBXAccount, place: TelecomCenterProvider, look: CustomerLook | None, now: datetime
+) -> CustomerStepName | None:
+    """Return the next step before the account may go.
+
+    What can only be ours is deleted without a look, which might not find a customer that was just created.
+    """
+    if account.spec.deletion_policy == "Orphan" or (look is not None and look.deleted):
+        return None
+    if surely_ours(account, place):
+        return "delete"
+    if look is None or look_due(look, now):
+        return "look"
+    return "delete" if look.customer is not None and is_ours(account, place, look.customer) else None
+
+
+def customer_left(s: CustomerSnapshot, now: datetime) -> bool:
+    """Whether an account that is being deleted must stay for its customer; what is under way might create one."""
+    account = s.account
+    place = place_of(account) if account is not None else None
+    if account is None or place is None:
+        return False
+    return s.attempts.busy or needed_step(account, place, s.attempts, now) is not None

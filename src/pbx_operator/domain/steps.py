@@ -1,0 +1,88 @@
+"""Steps at a provider: what this process knows of them, and when the next one may be tried.
+
+Whatever is brought about at a provider, a CommServer (`server`) or a customer (`customer`), has one order of steps, and
+only the next one is planned, from what the last look found.  A step may break off at any moment; looking again tells
+what became of it, so no step is recorded anywhere.  The rules of patience are the same for all and stand here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Generic, Protocol, TypeVar
+
+from pbx_operator.domain.faults import Fault
+
+POLL_PERIOD = timedelta(minutes=10)
+"""How often a provider is asked whether somebody changed something there."""
+
+
+class Look(Protocol):
+    """What the last look found."""
+
+    @property
+    def next_look(self) -> datetime:
+        """When to look again."""
+
+
+L = TypeVar("L", bound=Look)
+
+
+@dataclass(frozen=True, slots=True)
+class FailedStep:
+    """The step that failed last, and when it may be tried again."""
+
+    step: str
+    fault: Fault
+    next_try: datetime
+    pause: timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class StepAttempts(Generic[L]):
+    """Outcomes that only this process remembers; losing them costs another question and nothing else."""
+
+    look: L | None = None
+    failed: FailedStep | None = None
+    busy: bool = False
+    """A step is under way."""
+    outdated: bool = False
+    """Something happened since the last look began, so it may have seen too little."""
+
+
+def look_due(look: Look | None, now: datetime) -> bool:
+    """Whether nothing is known, or not any more."""
+    return look is None or look.next_look <= now
+
+
+def current_failure(attempts: StepAttempts[L], needed: str | None) -> FailedStep | None:
+    """Return the failure that the needed step has to do with; one of a step that is not needed any more is history."""
+    failed = attempts.failed
+    return failed if failed is not None and needed in (failed.step, "look") else None
+
+
+def may_try(attempts: StepAttempts[L], needed: str, now: datetime) -> bool:
+    """Whether the needed step may be tried now."""
+    failure = current_failure(attempts, needed)
+    return not attempts.busy and (failure is None or failure.next_try <= now)
+
+
+def next_due(attempts: StepAttempts[L], needed: str | None, now: datetime) -> datetime | None:
+    """Return when time alone makes a step due; the end of one that is under way is an event.
+
+    A look that is overdue and yet not needed waits for something else than time.
+    """
+    if attempts.busy:
+        return None
+    failure = current_failure(attempts, needed)
+    if failure is not None:
+        return failure.next_try
+    look = attempts.look
+    return look.next_look if look is not None and not look_due(look, now) else None
+
+
+def rejected_credentials(before: str | None, look: Look | None, failure: FailedStep | None) -> str | None:
+    """Return the version of the credentials that were refused, until others were accepted; `before` is as shown."""
+    if failure is not None:
+        return failure.fault.credentials or before
+    return before if look is None else None

@@ -1,0 +1,232 @@
+"""Customers at telecom.center: the public Operator API of phone.systems, a JSON:API.
+
+Sources: https://doc.telecom.center/headers.html, /fetching-data.html and /reference/customers.html, and where they say
+nothing, https://jsonapi.org/format/1.0/ and the client of https://github.com/yeti-switch/yeti-web.  That one customer
+can be read at the address that each answer names as its own is inferred.
+"""
+
+from __future__ import annotations
+
+import base64
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from http import HTTPStatus
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from pbx_operator.api import provider_reasons
+from pbx_operator.api.meta import ObjectKey
+from pbx_operator.api.v1alpha1.pbxaccount import TelecomCenterProvider
+from pbx_operator.cluster import Cluster
+from pbx_operator.domain.customer_facts import CustomerFacts, CustomerSettings, CustomerWish
+from pbx_operator.domain.differences import Difference
+from pbx_operator.domain.faults import fault
+from pbx_operator.providers.credentials import (
+    Credentials,
+    Login,
+    LoginRefusedError,
+    SecretEntries,
+    read_credentials,
+)
+from pbx_operator.providers.errors import ProviderError
+from pbx_operator.providers.http import Account, Answer, Call, Dialler
+
+PATH = "/api/rest/public/operator/customers"
+MEDIA_TYPE = "application/vnd.api+json"
+_ATTRIBUTES = {
+    "display_name": "name",
+    "language": "language",
+    "capacity_limit": "capacity_limit",
+    "sip_account_limit": "sip_account_limit",
+}
+"""The API's names of our settings."""
+_SPEC_FIELDS = {
+    "id": "spec.provider.telecomCenter.customerID",
+    "name": "spec.displayName",
+    "language": "spec.provider.telecomCenter.language",
+    "capacity_limit": "spec.provider.telecomCenter.capacityLimit",
+    "sip_account_limit": "spec.provider.telecomCenter.sipAccountLimit",
+}
+"""Where a user corrects what the API calls by these names."""
+_MAX_PROBLEMS, _MAX_DETAIL = 5, 200
+
+
+class _Attributes(BaseModel):
+    name: str
+    language: str
+    capacity_limit: int | None = None
+    sip_account_limit: int | None = None
+
+
+class _Customer(BaseModel):
+    id: str
+    attributes: _Attributes
+
+
+class _Document(BaseModel):
+    data: _Customer
+
+
+class Logins:
+    """What is known of each login at each place, shared by all accounts that use it.
+
+    Calls with one user name share an `Account`, whatever password they come with.
+    """
+
+    def __init__(self, dialler: Dialler, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._dialler = dialler
+        self._monotonic = monotonic
+        self._logins: dict[str, Login] = {}
+        self._accounts: dict[tuple[str, str], Account] = {}
+
+    def login(self, credentials: Credentials) -> Login:
+        """Return the login with this content of its Secret."""
+        if credentials.digest not in self._logins:
+            self._logins[credentials.digest] = Login(self._monotonic)
+        return self._logins[credentials.digest]
+
+    def account(self, url: str, credentials: Credentials) -> Account:
+        """Return the way to the provider."""
+        key = (url, credentials.values["username"])
+        if key not in self._accounts:
+            self._accounts[key] = self._open(url)
+        return self._accounts[key]
+
+    def _open(self, url: str) -> Account:
+        return Account(self._dialler, url, self._monotonic)
+
+
+class TelecomCenter:
+    """The customers that one account's login may see; a CustomerProvider."""
+
+    def __init__(self, cluster: Cluster, logins: Logins, account: ObjectKey, place: TelecomCenterProvider) -> None:
+        self._cluster = cluster
+        self._logins = logins
+        self._namespace = account.namespace
+        self._place = place
+
+    async def observe(self, wish: CustomerWish) -> CustomerFacts | None:
+        """Return the customer with the wished id; None if there is none. Raises ProviderError, ApiError."""
+        answer = await self._ask(wish, Call("GET", _path(wish), media_type=MEDIA_TYPE))
+        if answer.status == HTTPStatus.NOT_FOUND:
+            return None
+        return _facts(_accepted(answer), wish)
+
+    async def create(self, wish: CustomerWish) -> CustomerFacts:
+        """Create the customer, or return the one that has its id: 409 or 422 may say so, and nobody wrote down which.
+
+        Raises ProviderError, ApiError.
+        """
+        attributes = {name: getattr(wish.settings, ours) for ours, name in _ATTRIBUTES.items()}
+        answer = await self._ask(wish, Call("POST", PATH, body=_document(wish, attributes), media_type=MEDIA_TYPE))
+        if answer.status not in (HTTPStatus.CONFLICT, HTTPStatus.UNPROCESSABLE_ENTITY):
+            return _facts(_accepted(answer), wish)
+        found = await self.observe(wish)
+        if found is not None:
+            return found
+        if answer.status == HTTPStatus.CONFLICT or "id" in dict(_problems(answer)):
+            raise ProviderError(fault("Conflict", provider_reasons.CUSTOMER_NOT_OURS, customer=wish.customer_id))
+        raise _refused(answer)
+
+    async def update(self, wish: CustomerWish, differences: tuple[Difference, ...]) -> None:
+        """Set what differs. Raises ProviderError, ApiError."""
+        attributes = {_ATTRIBUTES[each.field]: each.wanted for each in differences}
+        call = Call("PATCH", _path(wish), body=_document(wish, attributes), media_type=MEDIA_TYPE)
+        answer = await self._ask(wish, call)
+        if answer.status == HTTPStatus.NOT_FOUND:  # it went meanwhile: the next look finds that out
+            raise ProviderError(fault("Retry", provider_reasons.PROVIDER_UNAVAILABLE), "the customer is gone")
+        _accepted(answer)
+
+    async def delete(self, wish: CustomerWish) -> None:
+        """Delete the customer, or find it gone. Raises ProviderError, ApiError."""
+        answer = await self._ask(wish, Call("DELETE", _path(wish), media_type=MEDIA_TYPE))
+        if answer.status != HTTPStatus.NOT_FOUND:
+            _accepted(answer)
+
+    async def _ask(self, wish: CustomerWish, call: Call) -> Answer:
+        """Make a call with the login. Raises ProviderError unless the login was accepted and may do this."""
+        secret = self._place.credentials_secret_ref.name
+        wanted = (SecretEntries(secret, ("username", "password")),)
+        credentials = await read_credentials(self._cluster, self._namespace, self._place.url, wanted)
+        account = self._logins.account(self._place.url, credentials)
+        async with self._logins.login(credentials).attempt(credentials, wish.rejected_credentials):
+            answer = await account.call(replace(call, headers={"Authorization": _basic(credentials.values)}))
+            if answer.status == HTTPStatus.UNAUTHORIZED:
+                raise LoginRefusedError(provider_reasons.CREDENTIALS_REJECTED)
+        if answer.status == HTTPStatus.FORBIDDEN:
+            raise ProviderError(fault("Credentials", provider_reasons.ACCESS_DENIED, secret=secret))
+        return answer
+
+
+def _path(wish: CustomerWish) -> str:
+    return f"{PATH}/{wish.customer_id}"
+
+
+def _basic(values: Mapping[str, str]) -> str:
+    """Return the Authorization of RFC 7617, in UTF-8."""
+    return "Basic " + base64.b64encode(f"{values['username']}:{values['password']}".encode()).decode("ascii")
+
+
+def _document(wish: CustomerWish, attributes: Mapping[str, object]) -> dict[str, Any]:
+    return {"data": {"id": wish.customer_id, "type": "customers", "attributes": dict(attributes)}}
+
+
+def _accepted(answer: Answer) -> Answer:
+    """Return an answer that is a success. Raises ProviderError."""
+    if not answer.ok:
+        raise _refused(answer)
+    return answer
+
+
+def _facts(answer: Answer, wish: CustomerWish) -> CustomerFacts:
+    """Return the customer that an answer tells of. Raises ProviderError if that cannot be read."""
+    try:
+        customer = _Document.model_validate(answer.document).data
+    except ValidationError as error:
+        fields = sorted({".".join(map(str, e["loc"])) for e in error.errors(include_input=False)})
+        raise _strange(f"its customer has a wrong {', '.join(fields)}") from error
+    if customer.id != wish.customer_id:
+        raise _strange("it answered about another customer")
+    found = customer.attributes
+    settings = CustomerSettings(found.name, found.language, found.capacity_limit, found.sip_account_limit)
+    return CustomerFacts(customer.id, settings)
+
+
+def _strange(detail: str) -> ProviderError:
+    return ProviderError(fault("Retry", provider_reasons.PROVIDER_UNAVAILABLE), detail)
+
+
+# --- refusals ---------------------------------------------------------------------------------------------------
+
+
+def _refused(answer: Answer) -> ProviderError:
+    """Return the error of a request that will never be accepted as it is, with the fields that are to blame."""
+    problems = [f"{_SPEC_FIELDS.get(name, name)}: {text}" for name, text in _problems(answer)[:_MAX_PROBLEMS]]
+    words = "; ".join(problems) or "without a word"
+    if answer.status == HTTPStatus.UNPROCESSABLE_ENTITY:
+        return ProviderError(fault("Final", provider_reasons.SETTINGS_REFUSED, words=words))
+    return ProviderError(fault("Final", provider_reasons.PROVIDER_REFUSED, words=words, code=answer.status))
+
+
+def _problems(answer: Answer) -> list[tuple[str, str]]:
+    """Return the attribute and the text of each error of a JSON:API answer, in printable characters."""
+    document = answer.document if isinstance(answer.document, dict) else {}
+    errors = document.get("errors")
+    return [_problem(error) for error in errors if isinstance(error, dict)] if isinstance(errors, list) else []
+
+
+def _problem(error: Mapping[str, Any]) -> tuple[str, str]:
+    source = error.get("source")
+    pointer = source.get("pointer") if isinstance(source, dict) else None
+    name = str(pointer or "").rpartition("/")[2]
+    text = _printable(error.get("detail") or error.get("title") or error.get("code") or "refused")
+    if not name:
+        name, _, rest = text.partition(" - ")  # "id - has already been taken": without a pointer, the text names it
+        return (name, rest) if rest and name in _SPEC_FIELDS else ("request", text)
+    return _printable(name), text
+
+
+def _printable(value: object) -> str:
+    return "".join(c for c in str(value)[:_MAX_DETAIL] if c.isprintable())

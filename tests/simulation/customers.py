@@ -1,0 +1,133 @@
+"""Accounts with customers at telecom.center, with the operator's own client, and a process that may die at every call.
+
+Only the network is missing: a call reaches the simulator of telecom.center in one step, or does not.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any, Literal
+
+from aiohttp.test_utils import make_mocked_request
+
+from builders import NAMESPACE, NOW
+from pbx_operator.api import provider_reasons
+from pbx_operator.api.meta import ObjectKey
+from pbx_operator.api.v1alpha1 import PBXAccount
+from pbx_operator.api.v1alpha1.pbxaccount import PBXAccountStatus, TelecomCenterProvider
+from pbx_operator.cluster import Unavailable
+from pbx_operator.domain.faults import Fault, fault
+from pbx_operator.network.addresses import NetworkRules
+from pbx_operator.providers.customers import CustomerProvider
+from pbx_operator.providers.errors import ProviderError
+from pbx_operator.providers.http import Account, Answer, Call, Dialler
+from pbx_operator.providers.telecom_center import Logins, TelecomCenter
+from simulation.process import Process, Request
+from simulation.scene import Scene
+from simulators import telecom_center
+
+_NO_NETWORK = Dialler(NetworkRules())
+PLACE: dict[str, Any] = {"credentialsSecretRef": {"name": "login"}}
+DOWN = fault("Retry", provider_reasons.PROVIDER_UNAVAILABLE)
+
+
+class Center(telecom_center.TelecomCenter):
+    """The simulator without its server."""
+
+    def __init__(self, taken_id: Literal[409, 422] = 409) -> None:
+        super().__init__("operator", "correct horse", taken_id=taken_id)
+        self.asked: list[str] = []
+        """The calls that arrived: method, and the status of the answer."""
+        self.fails: Fault | None = None
+        """What each call ends with, as long as that is set."""
+
+    def at_once(self, call: Call) -> Answer:
+        """Answer a call. Raises ProviderError."""
+        if self.fails is not None:
+            raise ProviderError(self.fails)
+        headers = {"Accept": call.media_type, "Content-Type": call.media_type, "Host": "telecom.center", **call.headers}
+        request = make_mocked_request(call.method, call.path, headers=headers)
+        content = b"" if call.body is None else json.dumps(call.body).encode()
+        response = self.answer(request, content, self.identify(request))
+        self.asked.append(f"{call.method} {response.status}")
+        text = response.text if response.content_type == call.media_type else None
+        return Answer(response.status, json.loads(text) if text else None)
+
+    @property
+    def writes(self) -> list[str]:
+        """The calls that were to change something."""
+        return [call for call in self.asked if not call.startswith("GET")]
+
+
+class DirectAccount(Account):
+    """The way to the simulator; an answer may be lost."""
+
+    def __init__(self, center: Center) -> None:
+        super().__init__(_NO_NETWORK, "https://telecom.example")
+        self._center = center
+
+    async def call(self, call: Call) -> Answer:
+        try:
+            answer: Answer = await Request(
+                f"{call.method} {call.path}", call.method != "GET", lambda: self._center.at_once(call), NOW
+            )
+        except Unavailable as error:
+            raise ProviderError(DOWN) from error
+        return answer
+
+
+class DirectLogins(Logins):
+    """Logins that need no network."""
+
+    def __init__(self, center: Center, monotonic: Callable[[], float]) -> None:
+        super().__init__(_NO_NETWORK, monotonic)
+        self._center = center
+
+    def _open(self, url: str) -> Account:
+        return DirectAccount(self._center)
+
+
+class CustomerSite(Scene):
+    """A cluster with accounts, and the operator's login at telecom.center in the Secret `login`."""
+
+    def __init__(self, center: Center, password: str = "correct horse") -> None:
+        self.center = center
+        super().__init__()
+        self.keep("login", username="operator", password=password)
+
+    def begin(self) -> Process:
+        """Return a process that remembers no login."""
+        logins = DirectLogins(self.center, lambda: (self.now - NOW).total_seconds())
+
+        def customers(account: ObjectKey, place: TelecomCenterProvider) -> CustomerProvider:
+            return TelecomCenter(self.process.wire, logins, account, place)
+
+        return self.new_process(customers=customers)
+
+    def apply(self, name: str = "acme", place: dict[str, Any] | None = None, **spec: Any) -> None:
+        """Create an account with a customer, or change fields of its spec; `place` are fields of the provider's."""
+        key = ObjectKey(NAMESPACE, name)
+        if place is not None or self.account(name) is None:
+            provider = {"type": "TelecomCenter", "telecomCenter": {**PLACE, **(place or {})}}
+            spec = {"provider": provider, **spec}
+        if self.account(name) is not None:
+            self.api.edit(PBXAccount.resource, key, **spec)
+        else:
+            metadata = {"name": name, "namespace": NAMESPACE}
+            self.api.create(PBXAccount.resource, {"metadata": metadata, "spec": {"country": "NL", **spec}})
+
+    def delete(self, name: str = "acme") -> None:
+        """Delete an account."""
+        self.api.delete(PBXAccount.resource, ObjectKey(NAMESPACE, name))
+
+    def account(self, name: str = "acme") -> PBXAccount | None:
+        """Return an account."""
+        raw = self.api.find(PBXAccount.resource, ObjectKey(NAMESPACE, name))
+        return PBXAccount.model_validate(raw) if raw is not None else None
+
+    def status(self, name: str = "acme") -> PBXAccountStatus:
+        """Return the status of an account that is there."""
+        account = self.account(name)
+        assert account is not None
+        return account.status

@@ -1,0 +1,436 @@
+"""The steps of a customer, with the engine's own parts and the operator's client, at a simulated provider."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from builders import NAMESPACE
+from pbx_operator.api.meta import Condition, ObjectKey
+from pbx_operator.api.v1alpha1 import InternalNumber, PBXAccount
+from pbx_operator.domain.conditions import check, find
+from pbx_operator.domain.steps import POLL_PERIOD
+from simulation.customers import DOWN, Center, CustomerSite
+from simulation.process import Request
+
+DIED = 40
+"""More calls than any story here makes."""
+NAMED = {"customerID": "7"}
+ACME = {"name": "acme", "language": "EN", "capacity_limit": None, "sip_account_limit": None, "trm_mode": "operator"}
+
+
+@pytest.fixture(params=[409, 422])
+def center(request: pytest.FixtureRequest) -> Center:
+    return Center(taken_id=request.param)
+
+
+@pytest.fixture
+def site(center: Center) -> Iterator[CustomerSite]:
+    with closing(CustomerSite(center)) as site:
+        yield site
+
+
+def condition(site: CustomerSite, type_: str, name: str = "acme") -> Condition:
+    account = site.account(name)
+    assert account is not None
+    assert not check(account.status, account.metadata.generation)
+    found = find(account.status.conditions, type_)
+    assert found is not None
+    return found
+
+
+def shown(site: CustomerSite, type_: str, name: str = "acme") -> tuple[str, str]:
+    found = condition(site, type_, name)
+    return found.status, found.reason
+
+
+def customer(site: CustomerSite) -> str:
+    found = site.status().customer_id
+    assert found is not None
+    return found
+
+
+# --- all is well ------------------------------------------------------------------------------------------------
+
+
+def test_a_customer_is_created_with_an_id_of_ours(site: CustomerSite, center: Center) -> None:
+    site.apply(place={"language": "LT", "capacityLimit": 10, "sipAccountLimit": 5}, displayName="Acme Ltd")
+    site.settle()
+    (key,) = center.customers.ids()
+    expected = {**ACME, "name": "Acme Ltd", "language": "LT", "capacity_limit": 10, "sip_account_limit": 5}
+    assert center.customers[key] == expected
+    assert (customer(site), len(key)) == (key, 19)
+    assert (shown(site, "Ready"), shown(site, "Provisioned")) == (("True", "Serving"), ("True", "Provisioned"))
+    assert site.status().applied_generation == 1
+
+
+def test_a_customer_has_the_id_that_the_user_chose(site: CustomerSite, center: Center) -> None:
+    site.apply(place=NAMED)
+    site.settle()
+    assert center.customers["7"] == ACME
+    assert (customer(site), center.asked) == ("7", ["GET 404", "POST 201"])
+
+
+def test_nothing_is_written_while_nothing_changes(site: CustomerSite, center: Center) -> None:
+    site.apply()
+    site.settle()
+    written, asked = len(site.process.wire.written), len(center.asked)
+    site.settle_for(timedelta(hours=2))
+    assert len(site.process.wire.written) == written
+    assert set(center.asked[asked:]) == {"GET 200"}
+    assert len(center.asked[asked:]) >= 2 * timedelta(hours=1) / (POLL_PERIOD * 1.2) - 1
+
+
+def test_a_restart_changes_nothing(site: CustomerSite, center: Center) -> None:
+    site.apply(driftPolicy="Report")
+    site.settle()
+    center.customers.put(customer(site), name="Changed by somebody else")
+    site.settle_for(POLL_PERIOD * 2)
+    before = site.account()
+    site.restart()
+    site.settle_for(timedelta(minutes=1))
+    assert site.account() == before
+    assert center.writes == ["POST 201"]
+
+
+def test_only_what_differs_is_sent(site: CustomerSite, center: Center) -> None:
+    site.apply()
+    site.settle()
+    key = customer(site)
+    center.customers.put(key, trm_mode="system")
+    site.apply(displayName="Acme Ltd")
+    site.settle()
+    assert center.customers[key] == {**ACME, "name": "Acme Ltd", "trm_mode": "system"}
+    assert center.writes == ["POST 201", "PATCH 200"]
+    assert site.status().applied_generation == 2
+    site.apply(sharing={"mode": "None"})
+    site.settle()
+    assert center.writes == ["POST 201", "PATCH 200"], "it is nothing to the customer"
+    assert site.status().applied_generation == 3
+
+
+def test_a_limit_can_be_taken_back(site: CustomerSite, center: Center) -> None:
+    site.apply(place={"capacityLimit": 10})
+    site.settle()
+    site.apply(place={})
+    site.settle()
+    assert center.customers[customer(site)] == ACME
+
+
+def test_without_a_provider_nothing_is_asked_or_shown(site: CustomerSite, center: Center) -> None:
+    site.apply(provider={"type": "Builtin"})
+    site.settle_for(timedelta(hours=1))
+    assert not center.asked
+    assert (shown(site, "Ready"), find(site.status().conditions, "Provisioned")) == (("True", "Serving"), None)
+
+
+# --- drift ------------------------------------------------------------------------------------------------------
+
+
+def test_drift_is_taken_back_and_told_field_by_field(site: CustomerSite, center: Center) -> None:
+    site.apply()
+    site.settle()
+    center.customers.put(customer(site), language="RU", capacity_limit=3)
+    site.settle_for(POLL_PERIOD * 2)
+    assert center.customers[customer(site)] == ACME
+    assert shown(site, "Provisioned") == ("True", "Provisioned")
+    (message,) = site.process.heard.messages
+    assert "language is 'RU', wanted is 'EN'; capacityLimit is 3, wanted is none" in message
+
+
+def test_drift_is_reported_and_left(site: CustomerSite, center: Center) -> None:
+    site.apply(driftPolicy="Report")
+    site.settle()
+    center.customers.put(customer(site), name="theirs")
+    site.settle_for(POLL_PERIOD * 2)
+    assert center.writes == ["POST 201"]
+    assert (shown(site, "Ready"), shown(site, "Provisioned")) == (("True", "Serving"), ("True", "Drifted"))
+    assert "displayName is 'theirs', wanted is 'acme'" in condition(site, "Provisioned").message
+    site.apply(driftPolicy="Enforce")
+    site.settle()
+    assert center.customers[customer(site)] == ACME
+
+
+def test_an_annotation_makes_it_look_at_once(site: CustomerSite, center: Center) -> None:
+    site.apply()
+    site.settle()
+    center.customers.put(customer(site), name="theirs")
+    raw = site.api.get(PBXAccount.resource, ObjectKey(NAMESPACE, "acme"))
+    annotations = {"pbx-operator.io/reconcile-requested-at": "now"}
+    metadata = {**raw["metadata"], "annotations": annotations}
+    site.api._update(PBXAccount.resource, raw, metadata=metadata)
+    site.settle()
+    assert center.customers[customer(site)] == ACME
+    assert site.status().last_handled_reconcile_at == "now"
+
+
+@pytest.mark.parametrize("policy", ["Enforce", "Report"])
+def test_a_customer_that_somebody_deleted(site: CustomerSite, center: Center, policy: str) -> None:
+    site.apply(driftPolicy=policy)
+    site.settle()
+    center.customers.remove(customer(site))
+    site.settle_for(POLL_PERIOD * 2)
+    if policy == "Enforce":
+        assert center.customers[customer(site)] == ACME
+        assert shown(site, "Ready") == ("True", "Serving")
+        return
+    assert center.writes == ["POST 201"]
+    assert (shown(site, "Ready"), shown(site, "Provisioned")) == (("False", "CustomerGone"), ("False", "CustomerGone"))
+    site.apply(driftPolicy="Enforce")
+    site.settle()
+    assert center.customers[customer(site)] == ACME
+
+
+# --- whose customer it is ---------------------------------------------------------------------------------------
+
+
+def test_a_customer_of_somebody_else_is_left_alone(site: CustomerSite, center: Center) -> None:
+    center.customers.put("7", name="theirs")
+    site.apply(place=NAMED)
+    site.settle_for(timedelta(minutes=5))
+    assert shown(site, "Ready") == ("False", "CustomerNotOurs")
+    assert shown(site, "Stalled") == ("True", "CustomerNotOurs")
+    site.delete()
+    site.settle_for(timedelta(minutes=5))
+    assert site.account() is None
+    assert (center.customers["7"]["name"], center.writes) == ("theirs", [])
+
+
+def test_an_existing_customer_is_taken_over_if_the_spec_is_as_it_is(site: CustomerSite, center: Center) -> None:
+    center.customers.put("7", name="theirs", capacity_limit=3)
+    site.apply(place={**NAMED, "capacityLimit": 3}, displayName="theirs")
+    site.settle()
+    assert (shown(site, "Ready"), center.writes) == (("True", "Serving"), [])
+    site.apply(displayName="ours")
+    site.settle()
+    assert center.customers["7"]["name"] == "ours"
+
+
+def test_an_id_that_is_taken_out_of_our_sight(site: CustomerSite, center: Center) -> None:
+    """As a customer of another operator might be."""
+    center.customers.read_lag = 1_000
+    center.customers.create("7", ACME)
+    site.apply(place=NAMED)
+    site.settle_for(timedelta(minutes=5))
+    assert shown(site, "Ready") == ("False", "CustomerNotOurs")
+    assert set(center.writes) == {"POST 409"} or set(center.writes) == {"POST 422"}
+
+
+def test_of_two_accounts_for_one_customer_the_older_has_it(site: CustomerSite, center: Center) -> None:
+    site.apply("first", place=NAMED)
+    site.settle()
+    site.apply("second", place=NAMED)
+    site.settle_for(timedelta(minutes=5))
+    assert shown(site, "Ready", "second") == ("False", "CustomerInUse")
+    assert site.status("second").customer_id is None
+    site.delete("second")
+    site.settle()
+    assert (center.customers.ids(), center.writes) == (["7"], ["POST 201"])
+    site.apply("second", place=NAMED)
+    site.delete("first")
+    site.settle_for(timedelta(minutes=5))
+    assert (site.account("first"), shown(site, "Ready", "second")) == (None, ("True", "Serving"))
+    assert center.writes == ["POST 201", "DELETE 204", "POST 201"]
+
+
+def test_a_customer_elsewhere_is_another_one(site: CustomerSite) -> None:
+    site.apply("first", place=NAMED)
+    site.apply("second", place={**NAMED, "url": "https://api.sandbox.telecom.center"})
+    site.settle()
+    assert site.status("first").customer_id == site.status("second").customer_id == "7"
+
+
+# --- failures ---------------------------------------------------------------------------------------------------
+
+
+def test_a_provider_that_is_down_is_asked_again_and_explained(site: CustomerSite, center: Center) -> None:
+    center.fails = DOWN
+    site.apply()
+    site.settle_for(timedelta(minutes=10))
+    assert shown(site, "Ready") == ("False", "ProviderUnavailable")
+    center.fails = None
+    site.settle_for(timedelta(minutes=10))
+    assert shown(site, "Ready") == ("True", "Serving")
+    center.fails = DOWN
+    site.settle_for(timedelta(minutes=30))
+    assert shown(site, "Ready") == ("True", "Serving"), "an outage must not fail a Git sync"
+    assert shown(site, "Provisioned") == ("Unknown", "ProviderUnavailable")
+    center.fails = None
+    site.settle_for(timedelta(minutes=10))
+    assert shown(site, "Provisioned") == ("True", "Provisioned")
+
+
+def test_a_wrong_password_is_tried_once_until_the_secret_changes() -> None:
+    center = Center()
+    with closing(CustomerSite(center, password="wrong")) as site:
+        site.apply()
+        site.settle_for(timedelta(hours=2))
+        assert (shown(site, "Ready"), shown(site, "Stalled")) == (
+            ("False", "CredentialsRejected"),
+            ("True", "CredentialsRejected"),
+        )
+        assert center.refused_logins == 1
+        site.restart()
+        site.settle_for(timedelta(hours=2))
+        assert center.refused_logins == 1, "the status remembers it for the next process"
+        correct(site)
+        site.settle_for(timedelta(minutes=10))
+        assert (shown(site, "Ready"), site.status().rejected_credentials) == (("True", "Serving"), None)
+        assert center.refused_logins == 1
+
+
+def correct(site: CustomerSite) -> None:
+    from pbx_operator.api.meta import SECRETS
+
+    site.api.delete(SECRETS, ObjectKey(NAMESPACE, "login"))
+    site.keep("login", username="operator", password="correct horse")
+
+
+def test_a_login_that_is_locked_later_makes_the_account_wait_for_a_person(site: CustomerSite, center: Center) -> None:
+    site.apply()
+    site.api.create(
+        InternalNumber.resource,
+        {
+            "metadata": {"name": "n200", "namespace": NAMESPACE},
+            "spec": {"accountRef": {"name": "acme"}, "number": "200"},
+        },
+    )
+    site.settle()
+    center.credentials.lock_out()
+    site.settle_for(timedelta(hours=1))
+    assert shown(site, "Ready") == ("False", "CredentialsRejected")
+    assert shown(site, "Provisioned") == ("Unknown", "CredentialsRejected")
+    assert center.refused_logins == 1
+    raw = site.api.get(InternalNumber.resource, ObjectKey(NAMESPACE, "n200"))
+    ready = find(InternalNumber.model_validate(raw).status.conditions, "Ready")
+    assert ready is not None
+    assert ready.status == "True", "the phones still ring"
+
+
+def test_a_login_that_is_not_there_yet(site: CustomerSite, center: Center) -> None:
+    site.apply(place={"credentialsSecretRef": {"name": "later"}})
+    site.settle_for(timedelta(minutes=3))
+    assert shown(site, "Stalled") == ("True", "CredentialsMissing")
+    assert "'username' and 'password'" in condition(site, "Ready").message
+    site.keep("later", username="operator", password="correct horse")
+    site.settle_for(timedelta(minutes=6))
+    assert shown(site, "Ready") == ("True", "Serving")
+
+
+def test_what_the_provider_refuses_is_told_by_the_field(site: CustomerSite, center: Center) -> None:
+    site.apply(displayName=" ")
+    site.settle_for(timedelta(minutes=1))
+    assert shown(site, "Stalled") == ("True", "SettingsRefused")
+    assert "spec.displayName: name - can't be blank" in condition(site, "Ready").message
+    site.apply(displayName="Acme")
+    site.settle()
+    assert shown(site, "Ready") == ("True", "Serving")
+
+
+# --- the end ----------------------------------------------------------------------------------------------------
+
+
+def test_a_deletion_waits_for_the_provider_and_says_so(site: CustomerSite, center: Center) -> None:
+    site.apply()
+    site.settle()
+    center.fails = DOWN
+    site.delete()
+    site.settle_for(timedelta(minutes=30))
+    message = site.status().conditions[0].message
+    assert "does not answer" in message
+    assert "Orphan" in message
+    center.fails = None
+    site.settle_for(timedelta(minutes=6))
+    assert site.account() is None
+    assert not center.customers.ids()
+
+
+def test_an_orphan_stays_at_the_provider(site: CustomerSite, center: Center) -> None:
+    site.apply()
+    site.settle()
+    center.fails = DOWN
+    site.delete()
+    site.settle_for(timedelta(minutes=2))
+    site.apply(deletionPolicy="Orphan")
+    site.settle()
+    assert site.account() is None
+    assert len(center.customers) == 1
+
+
+def test_a_customer_that_is_not_found_yet_is_deleted_nevertheless(site: CustomerSite, center: Center) -> None:
+    center.customers.read_lag = 5
+    site.apply()
+    site.settle()
+    site.restart()
+    site.delete()
+    site.settle()
+    assert site.account() is None
+    assert not center.customers.ids()
+
+
+# --- crashes ----------------------------------------------------------------------------------------------------
+
+Act = Callable[[CustomerSite, dict[str, Any]], None]
+
+
+def created(site: CustomerSite, place: dict[str, Any]) -> None:
+    site.apply(place=place)
+
+
+def renamed(site: CustomerSite, place: dict[str, Any]) -> None:
+    site.apply(displayName="other")
+
+
+def deleted(site: CustomerSite, place: dict[str, Any]) -> None:
+    site.delete()
+
+
+def deleted_early(site: CustomerSite, place: dict[str, Any]) -> None:
+    """Delete an account that is about to have a customer."""
+    site.apply(place=place)
+    site.settle(lambda task: isinstance(task.waiting, Request) and task.waiting.what.startswith("POST /api"))
+    site.delete()
+
+
+@pytest.mark.parametrize("moment", ["before it is sent", "after it was carried out", "when the answer is lost"])
+@pytest.mark.parametrize("act", [created, renamed, deleted, deleted_early], ids=lambda act: act.__name__)
+@pytest.mark.parametrize("place", [{}, NAMED], ids=["our id", "the user's id"])
+def test_no_customer_is_lost_or_changed_twice_whichever_call_is_the_last(
+    place: dict[str, Any], act: Act, moment: str
+) -> None:
+    assert any(not dies_at(last, act, place, moment) for last in range(DIED))
+
+
+def dies_at(last: int, act: Act, place: dict[str, Any], moment: str) -> bool:
+    """Let the process die at a call and see that all ends well; return whether there was such a call."""
+    center = Center()
+    with closing(CustomerSite(center)) as site:
+        if act in (renamed, deleted):
+            site.apply(place=place)
+            site.settle()
+        site.calls = 0
+        act(site, place)
+        if not site.settle(lambda task: site.calls >= last):
+            return False
+        if moment != "before it is sent":
+            task = site.process.requests()[0]
+            assert isinstance(task.waiting, Request)
+            task.waiting.arrive()
+            if moment == "when the answer is lost":
+                task.waiting.lose()
+                task.resume()
+        if moment != "when the answer is lost":
+            site.restart()
+        site.settle_for(timedelta(minutes=20))
+        if act in (deleted, deleted_early):
+            assert (site.account(), center.customers.ids()) == (None, [])
+        else:
+            assert shown(site, "Ready") == ("True", "Serving")
+            assert center.customers.ids() == [customer(site)]
+            assert center.customers[customer(site)]["name"] == ("other" if act is renamed else "acme")
+            assert center.writes.count("POST 201") == 1
+    return True

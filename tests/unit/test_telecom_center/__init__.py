@@ -1,0 +1,1 @@
+"""The operator's client of telecom.center, against the simulator over HTTPS."""
