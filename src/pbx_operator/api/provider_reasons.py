@@ -69,12 +69,14 @@ PROVIDER_BUSY = Reason(
 SYSTEM_GONE = Reason(
     "SystemGone",
     "the provider does not know the server any more",
+    "wait: the operator looks again",
     patience=Patience.PROGRESS,
     shown=_FAILED_OR_UNKNOWN,
 )
 NOTHING_TO_UPDATE = Reason(
     "NothingToUpdate",
     "the provider found nothing to change",
+    "wait: the operator looks again",
     patience=Patience.PROGRESS,
     shown=_FAILED_OR_UNKNOWN,
 )
