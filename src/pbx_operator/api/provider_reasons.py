@@ -288,7 +288,7 @@ MEDIA_PILLAR_LINKED = Reason(
     "the provider refuses to delete a server with a WebRTC gateway",
     "remove the gateway at the provider, or set spec.deletionPolicy to Orphan; the deletion is tried again",
     Patience.GRACE,
-    shown=_FAILED,
+    shown=_FAILED_OR_UNKNOWN,
 )
 
 # --- a person must act ------------------------------------------------------------------------------------------
