@@ -31,11 +31,11 @@ class Office:
     async def write_login(self, password: str) -> None:
         await self.write("login", username=self.customer.admin.login, password=password)
 
-    def server(self, name: str = "pbx", **spec: Any) -> CommServer:
+    def server(self, name: str = "pbx", login: str = "login", **spec: Any) -> CommServer:
         place = {
             "url": self.rainbow.url,
             "company": self.customer.customer.name,
-            "credentialsSecretRef": {"name": "login"},
+            "credentialsSecretRef": {"name": login},
             "applicationSecretRef": {"name": "application"},
         }
         provider = {"type": "Rainbow", "rainbow": place}

@@ -16,7 +16,7 @@ from pbx_operator.api.v1alpha1 import CommServer
 from pbx_operator.sandbox import ControlPlane
 from pbx_operator.sandbox.pki import CertificateAuthority
 from server_builders import STOCK
-from simulators.rainbow import Answer, Fault, error
+from simulators.rainbow import Answer, Fault, calls, error, failure
 from simulators.rainbow.journal import Call
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -40,6 +40,19 @@ CODES: dict[int, Reason] = {
     409552: reasons.NUMBER_IN_GROUP,
     409554: reasons.NUMBER_MULTI_TENANT,
     UNKNOWN: reasons.PROVIDER_REFUSED,
+}
+
+
+LOGINS: dict[int, Reason] = {
+    401500: reasons.CREDENTIALS_REJECTED,
+    401501: reasons.LOGIN_LOCKED,
+    401521: reasons.LOGIN_COMPANY_INACTIVE,
+    401523: reasons.LOGIN_EXPIRED,
+}
+LOOKS: dict[int, Reason] = {
+    401: reasons.SESSION_REFUSED,
+    429: reasons.PROVIDER_BUSY,
+    500: reasons.PROVIDER_UNAVAILABLE,
 }
 
 
@@ -99,3 +112,83 @@ async def test_what_rainbow_refuses(office: Office, world: World) -> None:
     for server in servers.values():
         await world.delete(server)
         await world.gone(server)
+
+
+class OwnLogin:
+    """A login that one server alone uses."""
+
+    def __init__(self, office: Office, code: int) -> None:
+        self.office, self.code = office, code
+        self.server = declared(office, code, login=f"login-{code}")
+        self.user = office.rainbow.state.add_user(
+            f"admin-{code}@{office.namespace}.example", "old", "bp_admin", office.customer.company
+        )
+
+    async def set_password(self, password: str) -> None:
+        """Change the password, at Rainbow and in the Secret."""
+        self.office.rainbow.state.set_password(self.user, password)
+        await self.office.write(f"login-{self.code}", username=self.user.login, password=password)
+
+    def break_login(self) -> None:
+        """Let Rainbow refuse it."""
+        refused = calls(operation="GetBasicLogin")
+        mine = self.user.login
+        self.office.rainbow.add(
+            Fault(lambda call: refused(call) and call.who == mine, times=None, at="after-commit", then=error(self.code))
+        )
+
+    def break_looks(self) -> None:
+        """Let Rainbow answer looks at the server with a status."""
+        path = f"/pbxid/ALE12-{self.code}"
+        self.office.rainbow.add(
+            Fault(lambda call: call.path.endswith(path), times=None, then=failure(self.code, retry_after=1))
+        )
+
+
+@shows(*LOGINS.values())
+async def test_logins_that_rainbow_refuses(office: Office, world: World) -> None:
+    logins = {code: OwnLogin(office, code) for code in LOGINS}
+    for login in logins.values():
+        login.break_login()
+        await login.set_password("first")
+        await world.apply(login.server)
+    for code, reason in LOGINS.items():
+        await expect(world, logins[code].server, reason)
+    office.rainbow.clear()
+    for login in logins.values():
+        await login.set_password("second")
+        await office.look(login.server)
+        await world.ready(login.server, "Declared")
+    for code, login in logins.items():
+        login.break_login()
+        await login.set_password("third")
+        await office.look(login.server)
+        await world.condition(login.server, "Provisioned", "Unknown", LOGINS[code].name)
+    office.rainbow.clear()
+    for login in logins.values():
+        await login.set_password("fourth")
+        await world.delete(login.server)
+        await world.gone(login.server)
+
+
+@shows(*LOOKS.values())
+async def test_a_rainbow_that_does_not_answer_as_it_should(office: Office, world: World) -> None:
+    logins = {code: OwnLogin(office, code) for code in LOOKS}
+    for login in logins.values():
+        login.break_looks()
+        await login.set_password("first")
+        await world.apply(login.server)
+    for code, reason in LOOKS.items():
+        await expect(world, logins[code].server, reason)
+    office.rainbow.clear()
+    for login in logins.values():
+        await office.look(login.server)
+        await world.ready(login.server, "Declared")
+        login.break_looks()
+        await office.look(login.server)
+    for code, reason in LOOKS.items():
+        await world.condition(logins[code].server, "Provisioned", "Unknown", reason.name)
+    office.rainbow.clear()
+    for login in logins.values():
+        await world.delete(login.server)
+        await world.gone(login.server)
