@@ -24,7 +24,7 @@ from pbx_operator.api.v1alpha1.pbxaccount import Emergency, Numbering
 from pbx_operator.domain.link_facts import Attempts, ClusterFacts, LinkSnapshot, MintTry, RedeemTry
 from pbx_operator.domain.offers import EstablishedLink
 from pbx_operator.domain.record_facts import accounts_of, places_of
-from pbx_operator.domain.redemption import Busy, Gone, Refused, Result, Unknown, Unreachable, Used
+from pbx_operator.domain.redemption import Busy, Gone, Refused, Result, Unknown, Unproven, Unreachable, Used
 
 NORTH, SOUTH = "north-city", "south-city"
 ISSUER_PLACE, REDEEMER_PLACE = ObjectKey(NORTH, "i"), ObjectKey(SOUTH, "r")
@@ -208,6 +208,7 @@ results: st.SearchStrategy[Result] = st.sampled_from(
     [
         Unknown(),
         Unreachable(),
+        Unproven("says nothing that could be believed"),
         Refused("SelfLink"),
         Used(NOW, ELSEWHERE),
         *(Gone(why) for why in ("Revoked", "KeyExpired", "Deleted", "DuplicateLink", "Cancelled", "AlreadyUsed")),

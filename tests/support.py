@@ -1,14 +1,19 @@
-"""What tests with real processes share: kubectl, the place that tells their processes from others, and deadlines."""
+"""What tests with real processes and networks share: kubectl, the place that tells their processes from others,
+deadlines, and what a machine may lack."""
 
 from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import pytest
 
 from pbx_operator.sandbox.registry import SandboxState
 
@@ -20,6 +25,15 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parent.parent
 DEADLINE_SECONDS = 30.0
 PAUSE_SECONDS = 0.05
+
+
+def _has_ipv6() -> bool:
+    with suppress(OSError), socket.create_server(("::1", 0), family=socket.AF_INET6):
+        return True
+    return False
+
+
+needs_ipv6 = pytest.mark.skipif(not _has_ipv6(), reason="this machine has no IPv6")
 
 
 def kubectl(control_plane: ControlPlane, *arguments: str, stdin: str = "") -> str:

@@ -37,10 +37,17 @@ Kubernetes Events, which `kubectl describe` and `kubectl events` show, tell once
 lasts. They have the reasons and messages of the conditions, and each is also a line of the operator's log. A status
 that stays as it is tells nothing, nor does a restart of the operator.
 
+What is told of a peer's installation concerns each link with it. So these Events come after all others, at most 10 a
+second in all, and the log has one line about the peer instead of one for each link.
+
 | type | reason | when |
 |---|---|---|
 | Warning | that of Ready | the object becomes Stalled, or is Stalled for another reason |
 | Normal | that of Ready | the object becomes Ready, or is Ready for another reason |
+| Warning | `PeerUnavailable` | a redeemer begins to wait for an issuer that cannot be reached |
+| Normal | that of Ready | it waits for another reason now, of which no Warning tells |
+| Warning | `PeerSilent` | the peer of a link does not answer any more |
+| Normal | `PeerAnswers` | it answers again |
 | Warning | that of CallsAllowed | calls may not pass any more, while the link lives |
 | Normal | that of CallsAllowed | calls may pass again |
 | Warning | that of Accepted | a dialPrefix is refused, or accepted with a warning |

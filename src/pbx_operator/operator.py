@@ -8,21 +8,23 @@ import logging
 import sys
 from collections.abc import Callable, Coroutine
 from ipaddress import ip_network
-from typing import Any
+from pathlib import Path
+from typing import Any, TypeVar
 
 import click
 from click.core import ParameterSource
 from prometheus_client import start_http_server
-from pydantic import TypeAdapter, ValidationError
 
 from pbx_operator import logs, process
-from pbx_operator.api.v1alpha1.shared import Endpoint, HostName, NamespaceName
+from pbx_operator.api.v1alpha1.shared import HostName
+from pbx_operator.checks import fits, names_namespace
 from pbx_operator.cluster import ApiError, Cluster, Conflict, CredentialsError, Unavailable
 from pbx_operator.device_command import device
+from pbx_operator.domain.endpoints import EXAMPLES, EndpointError, parse_endpoint
 from pbx_operator.engine.engine import EngineSettings
 from pbx_operator.engine.identity import Identity, rotate_identity
 from pbx_operator.exchange.beside import ExchangeSettings
-from pbx_operator.network.addresses import Network, NetworkRules, parse_endpoint
+from pbx_operator.network.addresses import Network, NetworkRules
 
 MAX_ENDPOINTS = 4
 GARBAGE_THRESHOLDS = (100_000, 50, 100)
@@ -34,40 +36,24 @@ Installation {identity.instance} has a new identity key, {identity.public_key}: 
 - Back up the Secret now: an older copy holds a former key, which peers stop believing.
 - If the former key leaked, raise spec.issueKey.revision of all unused keys, and carry the new ones."""
 
+F = TypeVar("F", bound=Callable[..., Any])
+
 _log = logging.getLogger(__name__)
 
 
-def _fits(field_type: Any, problem: str) -> Callable[[click.Context, click.Parameter, str], str]:
-    """Return the callback that refuses a text that fields of this type do not take, with this problem and advice."""
-    adapter: TypeAdapter[str] = TypeAdapter(field_type)
-
-    def check(_context: click.Context, _parameter: click.Parameter, value: str) -> str:
-        try:
-            return adapter.validate_python(value)
-        except ValidationError:
-            raise click.BadParameter(f"{value!r} {problem}") from None
-
-    return check
-
-
-_host_name = _fits(
+_host_name = fits(
     HostName,
     "is not a host name (RFC 1123: lower-case letters, digits, '-' and '.'); "
     "give the domain of your SIP servers, for example pbx.example.com",
-)
-_namespace = _fits(
-    NamespaceName,
-    "is not the name of a namespace: write lower case letters, digits and '-', for example pbx-system",
 )
 
 
 def _endpoints(_context: click.Context, _parameter: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...]:
     for value in values:
         try:
-            TypeAdapter[str](Endpoint).validate_python(value)
             parse_endpoint(value)
-        except ValueError:
-            raise click.BadParameter(f"{value!r} must look like https://pbx.example.com:8443, without a path") from None
+        except EndpointError as error:
+            raise click.BadParameter(str(error)) from None
     if len(values) > MAX_ENDPOINTS:
         raise click.BadParameter(f"{len(values)} endpoints are too many: give at most {MAX_ENDPOINTS}")
     return values
@@ -88,7 +74,7 @@ _namespace_option = click.option(
     default="pbx-system",
     show_default=True,
     show_envvar=True,
-    callback=_namespace,
+    callback=names_namespace,
     help="Namespace of the operator's own identity Secret.",
 )
 _after_restore_option = click.option(
@@ -107,6 +93,16 @@ _log_level_option = click.option(
     type=click.Choice(["debug", "info", "warning"]),
     help="The least important log lines that are written.",
 )
+
+
+def _certificate_option(name: str) -> Callable[[F], F]:
+    """Return the option about the certificate of the exchange, which its two programs name differently."""
+    return click.option(
+        name,
+        type=click.Path(exists=True, file_okay=False, path_type=Path),
+        help="Directory with tls.crt and tls.key to show, as a mounted Secret has them. Whoever renews them keeps the "
+        "key, by which peers know the exchange. Default: the operator makes and renews them.",
+    )
 
 
 @click.group(invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
@@ -136,8 +132,8 @@ _log_level_option = click.option(
     "endpoints",
     multiple=True,
     callback=_endpoints,
-    help="Where operators of other clusters reach this one, for example https://pbx.example.com:8443; may be "
-    "repeated. Without it, this one only dials.",
+    help=f"Where operators of other clusters reach this one, for example {EXAMPLES}; may be repeated. Without it, this "
+    "one only dials.",
 )
 @click.option(
     "--exchange-port",
@@ -146,6 +142,7 @@ _log_level_option = click.option(
     type=_PORT,
     help="Port of the exchange, with --exchange-endpoint; 0 if `pbx-operator exchange` serves it.",
 )
+@_certificate_option("--exchange-certificate")
 @click.option(
     "--sync-interval",
     default=60.0,
@@ -178,6 +175,7 @@ def main(
     log_level: str,
     endpoints: tuple[str, ...],
     exchange_port: int,
+    exchange_certificate: Path | None,
     sync_interval: float,
     forbid_network: tuple[Network, ...],
     allow_network: tuple[Network, ...],
@@ -191,7 +189,8 @@ def main(
     logs.configure(log_level)
     gc.set_threshold(*GARBAGE_THRESHOLDS)
     engine = EngineSettings(namespace, domain_suffix, workers, after_restore)
-    exchange = ExchangeSettings(endpoints, exchange_port, sync_interval, NetworkRules(forbid_network, allow_network))
+    rules = NetworkRules(forbid_network, allow_network)
+    exchange = ExchangeSettings(endpoints, exchange_port, sync_interval, exchange_certificate, rules)
     options = process.Options(kubeconfig, health_port, engine, exchange)
     _run(lambda: process.operate(options), metrics_port, "--health-port and --metrics-port, or --exchange-port")
 
@@ -209,6 +208,7 @@ def main(
     help="Where operators of other clusters reach this installation, as given to the operator; may be repeated.",
 )
 @click.option("--port", default=8443, show_default=True, type=click.IntRange(1, 65535), help="Where to listen.")
+@_certificate_option("--certificate")
 @click.option("--metrics-port", default=9090, show_default=True, type=_PORT, help="Port of /metrics.")
 @_after_restore_option
 def exchange(
@@ -217,12 +217,13 @@ def exchange(
     log_level: str,
     endpoints: tuple[str, ...],
     port: int,
+    certificate: Path | None,
     metrics_port: int,
     after_restore: bool,
 ) -> None:
     """Answer operators of other clusters; any number of these may run beside the operator."""
     logs.configure(log_level)
-    settings = ExchangeSettings(endpoints, port)
+    settings = ExchangeSettings(endpoints, port, certificate=certificate)
     _run(
         lambda: process.exchange(kubeconfig, namespace, settings, after_restore),
         metrics_port,

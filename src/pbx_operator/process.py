@@ -14,7 +14,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from aiohttp import web
 from prometheus_client import REGISTRY
@@ -68,7 +68,7 @@ class Options:
 
 async def exchange(kubeconfig: str | None, namespace: str, settings: ExchangeSettings, after_restore: bool) -> None:
     """Answer until a signal. Raises CredentialsError, and OSError if the port is taken."""
-    _cancel_by_signal(asyncio.current_task())
+    _cancel_by_signal("exchange", asyncio.current_task())
     now = partial(datetime.now, UTC)
     async with Cluster.connect(kubeconfig) as cluster:
         identity = await _until_answered(lambda: read_identity(cluster, namespace), "reading the identity")
@@ -80,13 +80,13 @@ async def exchange(kubeconfig: str | None, namespace: str, settings: ExchangeSet
         signs = SignsOfLife(cluster, namespace, now)
         desk = RecordDesk(authority, identity, contact_of(settings, certificate), signs)
         equipment = EquipmentDesk(cluster, identity.instance, now)
-        async with exchange_beside(desk, equipment, identity, certificate, settings.port, now):
+        async with exchange_beside(desk, equipment, identity, certificate, settings, now):
             await IdentityKeeper(cluster, namespace, identity).run()
 
 
 async def operate(options: Options) -> None:
     """Run until a signal. Raises what breaks the engine, CredentialsError, and OSError if a port is taken."""
-    take_signals = partial(_cancel_by_signal, asyncio.current_task())
+    take_signals = partial(_cancel_by_signal, "operator", asyncio.current_task())
     take_signals()
     clocks = Clocks(lambda: datetime.now(UTC), time.monotonic)
     health = _Health()
@@ -100,7 +100,8 @@ async def operate(options: Options) -> None:
         _introduce(identity, contact)
         peer = RemotePeer(identity, options.exchange.network, clocks.now)
         federation = Federation(peer, contact, options.exchange.sync_interval)
-        builtin = Builtin(cluster, identity.instance, clocks.now)
+        restored = clocks.now() + RESTORE_PERIOD if options.engine.after_restore else None
+        builtin = Builtin(cluster, identity.instance, clocks.now, restored)
         dialler = Dialler(options.exchange.network)
         systems, customers = SystemProviders(cluster, dialler, builtin), CustomerProviders(cluster, dialler)
         engine = Engine(cluster, identity, options.engine, clocks, REGISTRY, federation, systems, customers)
@@ -108,7 +109,7 @@ async def operate(options: Options) -> None:
         watches = Watches(engine, options.kubeconfig, take_signals)
         health.behind = lambda: watches.down or engine.lagging
         equipment = EquipmentDesk(cluster, identity.instance, clocks.now)
-        async with exchange_beside(engine.desk, equipment, identity, certificate, options.exchange.port, clocks.now):
+        async with exchange_beside(engine.desk, equipment, identity, certificate, options.exchange, clocks.now):
             await _work(engine, watches)
 
 
@@ -120,11 +121,11 @@ def _introduce(identity: Identity, contact: Contact) -> None:
     _log.info("this is installation %s; operators of other clusters: %s", identity.instance, where)
 
 
-def _cancel_by_signal(task: asyncio.Task[None] | None) -> None:
-    """Let a signal that asks for the end cancel a task."""
+def _cancel_by_signal(what: str, task: asyncio.Task[Any] | None) -> None:
+    """Let a signal that asks for the end cancel the task of this process, and say what ends."""
 
     def ask(name: str) -> None:
-        _log.info("%s: the operator ends", name)
+        _log.info("%s: the %s ends", name, what)
         if task is not None:
             task.cancel()
 

@@ -22,7 +22,7 @@ REDEEMING: JSON = changed(
                 "secretRef": {"name": "from-amsterdam", "key": "pbx_key.txt"},
                 "issuer": {
                     "instance": "i" * 26,
-                    "endpoints": ["https://pbx.example.com:8443"],
+                    "endpoints": ["https://pbx.example.com:8443", "https://192.0.2.7", "https://[2001:db8::1]:8443"],
                     "pin": "P" * 43,
                 },
             },

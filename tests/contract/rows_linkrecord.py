@@ -52,7 +52,7 @@ def _with(record: JSON, **spec: object) -> JSON:
 ESTABLISHED = _with(ISSUED, state="Established", redeemer=REDEEMER)
 ENDED = _with(ESTABLISHED, state="Ended", end=END)
 FULL = _with(ENDED, closing={"issuer": CLOSING, "redeemer": CLOSING | {"uid": "uid-2", "reason": "Orphaned"}})
-CONTACT: JSON = {"endpoints": ["https://pbx.example.com:8443"], "pins": [PUBLIC]}
+CONTACT: JSON = {"endpoints": ["https://pbx.example.com:8443", "https://[2001:db8::1]:8443"], "pins": [PUBLIC]}
 PROOF: JSON = {"payload": "e30=", "by": PUBLIC, "sig": "s" * 86}
 OTHER_PROOF = PROOF | {"sig": "t" * 86}
 REQUESTED: JSON = changed(

@@ -10,6 +10,7 @@ import pytest
 from contract import (
     rows_commserver,
     rows_dialplanslice,
+    rows_equipmentrecord,
     rows_interlink,
     rows_internalnumber,
     rows_linkrecord,
@@ -24,6 +25,7 @@ ROWS: tuple[Row, ...] = (
     *rows_internalnumber.ROWS,
     *rows_commserver.ROWS,
     *rows_linkrecord.ROWS,
+    *rows_equipmentrecord.ROWS,
     *rows_dialplanslice.ROWS,
 )
 SENTENCE = re.compile(r'"([^"]*)"')

@@ -16,6 +16,7 @@ import pytest
 from contract.admission import JSON, Admission
 from contract.rows_commserver import FULL as SERVER
 from contract.rows_dialplanslice import OFFER, OWN, OWN_ROWS, PEER
+from contract.rows_equipmentrecord import FULL as EQUIPMENT
 from contract.rows_interlink import BROUGHT, REDEEMING
 from contract.rows_interlink import FULL as INTERLINK
 from contract.rows_internalnumber import FULL as NUMBERS
@@ -35,6 +36,7 @@ SAMPLES: tuple[JSON, ...] = (
     SERVER,
     RECORD,
     REPLICA,
+    EQUIPMENT,
     OWN,
     OWN | {"spec": OWN["spec"] | {"rows": list(OWN_ROWS)}},
     PEER,

@@ -67,6 +67,8 @@ def test_a_side_may_share_every_number_there_is(record: Tenant) -> None:
         ({"heard": {"numbers": [{"number": "20000"}]}}, "status.heard.numbers[0].number"),
         ({"heard": {"numbers": [{"number": "200"}] * 11_111}}, "status.heard.numbers"),
         ({"contact": {"endpoints": ["http://pbx.example.com"]}}, "status.contact.endpoints[0]"),
+        ({"contact": {"endpoints": ["https://2001:db8::1"]}}, "status.contact.endpoints[0]"),
+        ({"contact": {"endpoints": ["https://[pbx.example.com]"]}}, "status.contact.endpoints[0]"),
         ({"contact": {"endpoints": ["https://pbx.example.com"] * 5}}, "status.contact.endpoints"),
         ({"contact": {"pins": ["short"]}}, "status.contact.pins[0]"),
         ({"replay": {"linkID": LINK}}, "status.replay.time"),

@@ -11,6 +11,7 @@ import pytest
 from contract.admission import JSON, changed
 from contract.rows_commserver import FULL as COMM_SERVER
 from contract.rows_dialplanslice import OFFER
+from contract.rows_equipmentrecord import FULL as EQUIPMENT
 from contract.rows_interlink import BROUGHT, ISSUING, REDEEMING
 from contract.rows_internalnumber import FREE
 from contract.rows_linkrecord import FULL as LINK_RECORD
@@ -23,7 +24,7 @@ from pbx_operator.api.v1alpha1 import KINDS, LinkRecord
 from pbx_operator.sandbox import ControlPlane
 from support import ROOT, kubectl
 
-OBJECTS: tuple[JSON, ...] = (FULL, BROUGHT, REDEEMING, FREE, COMM_SERVER, ISSUED, OFFER)
+OBJECTS: tuple[JSON, ...] = (FULL, BROUGHT, REDEEMING, FREE, COMM_SERVER, ISSUED, EQUIPMENT, OFFER)
 """Objects of every kind that set every selectable field between them."""
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -9,9 +10,11 @@ import pytest
 import pytest_asyncio
 
 from integration.harness import Stage, World, open_stage
+from integration.office import Office
 from integration.process import free_port
 from integration.two_clusters import Pair, Story, begin_story, open_pair, watched
 from pbx_operator.sandbox import ControlPlane
+from simulators.rainbow import RainbowSimulator, Reseller, reseller
 from support import ROOT, Place, install_crds, kubectl
 from tcpproxy import TcpProxy
 
@@ -98,3 +101,26 @@ def place(tmp_path: Path) -> Iterator[Place]:
     place = Place(tmp_path)
     yield place
     place.kill()
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def rainbow(served: ssl.SSLContext) -> AsyncIterator[RainbowSimulator]:
+    """Return Rainbow."""
+    async with RainbowSimulator(tls=served) as rainbow:
+        yield rainbow
+
+
+@pytest.fixture(scope="module")
+def customer(rainbow: RainbowSimulator) -> Reseller:
+    """Return a reseller there, with a customer."""
+    return reseller(rainbow.state)
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def office(world: World, rainbow: RainbowSimulator, customer: Reseller) -> Office:
+    """Return a namespace that has the login of the reseller."""
+    rainbow.clear()
+    rainbow.journal.clear()
+    office = Office(world, rainbow, customer, await world.namespace())
+    await office.prepare()
+    return office

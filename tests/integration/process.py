@@ -1,4 +1,4 @@
-"""The operator as a process: started, asked, killed."""
+"""The operator and exchange servers as processes: started, asked, killed."""
 
 from __future__ import annotations
 
@@ -10,17 +10,23 @@ import signal
 import socket
 import subprocess
 import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 
+from pbx_operator.network.addresses import NetworkRules
 from support import ROOT
 
 DEADLINE = 30.0
 """Seconds after which an operator that does not start, answer or end fails the test."""
 POLL = 0.02
 HOST = "127.0.0.1"
+LOOPBACK = NetworkRules(allowed=(ip_network("127.0.0.0/8"), ip_network("::1/128")))
+"""Lets a client dial what listens here."""
 LAUNCHER = Path(__file__).with_name("launcher.py")
 
 
@@ -31,19 +37,8 @@ class OperatorProcess:
         """Start it; with `periods` (see `launcher`) it waits for `go` after it has loaded its code."""
         self.log = log
         self._health, self._metrics = free_port(), free_port()
-        program = ["-m", "pbx_operator"] if periods is None else [str(LAUNCHER), json.dumps(periods)]
         options = ("--kubeconfig", kubeconfig, "--health-port", self._health, "--metrics-port", self._metrics)
-        environment = {name: value for name, value in os.environ.items() if name != "KUBECONFIG"}
-        with log.open("wb") as output:
-            self._process = subprocess.Popen(
-                [sys.executable, *program, *map(str, options), *arguments],
-                cwd=ROOT,
-                env={**environment, "PYTHONPATH": str(ROOT / "src")},
-                stdin=subprocess.PIPE,
-                stdout=output,
-                stderr=output,
-                bufsize=0,
-            )
+        self._process = _start(log, *options, *arguments, periods=periods)
 
     def go(self) -> None:
         """Let a process that was started with `periods` become the operator."""
@@ -107,6 +102,40 @@ class OperatorProcess:
                 if counts and not any(float(count) for count in counts):
                     return
                 await asyncio.sleep(POLL)
+
+
+@asynccontextmanager
+async def exchange_server(
+    kubeconfig: Path, log: Path, port: int, *endpoints: int, periods: dict[str, float] | None = None
+) -> AsyncIterator[None]:
+    """Run an exchange server of its own, which others reach at the ports `endpoints`; it must end in order."""
+    reached = [part for endpoint in endpoints for part in ("--endpoint", f"https://localhost:{endpoint}")]
+    options = ("--kubeconfig", kubeconfig, "--port", port, "--metrics-port", free_port())
+    process = _start(log, "exchange", *options, *reached, periods=periods)
+    assert process.stdin is not None
+    process.stdin.close()
+    try:
+        yield
+        process.terminate()
+        assert await asyncio.to_thread(process.wait, DEADLINE) == 0
+    finally:
+        process.kill()
+        process.wait()
+
+
+def _start(log: Path, *arguments: object, periods: dict[str, float] | None) -> subprocess.Popen[bytes]:
+    program = ["-m", "pbx_operator"] if periods is None else [str(LAUNCHER), json.dumps(periods)]
+    environment = {name: value for name, value in os.environ.items() if name != "KUBECONFIG"}
+    with log.open("wb") as output:
+        return subprocess.Popen(
+            [sys.executable, *program, *map(str, arguments)],
+            cwd=ROOT,
+            env={**environment, "PYTHONPATH": str(ROOT / "src")},
+            stdin=subprocess.PIPE,
+            stdout=output,
+            stderr=output,
+            bufsize=0,
+        )
 
 
 def free_port() -> int:

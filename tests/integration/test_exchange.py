@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import subprocess
-import sys
+import base64
+import json
 from collections import Counter
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from functools import partial
-from ipaddress import ip_network
 from pathlib import Path
 
 import pytest
@@ -20,23 +18,26 @@ import pytest_asyncio
 from builders import interlink
 from faultproxy import FaultProxy
 from integration.harness import Stage, World, open_stage
-from integration.process import free_port
+from integration.process import LOOPBACK, exchange_server, free_port
+from pbx_operator.api.meta import SECRETS, ObjectKey
+from pbx_operator.api.v1alpha1 import CommServer
 from pbx_operator.api.v1alpha1.linkrecord import Contact, InterlinkIdentity, NamespacedName
+from pbx_operator.domain.equipment import Association, code_key, record_name
+from pbx_operator.domain.equipment_messages import AssociateAnswer, AssociateRequest
 from pbx_operator.domain.keys import Bundle, SigningKey, instance_id, key_id, parse_key
 from pbx_operator.domain.messages import RedeemAnswer, RedeemRequest
 from pbx_operator.domain.redemption import sign_redemption
 from pbx_operator.domain.succession import Successions
 from pbx_operator.exchange.client import RemotePeer
 from pbx_operator.links.peer import PeerUnavailable
-from pbx_operator.network.addresses import NetworkRules
 from pbx_operator.sandbox import ControlPlane
-from support import ROOT
+from server_builders import BTCO
+from support import until
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 SERVERS = 3
 RIVALS = 50
-LOOPBACK = NetworkRules(allowed=(ip_network("127.0.0.0/8"), ip_network("::1/128")))
 
 
 class Rival:
@@ -62,27 +63,6 @@ class Rival:
         return await peer.ask(contact, bundle.instance, draft, RedeemAnswer)
 
 
-def start(kubeconfig: Path, ports: list[int], port: int, log: Path) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-m", "pbx_operator", "exchange", "--kubeconfig", str(kubeconfig)]
-    endpoints = [part for p in ports for part in ("--endpoint", f"https://localhost:{p}")]
-    options = [*endpoints, "--port", str(port), "--metrics-port", str(free_port())]
-    environ = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
-    with log.open("wb") as output:
-        return subprocess.Popen([*command, *options], env=environ, stdout=output, stderr=output)
-
-
-@asynccontextmanager
-async def exchange(kubeconfig: Path, ports: list[int], port: int, log: Path) -> AsyncIterator[None]:
-    process = start(kubeconfig, ports, port, log)
-    try:
-        yield
-        process.terminate()
-        assert await asyncio.to_thread(process.wait, 30) == 0
-    finally:
-        process.kill()
-        process.wait()
-
-
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def proxy(installed: ControlPlane) -> AsyncIterator[FaultProxy]:
     async with FaultProxy(installed.kubeconfig_for("pbx-exchange")) as proxy:
@@ -100,8 +80,10 @@ async def stage(
     async with open_stage(installed, directory) as stage:
         await stage.observer.ready()
         stage.start(*endpoints, "--exchange-port", "0")
-        first, second, third = (exchange(kubeconfig, ports, port, directory / f"exchange-{port}.log") for port in ports)
-        async with first, second, third:
+        async with AsyncExitStack() as servers:
+            for port in ports:
+                server = exchange_server(kubeconfig, directory / f"exchange-{port}.log", port, *ports)
+                await servers.enter_async_context(server)
             yield stage, ports
 
 
@@ -141,6 +123,58 @@ async def test_of_fifty_rivals_at_three_servers_one_wins(stage: tuple[Stage, lis
     assert [body["spec"]["state"] for body in written] == ["Established"]
 
 
+async def test_of_twelve_boxes_with_one_code_at_three_servers_one_gets_in(
+    stage: tuple[Stage, list[int]], proxy: FaultProxy
+) -> None:
+    operator, ports = stage
+    world = operator.world("exchange")
+    manifest = {"metadata": {"name": "pbx", "namespace": await world.namespace()}, "spec": BTCO}
+    server = CommServer.model_validate(manifest)
+    await world.apply(server)
+    await world.ready(server, "Declared")
+    secret = await world.until(lambda: world.raw(SECRETS, ObjectKey(server.key.namespace, "pbx-activation")), "a code")
+    assert secret is not None
+    told = {name: base64.b64decode(value).decode() for name, value in secret["data"].items()}
+    code = code_key(told["equipmentID"], told["activationCode"])
+    boxes = [Rival(number) for number in range(1, 13)]
+    contacts = [Contact(endpoints=(f"https://localhost:{port}",), pins=(told["pin"],)) for port in ports]
+    answers = await asyncio.gather(*(associated(box, told, code, contacts[n % SERVERS]) for n, box in enumerate(boxes)))
+    assert Counter(a.result for a in answers) == {"Associated": 1, "Used": 11}
+    assert [(await associated(box, told, code, contacts[0])).result for box in boxes] == [a.result for a in answers]
+    written = [c.json() for c in proxy.journal.writes(name=record_name(told["equipmentID"])) if c.landed]
+    assert [body["spec"]["state"] for body in written] == ["Associated"]
+
+
+async def associated(box: Rival, told: dict[str, str], code: SigningKey, contact: Contact) -> AssociateAnswer:
+    """Present the code until there is a signed answer."""
+    assert box.key is not None
+    proof = code.sign(Association(told["instance"], told["equipmentID"], box.key.public).payload())
+    draft = partial(AssociateRequest, equipment_id=told["equipmentID"], proof=proof)
+    async with asyncio.timeout(60):
+        while True:
+            try:
+                peer = RemotePeer(box, LOOPBACK, lambda: datetime.now(UTC))
+                return await peer.ask(contact, told["instance"], draft, AssociateAnswer)
+            except PeerUnavailable:
+                await asyncio.sleep(0.1)
+
+
+async def test_one_says_where_it_listens_and_that_it_ends(
+    stage: tuple[Stage, list[int]], proxy: FaultProxy, tmp_path: Path
+) -> None:
+    """And it does not call the certificate new that the operator made before."""
+    port, log = free_port(), tmp_path / "exchange.log"
+    kubeconfig = proxy.kubeconfig(tmp_path / "kubeconfig")
+    async with exchange_server(kubeconfig, log, port, *stage[1]):
+        await asyncio.to_thread(until, lambda: "listens on" in log.read_text(), "the exchange listens")
+    said = [json.loads(line)["msg"] for line in log.read_text().splitlines()]
+    endpoints = ", ".join(f"https://localhost:{p}" for p in stage[1])
+    assert [line for line in said if f":{port} (" in line and f" as {endpoints}; its certificate has the pin " in line]
+    assert [line for line in said if "new certificate" in line] == []
+    assert said[-1] == "SIGTERM: the exchange ends"
+
+
 async def test_they_have_no_other_rights(stage: tuple[Stage, list[int]], proxy: FaultProxy) -> None:
-    assert {c.resource for c in proxy.journal.calls} <= {"linkrecords", "secrets", "namespaces"}
+    rights = {"linkrecords", "equipmentrecords", "secrets", "namespaces"}
+    assert {c.resource for c in proxy.journal.calls} <= rights
     assert not [c for c in proxy.journal.calls if c.status == 403]

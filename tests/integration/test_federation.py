@@ -5,14 +5,13 @@ from __future__ import annotations
 import asyncio
 import re
 from datetime import UTC, datetime, timedelta
-from functools import partial
 
 import pytest
 
 from builders import interlink
 from integration.harness import World, number
 from integration.keys import new_key
-from integration.two_clusters import Pair, Story, knows_end
+from integration.two_clusters import Pair, Story
 from pbx_operator.api.meta import ObjectKey
 from pbx_operator.api.v1alpha1 import LinkRecord, PBXAccount
 from pbx_operator.api.v1alpha1.interlink import RedeemKey
@@ -59,8 +58,7 @@ async def test_either_side_ends_both(story: Story, side: str) -> None:
     await (story.here.delete(story.issuer) if side == "issuer" else story.there.delete(story.redeemer))
     await story.here.gone(story.issuer)
     await story.there.gone(story.redeemer)
-    for world in (story.here, story.there):
-        await world.until(partial(knows_end, world), "it is known that the peer knows the end")
+    await story.end_is_known()
 
 
 @pytest.mark.parametrize("side", ["issuer", "redeemer"])
@@ -88,6 +86,8 @@ async def test_a_peer_that_is_out_of_reach_is_shown_and_the_link_stays(pair: Pai
     await story.there.green(story.redeemer)
     pair.start_issuer()
     await story.there.ready(story.redeemer, "PeerAnswers", "PeerReachable")
+    for reason, type_ in (("PeerSilent", "Warning"), ("PeerAnswers", "Normal")):
+        assert [e["type"] for e in await story.there.event(story.redeemer, reason)] == [type_]
 
 
 async def test_a_peer_that_only_dials_is_missed_when_it_falls_silent(pair: Pair, story: Story) -> None:
@@ -105,9 +105,14 @@ async def test_an_issuer_that_comes_later_is_found(pair: Pair, story: Story) -> 
     await pair.reachable.stop()
     await story.there.apply(story.redeemer)
     await story.there.ready(story.redeemer, "PeerUnavailable")
+    (asked,) = story.there.records()
+    line = await pair.hidden.operator.says(asked.spec.key_id, "at https://", "cannot be reached")
+    assert ObjectKey(line["namespace"], line["name"]) == story.redeemer.key
     pair.start_issuer()
     await story.here.green(story.issuer)
     await story.there.green(story.redeemer)
+    for reason, type_ in (("PeerUnavailable", "Warning"), ("Established", "Normal")):
+        assert [e["type"] for e in await story.there.event(story.redeemer, reason)] == [type_]
 
 
 async def test_an_issuer_restored_from_before_the_redemption_heals(pair: Pair, story: Story) -> None:

@@ -7,7 +7,6 @@ import base64
 import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from functools import partial
 from itertools import count
 from pathlib import Path
 from typing import Literal
@@ -248,18 +247,13 @@ async def test_both_sides_may_end_at_once(pair: Pair, story: Story) -> None:
     await story.here.gone(story.issuer)
     await story.there.gone(story.redeemer)
     assert [r.spec.state for r in story.records()] == ["Ended", "Ended"]
-    for world in (story.here, story.there):
-        await world.until(partial(knows_end, world), "it is known that the peer knows the end")
+    await story.end_is_known()
 
 
 async def test_a_link_that_the_issuer_forgot_is_closed_and_not_ended(pair: Pair, story: Story) -> None:
     await story.link()
     await pair.hidden.stop()
-    (record,) = story.here.records()
-    for forgotten in (record, story.issuer):
-        await story.here.delete(forgotten)
-        await story.here.release(forgotten)
-        await story.here.gone(forgotten)
+    await story.forget()
     pair.start_redeemer()
     redeemer = await story.there.ready(story.redeemer, "PeerForgot", "CallsAllowed")
     assert redeemer.status.gate == "Closed"

@@ -23,6 +23,7 @@ from integration.process import free_port
 from integration.test_federation_faults import traces_of_bundle
 from pbx_operator.api.v1alpha1 import Interlink, LinkRecord
 from pbx_operator.api.v1alpha1.linkrecord import Contact
+from pbx_operator.domain.endpoints import parse_endpoint
 from pbx_operator.domain.keys import SigningKey, base64url, instance_id, key_id
 from pbx_operator.exchange.client import MAX_BODY
 from pbx_operator.sandbox import ControlPlane
@@ -92,7 +93,7 @@ def unsigned(issuer: FalseIssuer, call: Call) -> web.StreamResponse:
 
 
 LIES: dict[Behaviour, str] = {
-    redirect: "HTTP 307",
+    redirect: "it answers with HTTP 307 Temporary Redirect",
     compressed: "its answer is encoded, although we asked for identity",
     endless: f"its answer has more than {MAX_BODY} bytes",
     to_another_request: "its answer belongs to another request",
@@ -121,8 +122,9 @@ def is_still_asked_for(world: World, link: Interlink) -> None:
 
 
 def said_about(stage: Stage, instance: str) -> list[str]:
-    """Return what the operator said about an installation."""
-    return [line["msg"] for line in stage.operator.lines() if instance in line["msg"]]
+    """Return what the operator that dialled an installation said about it."""
+    lines = [line for line in stage.operator.lines() if line["logger"] == "pbx_operator.exchange.client"]
+    return [line["msg"] for line in lines if instance in line["msg"]]
 
 
 async def test_no_lie_is_believed(stage: Stage, world: World, tmp_path: Path) -> None:
@@ -178,7 +180,8 @@ async def test_a_bundle_steers_nobody_into_the_cluster(stage: Stage, world: Worl
     async with inside.listening(tmp_path, "127.0.0.9"):
         places = {
             inside.contact.endpoints[0]: "127.0.0.9 is loopback",
-            "https://0.0.0.0": "0.0.0.0 is unspecified",
+            "https://0.1.2.3": "0.1.2.3 is unspecified",
+            "https://[::1]:8443": "::1 is loopback",
             "https://169.254.169.254": "169.254.169.254 is link-local",
             "https://224.0.0.1": "224.0.0.1 is multicast",
             "https://255.255.255.255": "255.255.255.255 is reserved",
@@ -194,7 +197,7 @@ async def test_a_bundle_steers_nobody_into_the_cluster(stage: Stage, world: Worl
     lines = said_about(stage, inside.instance)
     assert len(lines) == len(places)
     for place, why in places.items():
-        host = place.removeprefix("https://").partition(":")[0]
+        host = parse_endpoint(place).host
         assert [line for line in lines if line.endswith(f"; {place}: {host} may not be dialled: {why}")]
 
 

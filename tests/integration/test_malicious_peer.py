@@ -25,8 +25,7 @@ from builders import interlink
 from faultproxy import FaultProxy
 from integration.attacker import Installation, Reply, ago, content_of, records_of, report
 from integration.harness import Stage, World, open_stage
-from integration.process import POLL, free_port
-from integration.test_exchange import exchange
+from integration.process import POLL, exchange_server, free_port
 from integration.test_federation_faults import traces_of_bundle
 from pbx_operator.domain.envelope import Envelope, open_envelope
 from pbx_operator.domain.keys import Bundle, base64url, key_id, parse_key
@@ -148,7 +147,7 @@ async def scene(
             await stage.observer.ready()
             stage.start("--exchange-endpoint", f"https://localhost:{at}", "--exchange-port", str(listens))
             await stage.settle()
-        async with exchange(calls.kubeconfig(directory / "kubeconfig"), [port], port, log):
+        async with exchange_server(calls.kubeconfig(directory / "kubeconfig"), log, port, port):
             scene = Scene(here, there, calls, log, port, other)
             for at in (port, other):
                 await listening(at)

@@ -2,40 +2,22 @@
 
 from __future__ import annotations
 
-import base64
-import itertools
 import json
-import ssl
 from collections.abc import AsyncIterator
-from typing import Any
 
 import pytest
 import pytest_asyncio
 
-from integration.api import Raw
 from integration.harness import Stage, World, open_stage
-from pbx_operator.api.meta import RECONCILE_ANNOTATION, SECRETS, ObjectKey
-from pbx_operator.api.v1alpha1 import CommServer
+from integration.office import Office
 from pbx_operator.sandbox import ControlPlane
 from pbx_operator.sandbox.pki import CertificateAuthority
-from server_builders import BTCO, STOCK
-from simulators.rainbow import Fault, RainbowSimulator, Reseller, System, calls, reseller
+from server_builders import STOCK
+from simulators.rainbow import Fault, calls
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 STOCK_CODE = "ALE12-1234.5678.90"
-_TOKENS = itertools.count(1)
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def rainbow(served: ssl.SSLContext) -> AsyncIterator[RainbowSimulator]:
-    async with RainbowSimulator(tls=served) as rainbow:
-        yield rainbow
-
-
-@pytest.fixture(scope="module")
-def customer(rainbow: RainbowSimulator) -> Reseller:
-    return reseller(rainbow.state)
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -49,70 +31,6 @@ async def stage(
             await stage.observer.ready()
             stage.start("--allow-network", "127.0.0.0/8")
             yield stage
-
-
-class Office:
-    """The namespace of a reseller's employee."""
-
-    def __init__(self, world: World, rainbow: RainbowSimulator, customer: Reseller, namespace: str) -> None:
-        self.world, self.rainbow, self.customer, self.namespace = world, rainbow, customer, namespace
-
-    async def write(self, name: str, **entries: str) -> None:
-        """Apply a Secret."""
-        data = {entry: base64.b64encode(text.encode()).decode() for entry, text in entries.items()}
-        metadata = {"name": name, "namespace": self.namespace}
-        await self.world.apply({"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "data": data})
-
-    async def write_login(self, password: str) -> None:
-        await self.write("login", username=self.customer.admin.login, password=password)
-
-    def server(self, **spec: Any) -> CommServer:
-        place = {
-            "url": self.rainbow.url,
-            "company": self.customer.customer.name,
-            "credentialsSecretRef": {"name": "login"},
-            "applicationSecretRef": {"name": "application"},
-        }
-        provider = {"type": "Rainbow", "rainbow": place}
-        return CommServer.model_validate(
-            {"metadata": {"name": "pbx", "namespace": self.namespace}, "spec": {**BTCO, "provider": provider, **spec}}
-        )
-
-    async def look(self, server: CommServer) -> None:
-        """Ask the operator to look now."""
-        patch = {"metadata": {"annotations": {RECONCILE_ANNOTATION: str(next(_TOKENS))}}}
-        await self.world.stage.api.cluster.patch(server.resource, server.key, patch)
-
-    async def state(self, server: CommServer, wanted: str) -> None:
-        """Wait until the status shows a state."""
-        await self.world.until(
-            lambda: (now := self.world.now(server)) is not None and now.status.state == wanted, f"state {wanted}"
-        )
-
-    async def secret(self, revision: int = 1) -> dict[str, str]:
-        """Wait for the activation Secret of a revision, and return what it says."""
-
-        def read() -> dict[str, str] | None:
-            raw: Raw = self.world.raw(SECRETS, ObjectKey(self.namespace, "pbx-activation")) or {}
-            entries = {name: base64.b64decode(text).decode() for name, text in raw.get("data", {}).items()}
-            return entries if entries.get("revision") == str(revision) else None
-
-        return await self.world.until(read, f"the Secret with revision {revision}") or {}
-
-    def system(self, equipment_id: str) -> System:
-        found = self.rainbow.state.by_pbx_id(equipment_id)
-        assert found is not None
-        return found
-
-
-@pytest_asyncio.fixture(loop_scope="module")
-async def office(world: World, rainbow: RainbowSimulator, customer: Reseller) -> Office:
-    rainbow.clear()
-    rainbow.journal.clear()
-    office = Office(world, rainbow, customer, await world.namespace())
-    await office.write_login(customer.admin.password)
-    await office.write("application", id=customer.application.id, secret=customer.application.secret)
-    return office
 
 
 async def test_built_to_order_from_its_secret_to_its_deletion(office: Office, world: World) -> None:

@@ -12,6 +12,7 @@ from integration import (
     test_reasons_installations,
     test_reasons_interlinks,
     test_reasons_peers,
+    test_rivals,
 )
 from integration.reason_stories import claims_of
 from pbx_operator.api import reasons
@@ -23,6 +24,7 @@ MODULES = (
     test_reasons_installations,
     test_reasons_interlinks,
     test_reasons_peers,
+    test_rivals,
 )
 
 

@@ -89,7 +89,7 @@ async def test_cluster_unconfirmed(stage: Stage, world: World) -> None:
     await begin(stage)
     fresh = issuer(world, "fresh")
     await world.apply(fresh)
-    await expect(world, fresh, reasons.CLUSTER_UNCONFIRMED, "administrator", "log")
+    await expect(world, fresh, reasons.CLUSTER_UNCONFIRMED, f"Secret {IDENTITY}", "administrator", "log")
     for link in (issuer(world), redeemer(world)):
         await world.condition(link, "CallsAllowed", "False", "ClusterUnconfirmed")
         assert world.shows(link, "Ready") == ("True", "Established")
@@ -113,7 +113,7 @@ async def test_identity_lost(stage: Stage, world: World) -> None:
     await begin(stage)
     fresh = issuer(world, "fresh")
     await world.apply(fresh)
-    await expect(world, fresh, reasons.IDENTITY_LOST, "restore it from a backup")
+    await expect(world, fresh, reasons.IDENTITY_LOST, f"Secret {IDENTITY}", "restore it from a backup")
     await world.green(issuer(world), redeemer(world))
     backup = {name: identity[name] for name in ("apiVersion", "kind", "type", "data")}
     annotations = identity["metadata"].get("annotations", {})

@@ -34,6 +34,11 @@ def issuer(world: World, suffix: str = "a", **options: Any) -> Interlink:
     return interlink("x", "a", f"{world.name}-{suffix}", **options)
 
 
+def state(world: World, link: Interlink) -> str | None:
+    now = world.now(link)
+    return now.status.state if now is not None else None
+
+
 async def linked(world: World, **options: Any) -> None:
     """Link two offices."""
     await world.office("a")
@@ -145,6 +150,7 @@ async def test_key_already_used(world: World) -> None:
     await world.put_key(c.key.namespace, "key", text)
     await world.apply(redeemer(world, "c"))
     await expect(world, redeemer(world, "c"), reasons.KEY_ALREADY_USED, "new key", "Secret key")
+    assert state(world, redeemer(world, "c")) == "Ended"
     await world.green(issuer(world), redeemer(world))
     (record,) = world.records()
     assert record.status.replay is not None
@@ -213,7 +219,8 @@ async def test_duplicate_pair(world: World) -> None:
     other = interlink("y2", "a", a.key.namespace, redeem="key2")
     await world.offer_key(second, other)
     await world.apply(other)
-    await expect_first_progress(world, other, reasons.DUPLICATE_LINK, "delete")
+    await expect_first_progress(world, other, reasons.DUPLICATE_LINK, "delete this Interlink, or Interlink x first")
+    assert state(world, other) == "Pending", "its key is unused"
     await world.delete(issuer(world))
     await world.green(second, other)
 
@@ -325,7 +332,7 @@ async def test_gate_closed(world: World) -> None:
     closing["spec"]["gate"] = "Closed"
     await world.apply(closing)
     await closed(world, issuer(world), reasons.CLOSED_HERE, "spec.gate")
-    await closed(world, redeemer(world), reasons.CLOSED_BY_PEER)
+    await closed(world, redeemer(world), reasons.CLOSED_BY_PEER, "ask that side")
 
 
 @shows(reasons.CALLS_NOT_ADMITTED)
@@ -349,7 +356,7 @@ async def test_peer_deleting(world: World) -> None:
 async def test_orphaned(world: World) -> None:
     await linked(world)
     await world.vanish(issuer(world))
-    await closed(world, redeemer(world), reasons.ORPHANED, "re-create it")
+    await closed(world, redeemer(world), reasons.ORPHANED, "the peer's Interlink", "re-create it")
     await world.apply(issuer(world))
     await world.green(issuer(world), redeemer(world))
 

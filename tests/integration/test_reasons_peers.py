@@ -70,6 +70,8 @@ async def test_peer_not_heard(world: World, story: Story) -> None:
     await world.apply(story.redeemer)
     await world.condition(story.redeemer, "CallsAllowed", "False", "PeerNotHeard")
     assert world.shows(story.redeemer, "Ready") == ("True", "Established")
+    miss = world.dial(story.peer, "999").explanation
+    assert f"not known what the peer behind Interlink {story.redeemer.metadata.name} shares: nothing has been" in miss
     world.stage.proxy.clear()
     await story.green()
 
@@ -79,11 +81,7 @@ async def test_peer_forgot(world: World, pair: Pair, story: Story) -> None:
     """The issuer's cluster lost the link and its record, as if it came from an old backup."""
     await story.link()
     await pair.hidden.stop()
-    (record,) = story.here.records()
-    for forgotten in (record, story.issuer):
-        await story.here.delete(forgotten)
-        await story.here.release(forgotten)
-        await story.here.gone(forgotten)
+    await story.forget()
     start_redeemer(pair)
     await expect_first_progress(world, story.redeemer, reasons.PEER_FORGOT, "ask that side", "delete this Interlink")
     assert world.shows(story.redeemer, "CallsAllowed") == ("False", "PeerForgot")

@@ -134,7 +134,7 @@ async def test_recorded_answers_answer_no_other_request(
     assert {call.kind for call in between.calls} == {"redeem", "sync"}
     issuer = open_envelope(said["sync"][-1], "sync")["to"]
     endpoint = f"https://localhost:{network.port}"
-    lines = [line["msg"] for line in pair.hidden.operator.lines() if endpoint in line["msg"]]
+    lines = [line["msg"] for line in pair.hidden.operator.lines() if f"{endpoint}: " in line["msg"]]
     assert lines == [f"Peer {issuer} cannot be reached: {endpoint}: its answer belongs to another request"]
     await one_redemption(later)
     await later.end()

@@ -10,6 +10,8 @@ import builders
 from builders import interlink
 from faultproxy import Fault, writes
 from integration.harness import Stage, World
+from integration.reason_stories import expect, shows
+from pbx_operator.api import reasons
 from pbx_operator.api.v1alpha1 import Interlink
 from pbx_operator.domain.record_facts import interlink_of
 
@@ -49,6 +51,7 @@ async def test_fifty_rivals_and_one_winner(world: World) -> None:
     await expect_one_winner(world, await rivals_for_one_key(world))
 
 
+@shows(reasons.ENDED_AS_DUPLICATE)
 async def test_two_keys_join_one_pair_at_the_same_time(stage: Stage, world: World) -> None:
     """Both redemptions are decided before either is written, so both succeed; one link stays, and all objects."""
     a, b = await world.office("a"), await world.office("b")
@@ -70,7 +73,7 @@ async def test_two_keys_join_one_pair_at_the_same_time(stage: Stage, world: Worl
     winner, loser = (ours, theirs) if kept == link_id_of(world, ours[0]) else (theirs, ours)
     await world.green(*winner)
     for link in loser:
-        await world.ready(link, "DuplicateLink")
+        await expect(world, link, reasons.ENDED_AS_DUPLICATE, "older", "delete", "new key")
     await stage.settle()
     assert all(world.now(link) is not None for link in (*ours, *theirs))
 

@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import subprocess
 import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
-from ipaddress import ip_network
 from pathlib import Path
 
 import pytest
 
 from builders import NOW
 from integration.harness import OPERATOR, Stage, World, number
-from integration.process import LAUNCHER, free_port
-from integration.two_clusters import Pair, Story, knows_end
+from integration.process import LOOPBACK, exchange_server, free_port
+from integration.two_clusters import Pair, Story
 from pbx_operator.api.meta import SECRETS, ObjectKey
 from pbx_operator.api.v1alpha1 import Interlink, LinkRecord, PBXAccount
 from pbx_operator.domain.keys import SigningKey
@@ -28,14 +25,11 @@ from pbx_operator.domain.succession import speaks_for, succeed
 from pbx_operator.engine.identity import IDENTITY_SECRET, Identity, read_identity
 from pbx_operator.exchange.client import RemotePeer
 from pbx_operator.links.peer import PeerUnavailable
-from pbx_operator.network.addresses import NetworkRules
-from pbx_operator.sandbox import ControlPlane
 from support import ROOT
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 NAMESPACE = "pbx-system"
-LOOPBACK = NetworkRules(allowed=(ip_network("127.0.0.0/8"), ip_network("::1/128")))
 PERIODS = {"identity": 0.5}
 
 
@@ -126,8 +120,7 @@ async def test_a_link_outlives_the_keys_of_both_sides(pair: Pair, story: Story) 
     await story.here.delete(story.issuer)
     await story.here.gone(story.issuer)
     await story.there.gone(story.redeemer)
-    for world in (story.here, story.there):
-        await world.until(partial(knows_end, world), "it is known that the peer knows the end")
+    await story.end_is_known()
 
 
 async def test_an_operator_that_starts_has_the_key_of_the_secret(pair: Pair, story: Story) -> None:
@@ -230,36 +223,6 @@ async def test_an_older_copy_of_the_secret_is_not_taken(pair: Pair, story: Story
     await story.green()
 
 
-def start_exchange(plane: ControlPlane, port: int, log: Path) -> subprocess.Popen[bytes]:
-    """Start an exchange server of its own, which looks at the identity as often as the operators do."""
-    places = ["--kubeconfig", str(plane.kubeconfig_for("pbx-exchange")), "--endpoint", f"https://localhost:{port}"]
-    ports = ["--port", str(port), "--metrics-port", str(free_port())]
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            [sys.executable, str(LAUNCHER), json.dumps(PERIODS), "exchange", *places, *ports],
-            env={**os.environ, "PYTHONPATH": str(ROOT / "src")},
-            stdin=subprocess.PIPE,
-            stdout=output,
-            stderr=output,
-        )
-    assert process.stdin is not None
-    process.stdin.write(b"\n")
-    process.stdin.close()
-    return process
-
-
-@asynccontextmanager
-async def exchange_server(plane: ControlPlane, port: int, log: Path) -> AsyncIterator[None]:
-    process = start_exchange(plane, port, log)
-    try:
-        yield
-        process.terminate()
-        assert await asyncio.to_thread(process.wait, 30) == 0
-    finally:
-        process.kill()
-        process.wait()
-
-
 async def answers_by(pair: Pair, port: int, identity: Identity) -> None:
     """Wait until the server at this port answers by this identity."""
     who = await identity_of(pair.hidden)
@@ -274,7 +237,8 @@ async def answers_by(pair: Pair, port: int, identity: Identity) -> None:
 async def test_an_exchange_server_takes_the_new_key_up(pair: Pair, story: Story, tmp_path: Path) -> None:
     await story.link()
     port = free_port()
-    async with exchange_server(pair.reachable.control_plane, port, tmp_path / "exchange.log"):
+    kubeconfig = pair.reachable.control_plane.kubeconfig_for("pbx-exchange")
+    async with exchange_server(kubeconfig, tmp_path / "exchange.log", port, port, periods=PERIODS):
         await answers_by(pair, port, await identity_of(pair.reachable))
         await rotate(pair.reachable)
         await answers_by(pair, port, await identity_of(pair.reachable))

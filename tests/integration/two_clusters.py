@@ -127,6 +127,19 @@ class Story:
             await self.there.delete(record)
             await self.there.gone(record)
 
+    async def end_is_known(self) -> None:
+        """Wait until each side knows that the other has heard of the end."""
+        for world in (self.here, self.there):
+            await world.until(partial(knows_end, world), "it is known that the peer knows the end")
+
+    async def forget(self) -> None:
+        """Let the issuer's cluster lose the link and its record, as if it came from an old backup."""
+        (record,) = self.here.records()
+        for forgotten in (record, self.issuer):
+            await self.here.delete(forgotten)
+            await self.here.release(forgotten)
+            await self.here.gone(forgotten)
+
     async def hurry(self, token: str = "now") -> None:
         """Ask the redeemer to try again at once, as its user can."""
         patch = {"metadata": {"annotations": {RECONCILE_ANNOTATION: token}}}

@@ -168,6 +168,8 @@ def _no_collection() -> Iterator[None]:
     try:
         yield
     finally:
+        gc.freeze()  # else the first collection would look through all that was made meanwhile,
+        gc.unfreeze()  # which so counts as old
         if was_on:
             gc.enable()
 

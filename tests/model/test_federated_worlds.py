@@ -15,7 +15,7 @@ from model.federation.worlds import NEVER, ONLY_A, ONLY_B, SMALL
 from pbx_operator.api.v1alpha1 import LinkRecord
 from pbx_operator.api.v1alpha1.linkrecord import LinkRecordSpec
 from pbx_operator.domain import gate, interlink, link_end, record, redemption, reports, told
-from pbx_operator.domain.envelope import Envelope
+from pbx_operator.domain.envelope import envelope_of
 from pbx_operator.domain.messages import CancelAnswer, CancelRequest, LinkReport
 from pbx_operator.domain.plan import RemoveFinalizer
 from pbx_operator.domain.record import Heal, HearEnd
@@ -108,7 +108,7 @@ async def cancel_once(self: Any, made: LinkRecord) -> None:
     spec = made.spec
     assert spec.cancel is not None
     assert spec.redeemer is not None
-    request = partial(CancelRequest, cancel=Envelope.model_validate(spec.cancel.to_json()))
+    request = partial(CancelRequest, cancel=envelope_of(spec.cancel))
     await self._peer.ask(spec.contact, spec.issuer.instance, request, CancelAnswer)
     done = LinkReport(key_id=spec.key_id, link_id=spec.redeemer.link_id, state="Ended")
     await self._authority.hear(made.metadata.name, spec.issuer.instance, done)

@@ -154,6 +154,13 @@ class TestProvider:
         await bench.provider.reset(WISH, NAME, "new")
         assert bench.record().spec.revision == 2
 
+    async def test_while_a_backup_is_restored_no_record_is_made(self, bench: Bench) -> None:
+        provider = Builtin(bench.cluster, INSTANCE, lambda: bench.now, restoring_until=at(600))
+        with pytest.raises(ProviderError, match="ProviderBusy"):
+            await provider.create(WISH, CODE)
+        bench.now = at(600)
+        assert (await provider.create(WISH, CODE)).ours
+
     async def test_who_is_overtaken_each_time_says_so(self, bench: Bench) -> None:
         await bench.provider.create(WISH, CODE)
 

@@ -167,11 +167,18 @@ def test_wrong_digits_are_a_usage_error(digits: str) -> None:
 
 
 @pytest.mark.usefixtures("cluster")
-@pytest.mark.parametrize("arguments", [("a/b", "200"), ("Paris", "200"), ("amsterdam", "200", "-n", "../x")])
-def test_what_cannot_be_a_name_is_a_usage_error(arguments: tuple[str, ...]) -> None:
+@pytest.mark.parametrize(
+    ("arguments", "problem"),
+    [
+        (("a/b", "200"), "'a/b' is not the name of a PBXAccount: write its metadata.name, for example paris"),
+        (("Paris", "200"), "'Paris' is not the name of a PBXAccount: write"),
+        (("amsterdam", "200", "-n", "../x"), "'../x' is not the name of a namespace: write"),
+    ],
+)
+def test_what_cannot_be_a_name_is_a_usage_error(arguments: tuple[str, ...], problem: str) -> None:
     result = pbx(*arguments)
     assert result.exit_code == 2
-    assert "does not fit: write" in result.output
+    assert problem in result.output
 
 
 def test_the_namespace_is_that_of_the_context(cluster: FakeCluster, kubeconfig: Path) -> None:

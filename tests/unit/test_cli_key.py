@@ -115,12 +115,12 @@ def test_the_text_stays_on_one_line() -> None:
         (("-o", "secret"), "Error: -o secret needs the name of the Secret: add --name NAME"),
         (
             ("--bundle", "--account", "Amsterdam"),
-            "Error: Invalid value for '--account': 'Amsterdam' does not fit:"
-            " write the metadata.name of the PBXAccount, for example amsterdam",
+            "Error: Invalid value for '--account': 'Amsterdam' is not the name of a PBXAccount:"
+            " write its metadata.name, for example amsterdam",
         ),
         (
             ("--bundle", "--instance", "here"),
-            "Error: Invalid value for '--instance': 'here' does not fit:"
+            "Error: Invalid value for '--instance': 'here' is not an installation:"
             " write the 26 characters that status.peer.instance of an established Interlink shows",
         ),
         (
@@ -144,12 +144,12 @@ def test_the_text_stays_on_one_line() -> None:
         ),
         (
             ("-o", "secret", "--name", "My_Key"),
-            "Error: Invalid value for '--name': 'My_Key' does not fit:"
+            "Error: Invalid value for '--name': 'My_Key' is not the name of a Secret:"
             " write lower case letters, digits, '-' and '.', for example to-rotterdam-key",
         ),
         (
             ("-o", "secret", "--name", "k", "-n", "a.b"),
-            "Error: Invalid value for '-n' / '--namespace': 'a.b' does not fit:"
+            "Error: Invalid value for '-n' / '--namespace': 'a.b' is not the name of a namespace:"
             " write lower case letters, digits and '-', for example tenant-2",
         ),
         (("-o", "yaml"), "Error: Invalid value for '-o' / '--output': 'yaml' is not one of 'text', 'secret'."),

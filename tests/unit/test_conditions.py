@@ -16,7 +16,7 @@ from pbx_operator.domain.conditions import check, find, is_true, merge, stalled,
 ESTABLISHED = verdict("Ready", "True", reasons.ESTABLISHED)
 ACCEPTED = verdict("Accepted", "True", reasons.ACCEPTED)
 ISSUING = verdict("Ready", "False", reasons.ISSUING, progress="soon")
-DUPLICATE = verdict("Ready", "False", reasons.DUPLICATE_LINK, next_step="delete one")
+DUPLICATE = verdict("Ready", "False", reasons.DUPLICATE_LINK, other="Interlink x")
 UNKNOWN_KEY = verdict("Ready", "False", reasons.KEY_UNKNOWN, key_id="k")
 EXPIRED = verdict("Ready", "False", reasons.KEY_EXPIRED, key_id="k", next_step="ask")
 READY = (ESTABLISHED, ISSUING, DUPLICATE, UNKNOWN_KEY, EXPIRED)

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+from collections.abc import Callable
 from typing import Any
+
+import pytest
 
 from builders import NOW
 from federated_builders import replica
@@ -18,7 +22,8 @@ from pbx_operator.engine.identity import IdentityKeeper
 from pbx_operator.engine.store import Store
 from pbx_operator.links.authority import Authority
 from pbx_operator.links.peer import AnswerT, Draft, PeerUnavailable
-from simulation.site import Site
+from rotated import chain
+from simulation.site import Site, signing_key
 
 THERE = Site("there")
 ALIVE, DEAD = (Contact(endpoints=(f"https://{name}.example.com",)) for name in ("alive", "dead"))
@@ -31,6 +36,7 @@ class Line:
         self.asked: list[tuple[str, Contact]] = []
         self.news: dict[str, Any] = {}
         """What the peer says of each link beside what we say."""
+        self.successions: Successions = ()
 
     async def ask(self, contact: Contact, to: str, draft: Draft, answer: type[AnswerT]) -> AnswerT:
         request = draft(sender="h" * 26, to=to, at=NOW, nonce=base64url(b"\0" * 16))
@@ -40,7 +46,7 @@ class Line:
         ours: tuple[LinkReport, ...] = request.links if isinstance(request, SyncRequest) else ()
         links = tuple(report.model_copy(update=self.news) for report in ours)
         facts: dict[str, Any] = {"links": links} if answer is SyncAnswer else {"result": "Done"}
-        return answer(sender=to, to="h" * 26, re=base64url(b"\0" * 32), **facts)
+        return answer(sender=to, to="h" * 26, re=base64url(b"\0" * 32), successions=self.successions, **facts)
 
 
 class Deaf(Authority):
@@ -80,47 +86,49 @@ NEWS = {"rev": 9, "numbers": ()}
 
 
 class Round:
-    """The first round with the peer of these records."""
+    """The first rounds with the peer of these records; what `between` does, it does after each of them."""
 
-    def __init__(self, *records: LinkRecord) -> None:
-        self.line, self.deaf, self.over = Line(), Deaf(), asyncio.Event()
-        self.answered: bool | None = None
+    def __init__(self, *records: LinkRecord, interval: float = 3600.0) -> None:
+        self.line, self.deaf, self.found = Line(), Deaf(), asyncio.Queue[bool]()
+        self.silent: bool | None = None
+        self.rounds = 0
+        self.between: Callable[[], None] = lambda: None
         store, site = Store("pbx.example"), Site("here")
         keeper = IdentityKeeper(site.cluster, "pbx-system", site.identity)
         for made in records:
             store.records.put(made.to_json())
         self.talk = Conversations(
-            store, self.deaf, self.line, Contact(), lambda: NOW, 3600.0, keeper, self.found_out, self.never_heard
+            store, self.deaf, self.line, Contact(), lambda: NOW, interval, keeper, self.found_out, self.is_silent
         )
 
     def found_out(self, peer: str, answered: bool) -> None:
-        self.answered = answered
-        self.over.set()
+        self.rounds += 1
+        self.between()
+        self.found.put_nowait(answered)
 
-    async def never_heard(self, peer: str) -> bool | None:
-        return None
+    async def is_silent(self, peer: str) -> bool | None:
+        return self.silent
 
-    async def happen(self) -> None:
-        """Let it happen, and nothing after it."""
+    async def happen(self, rounds: int = 1) -> list[bool]:
+        """Let them happen, and nothing after them; return whether the peer answered."""
         talking = asyncio.create_task(self.talk.run())
         async with asyncio.timeout(10):
-            await self.over.wait()
+            answered = [await self.found.get() for _ in range(rounds)]
         talking.cancel()
         await asyncio.gather(talking, return_exceptions=True)
+        return answered
 
 
 async def test_a_request_that_was_given_up_keeps_nobody_from_talking() -> None:
     """Its key may have named the honest peer at an address where nobody is."""
     about = Round(GREEN, GIVEN_UP)
-    await about.happen()
-    assert about.answered is True
+    assert await about.happen() == [True]
     assert about.line.asked == [("sync", ALIVE), ("cancel-request", DEAD)]
 
 
 async def test_a_peer_that_does_not_answer_is_found_out() -> None:
     about = Round(placed(GREEN, DEAD, "r-green"))
-    await about.happen()
-    assert about.answered is False
+    assert await about.happen() == [False]
     assert about.deaf.heard == []
 
 
@@ -132,16 +140,55 @@ async def test_a_cancel_that_is_confirmed_is_recorded() -> None:
 
 async def test_only_news_is_looked_at_with_the_record_of_the_api_server() -> None:
     about = Round(GREEN)
-    await about.happen()
-    assert (about.answered, about.deaf.heard) == (True, [])
+    assert (await about.happen(), about.deaf.heard) == ([True], [])
     about = Round(GREEN)
     about.line.news = NEWS
-    await about.happen()
-    assert (about.answered, about.deaf.heard) == (True, [("r-green", "Live")])
+    assert (await about.happen(), about.deaf.heard) == ([True], [("r-green", "Live")])
 
 
 async def test_a_record_that_was_purged_meanwhile_says_nothing_about_the_peer() -> None:
     about = Round(GREEN)
     about.line.news, about.deaf.knows = NEWS, None
-    await about.happen()
-    assert about.answered is True
+    assert await about.happen() == [True]
+
+
+async def test_a_peer_with_another_identity_is_told_of_once_and_when_it_is_itself_again(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Say, its Secret was restored from before a rotation."""
+    caplog.set_level(logging.INFO)
+    keys = [signing_key("there"), signing_key("there, rotated")]
+    issuer = GREEN.spec.issuer.model_copy(update={"public_key": keys[1].public})
+    about = Round(GREEN.model_copy(update={"spec": GREEN.spec.model_copy(update={"issuer": issuer})}), interval=0.001)
+
+    def restore() -> None:
+        if about.rounds == 3:
+            about.line.successions = chain(keys)
+
+    about.between = restore
+    talk = await about.happen(rounds=5)
+    assert talk == [False, False, False, True, True]
+    assert caplog.messages == [
+        f"Peer {THERE.instance} cannot be reached: https://alive.example.com: "
+        "it answers by an identity that our links with it do not go by",
+        f"Peer {THERE.instance} answers again",
+    ]
+
+
+async def test_a_silent_peer_that_only_dials_is_told_of_once_and_when_it_is_heard_again(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.INFO)
+    about = Round(placed(GREEN, Contact(), "r-green"), interval=0.001)
+    about.silent = True
+
+    def hear() -> None:
+        about.silent = about.rounds < 3
+
+    about.between = hear
+    assert await about.happen(rounds=5) == [False, False, False, True, True]
+    assert caplog.messages == [
+        f"Peer {THERE.instance} cannot be reached: "
+        "it dials us, at no address that we could dial, and was not heard for 2 minutes",
+        f"Peer {THERE.instance} answers again",
+    ]

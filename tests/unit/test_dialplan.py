@@ -166,6 +166,18 @@ def established(name: str, *numbers: str, refused: str = "", warned: str = "", *
     return linked(name, *numbers, status=status, **options)
 
 
+def unheard(name: str) -> Interlink:
+    """Return a link whose peer, in another cluster, has not said anything yet."""
+    calls = Condition(
+        type="CallsAllowed",
+        status="False",
+        reason="PeerNotHeard",
+        message="nothing has been heard of the peer yet; wait two minutes",
+        last_transition_time=at(0),
+    )
+    return interlink(name, status=InterlinkStatus(state="Established", gate="Closed", conditions=(calls,)))
+
+
 class TestMisses:
     """An answer without a match says what was looked at, and nothing that it cannot know."""
 
@@ -187,6 +199,44 @@ class TestMisses:
         assert answer.explanation == (
             "no own number, and none of the 2 linked peers shares it; links are not transitive"
         )
+
+    def test_a_peer_that_was_not_heard_may_share_it(self) -> None:
+        answer = plan_of(snapshot(account()), [unheard("x")]).answer("400")
+        assert answer.explanation == (
+            "no own number, and it is not known what the peer behind Interlink x shares: "
+            "nothing has been heard of the peer yet; wait two minutes (`kubectl describe interlink x -n default`)"
+        )
+        assert answer.linked == ()
+
+    def test_of_several_one_is_named(self) -> None:
+        known = established("w", "300").interlink
+        answer = plan_of(snapshot(account(), links=(established("w", "300"),)), [known, unheard("x"), unheard("y")])
+        miss = answer.answer("400")
+        assert miss.explanation.startswith(
+            "no own number, and it is not known what the peer behind Interlink x and 1 more shares"
+            "; no other linked peer shares it: nothing has been heard"
+        )
+        assert (miss.linked, [offer.interlink.name for offer in miss.unknown]) == (("w",), ["x", "y"])
+        assert answer.answer("300").unknown == (), "what is reached needs no excuse"
+
+    def test_a_link_that_is_being_deleted_or_says_nothing_yet(self) -> None:
+        going = interlink("x", deleting=True, status=InterlinkStatus(state="Established", gate="Open"))
+        mute = interlink("x", status=InterlinkStatus(state="Established", gate="Closed"))
+        plans = [plan_of(snapshot(account()), [link]).answer("400") for link in (going, mute)]
+        assert [offer.detail for answer in plans for offer in answer.unknown] == [
+            "Interlink x is being deleted",
+            "the gate of Interlink x is closed",
+        ]
+
+    def test_of_a_peer_whose_numbers_are_published_it_is_known_whatever_its_gate(self) -> None:
+        link = replace(established("x", "300"), interlink=unheard("x"))
+        answer = plan_of(snapshot(account(), links=(link,))).answer("400")
+        assert (answer.linked, answer.unknown) == (("x",), ())
+        assert answer.explanation.endswith("Interlink x does not share it; links are not transitive")
+
+    def test_a_peer_that_shares_nothing_is_known_by_its_open_gate(self) -> None:
+        answer = plan_of(snapshot(account(), links=(established("x"),))).answer("400")
+        assert (answer.linked, answer.unknown) == (("x",), ())
 
     def test_links_of_other_accounts_do_not_count(self) -> None:
         others = [

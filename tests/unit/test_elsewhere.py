@@ -23,12 +23,23 @@ from pbx_operator.api.v1alpha1.linkrecord import (
     replica_name,
 )
 from pbx_operator.cluster import Unavailable
-from pbx_operator.domain.envelope import Envelope, open_envelope, seal
+from pbx_operator.domain.envelope import Envelope, envelope_of, seal
 from pbx_operator.domain.keys import Bundle, addressed, base64url, key_id, link_id, verify
 from pbx_operator.domain.link_facts import ClusterFacts
-from pbx_operator.domain.messages import Cancel, RedeemAnswer, RedeemRequest
+from pbx_operator.domain.messages import Cancel, RedeemAnswer, RedeemRequest, read_statement
 from pbx_operator.domain.record import Leave
-from pbx_operator.domain.redemption import Busy, Gone, Linked, Refused, Result, Unknown, Unreachable, Used, cancel_bytes
+from pbx_operator.domain.redemption import (
+    Busy,
+    Gone,
+    Linked,
+    Refused,
+    Result,
+    Unknown,
+    Unproven,
+    Unreachable,
+    Used,
+    cancel_bytes,
+)
 from pbx_operator.engine.elsewhere import Elsewhere, Question
 from pbx_operator.engine.memory import Memory
 from pbx_operator.engine.snapshots import Snapshots
@@ -75,9 +86,7 @@ class Story:
     async def redeem(self, reply: Reply | None = None) -> Result:
         self.peer.reply = reply or self.peer.reply
         here = self.here
-        elsewhere = Elsewhere(
-            here.cluster, here.authority, here.identity, here.intake, lambda: here.now, self.peer, here.contact
-        )
+        elsewhere = Elsewhere(here.cluster, here.authority, here.identity, here.intake, lambda: here.now, self.peer)
         prepared = await elsewhere.prepare(ACCOUNT, INTERLINK, self.bundle)
         return await elsewhere.ask(prepared) if isinstance(prepared, Question) else prepared
 
@@ -160,7 +169,8 @@ class TestRequest:
         await story.redeem(silent)
         spec = story.spec
         assert spec.cancel is not None
-        cancel = Cancel.model_validate(open_envelope(Envelope.model_validate(spec.cancel.to_json()), Cancel.type))
+        cancel = read_statement(envelope_of(spec.cancel), Cancel)
+        assert cancel is not None
         assert spec.cancel.by == story.here.identity.public_key
         signed = cancel_bytes(story.there.instance, spec.key_id, cancel.link_id)
         assert verify(KEY.public, cancel.key_signature, signed)
@@ -301,6 +311,7 @@ class TestAnswer:
 
 
 OTHER = Site("other")
+NO_PROOF = Unproven("says that it linked the key, but does not prove it")
 
 
 class TestReceipt:
@@ -319,16 +330,16 @@ class TestReceipt:
         ids=str,
     )
     async def test_one_that_proves_nothing(self, story: Story, changes: dict[str, Any]) -> None:
-        assert await story.redeem(proven(story, **changes)) == Unreachable()
+        assert await story.redeem(proven(story, **changes)) == NO_PROOF
         assert story.spec.state == "Requested"
         assert isinstance(await story.redeem(proven(story)), Linked), "the real one is still welcome"
 
     async def test_one_that_is_longer_than_a_record_holds(self, story: Story) -> None:
-        assert await story.redeem(proven(story, padding="x" * 4000)) == Unreachable()
+        assert await story.redeem(proven(story, padding="x" * 4000)) == NO_PROOF
         assert story.spec.state == "Requested"
 
     async def test_none(self, story: Story) -> None:
-        assert await story.redeem(answered("Linked")) == Unreachable()
+        assert await story.redeem(answered("Linked")) == NO_PROOF
         assert story.spec.state == "Requested"
 
     @pytest.mark.parametrize("member", ["payload", "sig"])
@@ -338,7 +349,7 @@ class TestReceipt:
             forged = receipt.model_copy(update={member: getattr(other, member)})
             return answered("Linked", receipt=forged)(request)
 
-        assert await story.redeem(reply) == Unreachable()
+        assert await story.redeem(reply) == NO_PROOF
         assert story.spec.state == "Requested"
 
 

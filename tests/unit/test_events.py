@@ -40,6 +40,7 @@ Conditions = tuple[Condition, ...]
 MISSING = verdict("Ready", "False", reasons.SECRET_MISSING, secret="s", entry="key", next_step="create it")
 REDEEMING = verdict("Ready", "False", reasons.REDEEMING, progress="the key is being redeemed")
 ESTABLISHED = verdict("Ready", "True", reasons.ESTABLISHED)
+LINKED = verdict("Established", "True", reasons.ESTABLISHED)
 
 
 def shown(*verdicts: Verdict, since: float = 0, before: Conditions = ()) -> Conditions:
@@ -67,7 +68,7 @@ class TestReady:
         ]
 
     def test_what_needs_a_person_at_once_is_told_at_once(self) -> None:
-        dead = shown(verdict("Ready", "False", reasons.SELF_LINK))
+        dead = shown(verdict("Ready", "False", reasons.SELF_LINK, secret="s"))
         assert told(shown(REDEEMING), dead) == [("Warning", "SelfLink")]
 
     def test_progress_is_for_the_log_alone(self) -> None:
@@ -75,12 +76,67 @@ class TestReady:
         assert [(n.reason, n.type) for n in news(before, after)] == [("SecretMissing", None)]
 
     def test_another_problem_is_another_warning(self) -> None:
-        first, second = (shown(verdict("Ready", "False", r)) for r in (reasons.SELF_LINK, reasons.IDENTITY_LOST))
+        facts = {"secret": "s", "identity": "pbx-system/pbx-operator-identity"}
+        both = (reasons.SELF_LINK, reasons.IDENTITY_LOST)
+        first, second = (shown(verdict("Ready", "False", reason, **facts)) for reason in both)
         assert told(first, second) == [("Warning", "SelfLink"), ("Warning", "IdentityLost")]
 
     def test_another_way_to_be_ready_is_news(self) -> None:
         issued = shown(verdict("Ready", "True", reasons.KEY_ISSUED, secret="s"))
         assert told(issued, shown(ESTABLISHED)) == [("Normal", "KeyIssued"), ("Normal", "Established")]
+
+
+class TestPeer:
+    """A peer's installation that is out of reach, of which no patience tells."""
+
+    AWAY = shown(verdict("Ready", "False", reasons.PEER_UNAVAILABLE))
+    BUSY = shown(verdict("Ready", "False", reasons.PEER_BUSY, detail="it is ending the link"))
+    USED = shown(
+        verdict("Ready", "False", reasons.KEY_ALREADY_USED, key_id="k", next_step="put a new key into Secret s")
+    )
+    ANSWERS, SILENT, UNHEARD = (
+        shown(ESTABLISHED, *more)
+        for more in (
+            [LINKED, verdict("PeerReachable", "True", reasons.PEER_REACHABLE)],
+            [LINKED, verdict("PeerReachable", "Unknown", reasons.PEER_UNREACHABLE)],
+            [LINKED],
+        )
+    )
+
+    @pytest.mark.parametrize(
+        ("after", "told_then"),
+        [
+            (shown(ESTABLISHED), ("Normal", "Established")),
+            (BUSY, ("Normal", "PeerBusy")),
+            (USED, ("Warning", "KeyAlreadyUsed")),
+        ],
+    )
+    def test_a_redeemer_hears_when_the_wait_begins_and_what_comes_after_it(
+        self, after: Conditions, told_then: tuple[str, str]
+    ) -> None:
+        before = shown(REDEEMING)
+        assert told(before, self.AWAY, self.AWAY, after, after) == [("Warning", "PeerUnavailable"), told_then]
+
+    def test_a_linked_side_hears_when_its_peer_falls_silent_and_answers_again(self) -> None:
+        story = [self.UNHEARD, self.ANSWERS, self.SILENT, self.SILENT, self.ANSWERS, self.ANSWERS]
+        assert told(*story)[1:] == [("Warning", "PeerSilent"), ("Normal", "PeerAnswers")]
+        assert told(self.UNHEARD, self.SILENT)[1:] == [("Warning", "PeerSilent")]
+
+    def test_a_link_that_was_made_just_now_does_not_begin_with_a_warning(self) -> None:
+        """The peer has just redeemed, or linked, whatever was found out of it while there was no link."""
+        assert told(self.AWAY, self.SILENT) == [("Warning", "PeerUnavailable"), ("Normal", "Established")]
+
+    def test_a_link_that_is_over_has_no_peer_to_tell_of(self) -> None:
+        assert told(self.SILENT, self.USED)[1:] == [("Warning", "KeyAlreadyUsed")]
+
+    def test_many_may_hear_of_it_at_once(self) -> None:
+        def outages(before: Conditions, after: Conditions) -> list[str]:
+            return [n.reason for n in news(before, after) if n.outage]
+
+        assert outages((), self.AWAY) == ["PeerUnavailable"]
+        assert outages(self.ANSWERS, self.SILENT) == ["PeerSilent"]
+        assert outages(self.SILENT, self.ANSWERS) == ["PeerAnswers"]
+        assert outages(self.AWAY, shown(ESTABLISHED)) == []
 
 
 class TestGate:
@@ -166,7 +222,7 @@ STATUSES = [
         around(REDEEMER, attempts=looked(None)),
         around(REDEEMER, attempts=looked(None), since=("SecretMissing", at(-120))),
     )
-]
+] + [TestPeer.AWAY, TestPeer.BUSY, TestPeer.ANSWERS, TestPeer.SILENT]
 
 
 @given(st.sampled_from(STATUSES), st.sampled_from(STATUSES))
@@ -196,6 +252,7 @@ class Desk:
         cluster.create = self.create
         self.recorder = EventRecorder(cluster, "this installation", lambda: datetime(2030, 1, 1, tzinfo=UTC))
         self.marked = asyncio.Event()
+        self.wanted: int | None = None
 
     async def create(self, resource: object, body: dict[str, Any]) -> None:
         assert resource is EVENTS
@@ -203,12 +260,16 @@ class Desk:
             self.marked.set()
             return
         self.sent.append(body)
+        if len(self.sent) == self.wanted:
+            self.marked.set()
         if self.error is not None:
             raise self.error
 
-    async def deliver(self) -> list[tuple[str, str, str]]:
-        """Let the recorder write all that waits; return type, reason and the name of the object."""
-        self.recorder.warn(LAST, gone_with_peer())
+    async def deliver(self, until: int | None = None) -> list[tuple[str, str, str]]:
+        """Let the recorder write all that waits, or so many; return type, reason and the name of the object."""
+        self.wanted = until
+        if until is None:
+            self.recorder.warn(LAST, gone_with_peer())
         writing = asyncio.create_task(self.recorder.run())
         async with asyncio.timeout(10):
             await self.marked.wait()
@@ -258,6 +319,42 @@ async def test_too_many_events_are_dropped_and_not_waited_for(monkeypatch: pytes
     for link in (ISSUER, LAST_LINK, REDEEMER):
         desk.recorder.warn(target_of(link), gone_with_peer())
     assert await desk.deliver() == [("Warning", "EndedByPeer", "i")]
+
+
+MANY = [interlink(f"r{n}", "b", redeem="s") for n in range(3)]
+
+
+def show(desk: Desk, link: Interlink, before: Conditions, after: Conditions) -> None:
+    desk.recorder.status_written(StatusUpdate(target_of(link), InterlinkStatus(conditions=after)), before)
+
+
+async def test_an_outage_of_many_links_lets_all_else_go_first(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """And is no line in the log for each of them: whoever dials has told it once."""
+    monkeypatch.setattr(events, "QUEUE_LENGTH", 2)
+    caplog.set_level(logging.INFO)
+    desk = Desk()
+    for link in MANY:
+        show(desk, link, TestPeer.ANSWERS, TestPeer.SILENT)
+    assert caplog.messages == []
+    desk.recorder.warn(target_of(ISSUER), gone_with_peer())
+    first, *rest = await desk.deliver(until=3)
+    assert first == ("Warning", "EndedByPeer", "i")
+    assert rest == [("Warning", "PeerSilent", "r0"), ("Warning", "PeerSilent", "r1")], "there was no room for more"
+
+
+async def test_of_an_outage_that_is_over_before_its_turn_only_the_end_is_told(desk: Desk) -> None:
+    show(desk, MANY[0], TestPeer.ANSWERS, TestPeer.SILENT)
+    show(desk, MANY[1], shown(REDEEMING), TestPeer.AWAY)
+    show(desk, MANY[2], shown(REDEEMING), TestPeer.AWAY)
+    show(desk, MANY[0], TestPeer.SILENT, TestPeer.ANSWERS)
+    show(desk, MANY[1], TestPeer.AWAY, shown(ESTABLISHED))
+    assert sorted(await desk.deliver(until=3)) == [
+        ("Normal", "Established", "r1"),
+        ("Normal", "PeerAnswers", "r0"),
+        ("Warning", "PeerUnavailable", "r2"),
+    ]
 
 
 async def test_a_replay_is_told_to_the_issuer(desk: Desk) -> None:

@@ -37,8 +37,9 @@ from link_builders import (
 )
 from pbx_operator.api.v1alpha1 import Interlink, LinkRecord
 from pbx_operator.api.v1alpha1.interlink import AllowedRedeemer, Peer
-from pbx_operator.api.v1alpha1.linkrecord import LinkRecordStatus, Proof, SideReport
-from pbx_operator.domain.envelope import seal
+from pbx_operator.api.v1alpha1.linkrecord import LinkRecordStatus, SideReport
+from pbx_operator.domain.conditions import find
+from pbx_operator.domain.envelope import proof_of
 from pbx_operator.domain.keys import SigningKey
 from pbx_operator.domain.link_end import (
     ACKNOWLEDGED_RETENTION,
@@ -47,11 +48,11 @@ from pbx_operator.domain.link_end import (
     target_of,
 )
 from pbx_operator.domain.link_facts import LinkSnapshot
-from pbx_operator.domain.messages import Receipt
+from pbx_operator.domain.messages import Receipt, sign
 from pbx_operator.domain.plan import DeleteInterlink, PurgeRecord, Redeem, RemoveFinalizer, TellPeer
 from pbx_operator.domain.record import Abandon, Adopt, EndDuplicate, Leave, RunTimers
 from pbx_operator.domain.record_facts import accounts_of, pair_of, places_of, sides_of
-from pbx_operator.domain.redemption import Gone, Unknown, Unreachable, Used
+from pbx_operator.domain.redemption import Busy, Gone, Unknown, Unreachable, Used
 from pbx_operator.domain.reports import link_seniority
 
 KEY = key_of(replica())
@@ -78,7 +79,7 @@ def proven(made: LinkRecord, time: datetime) -> LinkRecord:
         interlink=redeemer.interlink,
         time=time,
     )
-    proof = Proof.model_validate(seal(Receipt.type, receipt.to_json(), SigningKey(bytes(32))).to_json())
+    proof = proof_of(sign(receipt, SigningKey(bytes(32))))
     return made.model_copy(update={"spec": made.spec.model_copy(update={"receipt": proof})})
 
 
@@ -242,6 +243,17 @@ class TestRequest:
         changed = around(REDEEMER, self.REQUESTED, attempts=replace(looked(KEY), asking="another key"))
         assert todo(changed) == [Redeem(REDEEMER.key)]
 
+    def test_what_is_shown_stays_until_there_is_another_answer(self) -> None:
+        """As after a start of the operator, which remembers no answer."""
+        silent = around(REDEEMER, self.REQUESTED, attempts=answered(KEY, Unreachable(), basis=(None, False), again=10))
+        told = showing(REDEEMER, **dict(status_of(silent)))
+        again = around(told, self.REQUESTED, attempts=replace(looked(KEY), asking=KEY))
+        assert status_of(again) == told.status
+        other = around(told, self.REQUESTED, attempts=replace(looked("another key"), asking="another key"))
+        assert reason(other) == "!Redeeming (Reconciling)", "a new key is a new story"
+        busy = around(told, self.REQUESTED, attempts=answered(KEY, Busy("Closing"), basis=(None, False)))
+        assert reason(busy) == "!PeerBusy (Reconciling)"
+
     def test_nothing_is_told_and_calls_are_not_allowed(self) -> None:
         silent = around(REDEEMER, self.REQUESTED, attempts=answered(KEY, Unreachable(), basis=(None, False)))
         status = status_of(silent)
@@ -350,6 +362,18 @@ class TestStatus:
         later = replace(s, since=("PeerForgot", NOW - 3 * MINUTE))
         assert reason(later) == "!PeerForgot (Stalled)"
         assert status_of(later).state == "Established", "it is never ended by that"
+
+    @both_sides
+    def test_whether_the_peer_answers_is_shown_until_it_is_found_out_anew(
+        self, link: Interlink, made: LinkRecord
+    ) -> None:
+        """A process that starts has asked nobody yet."""
+        for reachable, expected in ((True, "PeerAnswers"), (False, "!PeerSilent")):
+            found_out = seen(link, said(made), peer_reachable=reachable)
+            assert reason(found_out, "PeerReachable") == expected
+            started = seen(showing(link, **dict(status_of(found_out))), said(made))
+            assert status_of(started) == status_of(found_out)
+        assert find(status_of(seen(link, said(made))).conditions, "PeerReachable") is None
 
     def test_a_pending_issuer_knows_no_peer(self) -> None:
         assert status_of(around(ISSUER, authority(redeemer=None))).peer is None

@@ -5,21 +5,25 @@ Both engines are the real ones; time is simulated.  See "Results of a redemption
 
 from __future__ import annotations
 
+import json
+import logging
 from collections.abc import Awaitable, Callable, Iterator
 from datetime import datetime, timedelta
 from itertools import pairwise
 
 import pytest
 
-from builders import HOUR, MINUTE, NOW
+from builders import HOUR, MINUTE, NAMESPACE, NOW
 from link_builders import reason_of
 from pbx_operator.api.v1alpha1 import LinkRecord
 from pbx_operator.api.v1alpha1.linkrecord import Contact, Policy
 from pbx_operator.domain.keys import base64url
 from pbx_operator.domain.messages import RedeemAnswer, RedeemRequest
 from pbx_operator.domain.record import Revoke
+from pbx_operator.domain.succession import Successions
 from pbx_operator.links.desk import RedeemReply
 from pbx_operator.links.peer import AnswerT, Draft, PeerUnavailable
+from pbx_operator.logs import JsonFormatter
 from simulation.redeemer import KEY, Redeemer
 from simulation.site import Site, signing_key
 from simulation.world import HOME, INSTANCE, World
@@ -35,6 +39,7 @@ class Far:
         self.clock: Callable[[], datetime] = lambda: NOW
         self.away = False
         self.says: RedeemReply | None = None
+        self.successions: Successions = ()
         self.asked: list[datetime] = []
 
     async def ask(self, contact: Contact, to: str, draft: Draft, answer: type[AnswerT]) -> AnswerT:
@@ -55,6 +60,7 @@ class Far:
             time=reply.time,
             by=reply.by,
             receipt=reply.receipt,
+            successions=self.successions,
         )
         assert isinstance(found, answer)
         return found
@@ -140,6 +146,59 @@ def test_any_other_answer_is_asked_for_again(
     world.settle_for(2 * pause)
     assert reason_of(world.status("r")) == "Established"
     assert far.site.record().spec.state == "Established"
+
+
+class Said:
+    """Our log about redemptions; what it says of `INSTALLATION` is about the far one."""
+
+    def __init__(self, far: Far, caplog: pytest.LogCaptureFixture) -> None:
+        self.far, self.caplog = far, caplog
+        caplog.set_level(logging.INFO, "pbx_operator.engine.issuing")
+
+    @property
+    def lines(self) -> list[str]:
+        lines = [json.loads(JsonFormatter().format(record)) for record in self.caplog.records]
+        assert {(line["kind"], line["namespace"], line["name"]) for line in lines} == {("Interlink", NAMESPACE, "r")}
+        whom = f"installation {self.far.site.instance} at {self.far.site.contact.endpoints[0]}"
+        return [f"{line['level']}: {line['msg']}".replace(whom, "INSTALLATION") for line in lines]
+
+
+def test_an_answer_that_cannot_be_believed_is_asked_for_less_and_less_often(
+    world: World, far: Far, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Whoever answers is not whom the bundle names; say, its Secret was restored from before a rotation."""
+    said = Said(far, caplog)
+    far.site.rotate()
+    redeem(world, far)
+    world.settle_for(HOUR)
+    assert reason_of(world.status("r")) == "PeerUnavailable"
+    pauses = [(later - asked).total_seconds() for asked, later in pairwise(far.asked)]
+    wanted = [10, 20, 40, 80, 160, *(300 for _ in pauses[5:])]
+    assert len(pauses) > 8
+    assert all(0.8 * w <= pause <= 1.2 * w + 1 for w, pause in zip(wanted, pauses, strict=True))
+    assert len(set(pauses)) > len(set(wanted)), "they are spread"
+    far.successions = far.site.identity.successions
+    world.settle_for(6 * MINUTE)
+    assert reason_of(world.status("r")) == "Established"
+    assert said.lines == [
+        f"warning: key {far.site.record().spec.key_id} waits: "
+        "INSTALLATION does not answer by the identity that the key's bundle names",
+        "info: INSTALLATION answers",
+    ]
+
+
+def test_the_log_says_whom_a_redemption_waits_for_once(
+    world: World, far: Far, caplog: pytest.LogCaptureFixture
+) -> None:
+    said = Said(far, caplog)
+    far.away = True
+    redeem(world, far)
+    world.settle_for(HOUR)
+    far.away = False
+    world.settle_for(MINUTE)
+    assert reason_of(world.status("r")) == "Established"
+    key = far.site.record().spec.key_id
+    assert said.lines == [f"info: key {key} waits: INSTALLATION cannot be reached", "info: INSTALLATION answers"]
 
 
 def test_an_issuer_that_comes_an_hour_later_is_found(world: World, far: Far) -> None:

@@ -40,6 +40,17 @@ def bundle(**facts: Any) -> str:
     return base64url(json.dumps({"key": TEXT, **facts}).encode())
 
 
+def issuer(*endpoints: Any, **changes: Any) -> dict[str, Any]:
+    """Return a bundle's entry about its issuer, with these endpoints; what is changed to None is left out."""
+    facts = {
+        "publicKey": KEY.public,
+        "account": {"namespace": "n", "name": "a"},
+        "interlink": {"namespace": "n", "name": "x", "uid": "u"},
+        "contact": {"endpoints": endpoints, "pins": ["A" * 43]},
+    }
+    return {name: value for name, value in (facts | changes).items() if value is not None}
+
+
 class TestText:
     def test_a_key_is_its_version_its_name_and_its_seed(self) -> None:
         version, name, seed = TEXT.split(".")
@@ -76,12 +87,17 @@ class TestText:
         contact = Contact(endpoints=("https://pbx.example.com:8443",), pins=("A" * 43,))
         interlink = InterlinkIdentity(namespace="n", name="x", uid="u")
         account = NamespacedName(namespace="n", name="a")
-        issuer = IssuerAddress(public_key=KEY.public, account=account, interlink=interlink, contact=contact)
-        written = Bundle(KEY, "a" * 26, "a", issuer=issuer)
+        address = IssuerAddress(public_key=KEY.public, account=account, interlink=interlink, contact=contact)
+        written = Bundle(KEY, "a" * 26, "a", issuer=address)
         text = written.text()
         place = data.draw(st.integers(0, len(text) - 1))
         with suppress(MalformedKeyError):
             assert parse_key(text[:place] + wrong + text[place + 1 :]) == written
+
+    def test_an_issuer_may_have_an_ipv6_address(self) -> None:
+        read = parse_key(bundle(issuer=issuer("https://[2001:db8::1]:8443"))).issuer
+        assert read is not None
+        assert read.contact.endpoints == ("https://[2001:db8::1]:8443",)
 
     def test_a_bundle_that_was_put_together_by_hand_needs_no_checksum(self) -> None:
         assert parse_key(bundle(instance="a" * 26)) == Bundle(KEY, "a" * 26)
@@ -132,6 +148,44 @@ class TestMalformed:
             parse_key(text)
         assert self.SECRET not in _everything_said_by(caught.value)
         assert base64url(self.SECRET.encode())[:20] not in _everything_said_by(caught.value)
+
+    @pytest.mark.parametrize(
+        ("facts", "problem"),
+        [
+            (SECRET, "entry 'issuer' is not what it should be"),
+            ({}, "entry 'issuer.publicKey' is missing"),
+            (issuer(account=None), "entry 'issuer.account' is missing"),
+            (issuer(account={"namespace": SECRET}), "entry 'issuer.account.name' is missing"),
+            (issuer(publicKey=SECRET), "entry 'issuer.publicKey' is not what it should be"),
+            (issuer([SECRET]), "entry 'issuer.contact.endpoints.0' is not what it should be"),
+            (issuer(*["https://a"] * 5), "entry 'issuer.contact.endpoints' is not what it should be"),
+        ],
+    )
+    def test_of_an_issuer_the_wrong_entry_is_named(self, facts: Any, problem: str) -> None:
+        with pytest.raises(MalformedKeyError) as caught:
+            parse_key(bundle(issuer=facts))
+        assert str(caught.value) == f"the bundle's {problem}"
+        assert self.SECRET not in _everything_said_by(caught.value)
+
+    @pytest.mark.parametrize(
+        ("endpoint", "problem"),
+        [
+            ("http://pbx.example.com", "'http://pbx.example.com' does not start with 'https://'"),
+            ("https://[2001:db8::1", "'https://[2001:db8::1' has brackets that do not hold an IPv6 address"),
+            ("https://pbx.example.com:65536", "'https://pbx.example.com:65536' has a port that is not a number"),
+            (f"https://{SECRET}@pbx.example.com", "'…@pbx.example.com' names a user"),
+            (f"https://{TEXT}", "has upper-case letters"),
+            (TEXT, "does not start with 'https://'"),
+            (base64url(SEED), "does not start with 'https://'"),
+            (f"https://{SEED.hex()}", "has a host that is not a host name"),
+        ],
+    )
+    def test_a_wrong_endpoint_is_quoted_unless_it_could_hold_a_key(self, endpoint: str, problem: str) -> None:
+        with pytest.raises(MalformedKeyError) as caught:
+            parse_key(bundle(issuer=issuer("https://pbx.example.com", endpoint)))
+        said = _everything_said_by(caught.value)
+        assert str(caught.value).startswith(f"the bundle's entry 'issuer.contact.endpoints.1': {problem}")
+        assert not [s for s in (self.SECRET, base64url(SEED), SEED.hex(), TEXT[-20:]) if s in said]
 
     @given(st.text(max_size=200))
     def test_any_text_is_a_key_or_malformed(self, text: str) -> None:

@@ -13,7 +13,9 @@ from link_builders import (
     ISSUER,
     LINK,
     REDEEMER,
+    answered,
     around,
+    closing,
     end,
     key_of,
     looked,
@@ -24,15 +26,20 @@ from link_builders import (
     wants,
     with_spec,
 )
+from pbx_operator.api.meta import ObjectKey
 from pbx_operator.api.v1alpha1 import Interlink, LinkRecord
 from pbx_operator.domain.conditions import find
 from pbx_operator.domain.interlink import redemption_basis
 from pbx_operator.domain.link_facts import ClusterFacts, LinkSnapshot, RedeemTry
-from pbx_operator.domain.redemption import Busy
+from pbx_operator.domain.redemption import Busy, Refused, Used
 from pbx_operator.engine.engine import RESTORE_PERIOD
 
 RESTORING = ClusterFacts(INSTANCE, started=NOW, restoring_until=NOW + RESTORE_PERIOD)
-DUPLICATE = "another link joins, or joined, the two accounts; delete this Interlink"
+DUPLICATE = "another link joins the two accounts; delete this Interlink"
+ENDED_AS_DUPLICATE = (
+    "the link has ended, since there was an older one of the same accounts or Interlink; delete this Interlink"
+)
+RAISE = "raise spec.issueKey.revision for a new key"
 
 
 def message(s: LinkSnapshot, type_: str = "Ready") -> str:
@@ -122,9 +129,71 @@ def test_the_side_that_lost_is_told_which_link_stayed() -> None:
     lost = record(ISSUER, REDEEMER, end=end("DuplicateLink", "Operator"))
     s = around(ISSUER, lost, RIVAL, peers=[REDEEMER, OTHER_ISSUER, OTHER_REDEEMER])
     s = replace(s, rivals=(RIVAL,), records=(lost,))
-    assert message(s) == f"{DUPLICATE}; or delete Interlink i2, and raise spec.issueKey.revision for a new key"
+    assert message(s) == f"{ENDED_AS_DUPLICATE}; or delete Interlink i2, and {RAISE}"
     alone = around(ISSUER, lost, peers=[REDEEMER])
-    assert message(alone) == f"{DUPLICATE}; or delete the other one, and raise spec.issueKey.revision for a new key"
+    assert message(alone) == f"{ENDED_AS_DUPLICATE}; or delete the other one, and {RAISE}"
+
+
+# --- what an installation needs ---------------------------------------------------------------------------------
+
+IDENTITY = ObjectKey("phones", "pbx-operator-identity")
+LOST = ClusterFacts(INSTANCE, identity_lost=True, identity=IDENTITY)
+UNCONFIRMED = ClusterFacts(INSTANCE, confirmed=False, identity=IDENTITY)
+
+
+@pytest.mark.parametrize("s", [around(ISSUER), around(REDEEMER, attempts=looked("k" * 16))], ids=["issuer", "redeemer"])
+def test_who_needs_the_lost_identity_is_told_where_it_was(s: LinkSnapshot) -> None:
+    assert message(replace(s, cluster=LOST)) == (
+        "Secret phones/pbx-operator-identity, without which the operator issues and redeems no key, is gone;"
+        " restore it from a backup, or start the operator with the right --namespace; links that exist go on"
+    )
+
+
+def test_in_a_cluster_of_others_both_conditions_name_the_identity() -> None:
+    said = (
+        "the operator's identity, in Secret phones/pbx-operator-identity, was made in another cluster;"
+        " an administrator confirms it as the operator's log explains"
+    )
+    assert message(around(ISSUER, cluster=UNCONFIRMED)) == said
+    assert message(around(ISSUER, LINK, peers=[REDEEMER], cluster=UNCONFIRMED), "CallsAllowed") == said
+
+
+def test_who_is_not_admitted_is_told_what_the_issuer_must_write() -> None:
+    s = around(REDEEMER, attempts=answered("k" * 16, Busy("RedeemerNotAllowed"), basis=(None, False)))
+    assert f"with instance {INSTANCE}, to its spec.issueKey.allowedRedeemers" in message(s)
+
+
+# --- a key that is of no use ------------------------------------------------------------------------------------
+
+
+def test_where_a_new_key_comes_from_depends_on_the_side() -> None:
+    key = key_of(LINK)
+    used = f"the key {key} was used before and cannot be used again; "
+    ask = "ask the issuing side for a new key and put it into Secret s"
+    brought = interlink("i", "a", uid="u", issue={"from_secret_ref": {"name": "own"}, "revision": 2})
+    again = around(brought, record(brought, revision=1, end=end("Revoked", "Issuer")), attempts=looked(key))
+    assert message(again) == f"{used}put a new key into Secret own"
+    late = around(REDEEMER, attempts=answered(key, Used(NOW, INSTANCE), basis=(None, False)))
+    assert message(late) == f"{used}{ask}"
+    assert message(around(REDEEMER, attempts=looked(key), spent_elsewhere=True)) == f"{used}{ask}"
+
+
+def test_an_own_key_is_replaced_in_its_secret() -> None:
+    s = around(REDEEMER, attempts=answered("k" * 16, Refused("SelfLink"), basis=(None, False)))
+    assert message(s).endswith("; put a key of another account into Secret s")
+
+
+# --- a gate that is closed --------------------------------------------------------------------------------------
+
+
+def test_what_is_missing_is_named_on_this_side_alone() -> None:
+    ours, theirs = [ready_account("a")], [ready_account("b")]
+    step = "is missing; re-create it within the hour to keep the link"
+    here = record(ISSUER, REDEEMER, closing=closing(ISSUER.metadata.uid, reason="Orphaned"))
+    s = around(ISSUER, here, peers=[REDEEMER], accounts=theirs)
+    assert message(s, "CallsAllowed") == f"PBXAccount a {step}"
+    s = around(ISSUER, LINK, peers=[REDEEMER], accounts=ours)
+    assert message(s, "CallsAllowed") == f"the peer's Interlink or PBXAccount {step}"
 
 
 # --- an account that was deleted --------------------------------------------------------------------------------
@@ -135,11 +204,10 @@ ENDED = "PBXAccount a was deleted, or missing for an hour, which ends its links;
 def test_what_a_new_link_needs_depends_on_whether_the_account_is_there_again() -> None:
     kept = with_spec(ISSUER, on_peer_deletion="Retain")
     over = record(kept, REDEEMER, end=end("AccountDeleted", "Issuer"))
-    raise_revision = "raise spec.issueKey.revision for a new key"
     absent = around(kept, over, accounts=[ready_account("b")])
-    assert message(absent) == f"{ENDED}, or create PBXAccount a again and {raise_revision}"
+    assert message(absent) == f"{ENDED}, or create PBXAccount a again and {RAISE}"
     again = around(kept, over)
-    assert message(again) == f"{ENDED}, or {raise_revision}"
+    assert message(again) == f"{ENDED}, or {RAISE}"
     raised = wants(showing(kept, key_id=key_of(over), key_revision=1), revision=2)
     assert message(around(raised, over, cluster=RESTORING)).startswith("a backup is being restored"), "a new wish"
 

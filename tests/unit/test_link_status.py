@@ -31,9 +31,9 @@ from link_builders import (
 from pbx_operator.api.meta import ObjectKey
 from pbx_operator.api.v1alpha1.interlink import Ended, Interlink, Peer
 from pbx_operator.api.v1alpha1.linkrecord import LinkRecord, Policy
-from pbx_operator.domain.conditions import find
 from pbx_operator.domain.link_end import target_of
 from pbx_operator.domain.link_facts import ClusterFacts, LinkSnapshot
+from pbx_operator.domain.link_status import OVER
 from pbx_operator.domain.plan import DeleteInterlink
 from pbx_operator.domain.redemption import Busy, Gone, Linked, Refused, Unknown, Used
 
@@ -76,7 +76,7 @@ OF_THE_ISSUER = {
     "EndedByPeer": (around(ISSUER, ends("Deleted", "Redeemer")), "!EndedByPeer (Stalled)"),
     "the peer's account": (around(ISSUER, ends("AccountDeleted", "Redeemer")), "!EndedByPeer (Stalled)"),
     "the peer vanished": (around(ISSUER, ends("Orphaned", "Redeemer")), "!EndedByPeer (Stalled)"),
-    "DuplicateLink": (around(ISSUER, ends("DuplicateLink", "Operator")), "!DuplicateLink (Reconciling)"),
+    "EndedAsDuplicate": (around(ISSUER, ends("DuplicateLink", "Operator")), "!EndedAsDuplicate (Stalled)"),
     "KeyExpired": (around(ISSUER, ends("KeyExpired", "Operator", redeemed=False)), "!KeyExpired (Stalled)"),
     "KeyExpired before it was made": (around(wants(ISSUER, expiration_time=NOW)), "!KeyExpired (Stalled)"),
     "KeyExpired before it was issued": (
@@ -122,6 +122,14 @@ OF_THE_REDEEMER = {
     "KeyMalformed": (around(REDEEMER, attempts=looked(None, problem="it is empty")), "!KeyMalformed (Stalled)"),
     "KeyUnknown": (around(REDEEMER, attempts=answered(KEY, Unknown())), "!KeyUnknown (Reconciling)"),
     "KeyAlreadyUsed": (around(REDEEMER, attempts=answered(KEY, Used(NOW, INSTANCE))), "!KeyAlreadyUsed (Stalled)"),
+    "KeyAlreadyUsed, by another object": (
+        around(REDEEMER, attempts=looked(KEY), spent_elsewhere=True),
+        "!KeyAlreadyUsed (Stalled)",
+    ),
+    "KeyAlreadyUsed, and its Secret is gone": (
+        around(REDEEMER, attempts=replace(answered(KEY, Used(NOW, INSTANCE)), look=looked(None).look)),
+        "!SecretMissing (Reconciling)",
+    ),
     "KeyExpired": (around(REDEEMER, attempts=answered(KEY, Gone("KeyExpired"))), "!KeyExpired (Stalled)"),
     "KeyRevoked": (around(REDEEMER, attempts=answered(KEY, Gone("Revoked"))), "!KeyRevoked (Stalled)"),
     "fenced too often": (around(REDEEMER, attempts=answered(KEY, Gone("FencesFull"))), "!KeyRevoked (Stalled)"),
@@ -135,7 +143,7 @@ OF_THE_REDEEMER = {
     ),
     "the link was ended as one too many": (
         around(REDEEMER, ends("DuplicateLink", "Operator"), attempts=looked(KEY)),
-        "!DuplicateLink (Reconciling)",
+        "!EndedAsDuplicate (Stalled)",
     ),
     "EndedByPeer": (around(REDEEMER, ends("Deleted", "Issuer"), attempts=looked(KEY)), "!EndedByPeer (Stalled)"),
     "RecordLost": (
@@ -147,6 +155,10 @@ OF_THE_REDEEMER = {
 OF_THE_REDEEMER |= {
     f"PeerBusy: {why}": (around(REDEEMER, attempts=answered(KEY, Busy(why))), "!PeerBusy (Reconciling)")
     for why in ("IssuerAbsent", "Closing", "AccountNotReady", "TooManyRecords", "Restoring", "Contended")
+}
+OF_WHAT_IS_OVER = {
+    *("KeyAlreadyUsed", "KeyRevoked", "KeyExpired"),
+    *("EndedByPeer", "EndedAsDuplicate", "AccountDeleted"),
 }
 EVERY_STORY = {f"issuer: {name}": row for name, row in OF_THE_ISSUER.items()}
 EVERY_STORY |= {f"redeemer: {name}": row for name, row in OF_THE_REDEEMER.items()}
@@ -220,6 +232,15 @@ class TestReady:
             made = record(there, REDEEMER, **facts)
             s = steady(around(REDEEMER, made, peers=[there], attempts=looked(key_of(made))))
             assert "hidden" not in "".join(c.message for c in status_of(s).conditions)
+
+    def test_a_lost_identity_is_the_matter_of_those_alone_who_need_it(self) -> None:
+        """An issuer needs it for a key that anybody could enter; an unused key and a link are there already."""
+        assert reason(around(ISSUER, record(ISSUER), cluster=LOST)) == "KeyIssued"
+        for ours, peer in ((ISSUER, REDEEMER), (REDEEMER, ISSUER)):
+            s = swept(around(ours, LINK, peers=[peer], cluster=LOST))
+            assert (reason(s), status_of(s).gate) == ("Established", "Open")
+        over = swept(around(ISSUER, ends("Deleted", "Redeemer"), cluster=LOST))
+        assert reason(over) == "!EndedByPeer (Stalled)"
 
 
 class TestGate:
@@ -342,53 +363,23 @@ class TestFacts:
         status = status_of(steady(around(past, attempts=answered(KEY, Unknown()))))
         assert (status.key_id, status.link_id, status.peer) == (KEY, digest("l", 26), Peer(account="a"))
 
-    def test_spent_by_somebody_else(self) -> None:
-        assert status_of(around(REDEEMER, attempts=answered(KEY, Used(NOW, INSTANCE)))).state == "Ended"
+    @pytest.mark.parametrize(("s", "expected"), EVERY_STORY.values(), ids=EVERY_STORY)
+    def test_one_reason_comes_with_one_state(self, s: LinkSnapshot, expected: str) -> None:
+        """Whatever led there: a raised revision with the old key as well as a link that was made."""
+        state = status_of(steady(s)).state
+        if expected.startswith("Established"):
+            assert state == "Established"
+        else:
+            over = expected.removeprefix("!").partition(" ")[0] in OF_WHAT_IS_OVER
+            assert state == ("Ended" if over else "Pending")
+
+    def test_the_field_says_with_which_reasons_a_link_is_over(self) -> None:
+        """People read it in `kubectl explain` and in the reference."""
+        described = Interlink.model_json_schema()["$defs"]["InterlinkStatus"]["properties"]["state"]["description"]
+        named = " ".join(described.split()).partition("the reason of Ready is ")[2].rstrip(".")
+        assert set(named.replace(" or ", ", ").split(", ")) == {reason.name for reason in OVER} == OF_WHAT_IS_OVER
 
     def test_a_fresh_look_is_acknowledged(self) -> None:
         asked = interlink("i", "a", reconcile="now please", generation=3)
         status = status_of(around(asked, record(asked)))
         assert (status.last_handled_reconcile_at, status.observed_generation) == ("now please", 3)
-
-
-class TestDetails:
-    def test_key_issued_is_a_matter_of_the_issuer(self) -> None:
-        assert reason(around(ISSUER, record(ISSUER)), "KeyIssued") == "KeyIssued"
-        assert reason(swept(around(ISSUER, LINK, peers=[REDEEMER])), "KeyIssued") == "KeyIssued"
-        assert reason(around(ISSUER, attempts=mint_failed("KeyKnown")), "KeyIssued") == "!NoKey"
-        assert reason(swept(around(ISSUER, ends("Deleted", "Redeemer"))), "KeyIssued") == "!Ended"
-        assert find(status_of(around(REDEEMER, LINK, peers=[ISSUER])).conditions, "KeyIssued") is None
-
-    def test_a_revision_raised_on_a_link_waits(self) -> None:
-        raised = swept(around(wants(ISSUER, revision=2), LINK, peers=[REDEEMER]))
-        assert (reason(raised, "KeyIssued"), reason(raised)) == ("RevisionWaits", "Established")
-
-    def test_established_gives_the_reason_of_ready_where_there_is_no_link(self) -> None:
-        assert reason(swept(around(ISSUER, LINK, peers=[REDEEMER])), "Established") == "Established"
-        assert reason(around(ISSUER, record(ISSUER)), "Established") == "!AwaitingPeer"
-        assert reason(around(REDEEMER, attempts=looked(None)), "Established") == "!SecretMissing"
-
-    def test_references_that_are_missing(self) -> None:
-        assert reason(around(REDEEMER, attempts=looked(None)), "ResolvedRefs") == "!SecretMissing"
-        assert reason(around(ISSUER, accounts=GONE), "ResolvedRefs") == "!RefNotFound"
-        assert reason(around(ISSUER, record(ISSUER)), "ResolvedRefs") == "ResolvedRefs"
-
-    @pytest.mark.parametrize(
-        ("prefix", "options", "facts", "expected"),
-        [
-            ("8", {}, {}, "Accepted"),
-            ("8", {}, {"older_prefix_holder": "older"}, "!DialPrefixConflict"),
-            ("8", {"numbering": {"reserved_prefixes": ("8",)}}, {}, "!ReservedPrefix"),
-            ("112", {}, {}, "!DialPrefixEmergency"),
-            ("9", {}, {}, "DialPrefixEmergency"),
-            ("9", {}, {"older_prefix_holder": "older"}, "!DialPrefixConflict"),
-            ("112", {}, {"older_prefix_holder": "older"}, "!DialPrefixEmergency"),
-        ],
-    )
-    def test_a_dial_prefix_that_cannot_be_used_leaves_the_link_up(
-        self, prefix: str, options: dict[str, Any], facts: dict[str, Any], expected: str
-    ) -> None:
-        mine = interlink("i", "a", uid="u", dial_prefix=prefix)
-        accounts = [ready_account("a", **options), ready_account("b")]
-        s = swept(around(mine, LINK, peers=[REDEEMER], accounts=accounts, **facts))
-        assert (reason(s, "Accepted"), reason(s), status_of(s).gate) == (expected, "Established", "Open")

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
+import os
+import signal
 from importlib.metadata import version
 from typing import Any
 from unittest import mock
@@ -14,6 +17,7 @@ from click.testing import CliRunner, Result
 from pbx_operator import logs, operator, process
 from pbx_operator.cli.main import main as pbx
 from pbx_operator.cluster import ApiError, Cluster, Conflict, Forbidden, Unavailable
+from pbx_operator.domain.endpoints import EXAMPLES
 from pbx_operator.domain.keys import base64url
 from pbx_operator.engine.identity import Identity
 from pbx_operator.sandbox.__main__ import main as sandbox
@@ -70,6 +74,51 @@ def test_an_exchange_port_without_an_endpoint_is_refused() -> None:
     result = CliRunner().invoke(operator.main, ["--exchange-port", "8443"])
     assert result.exit_code == 2
     assert "--exchange-port needs --exchange-endpoint" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("command", "option"),
+    [(operator.main, ("--exchange-endpoint",)), (operator.main, ("exchange", "--endpoint"))],
+)
+@pytest.mark.parametrize(
+    ("value", "problem"),
+    [
+        ("http://pbx.example.com", "does not start with 'https://'"),
+        ("https://pbx.example.com:x", "has a port that is not a number from 1 to 65535"),
+        ("https://pbx.example.com/v1", "has a path, a query or a fragment: leave out what follows"),
+        ("https://2001:db8::1:8443", "has an IPv6 address without brackets"),
+    ],
+)
+def test_a_wrong_endpoint_is_refused_with_its_mistake(
+    command: Command, option: tuple[str, ...], value: str, problem: str
+) -> None:
+    result = CliRunner().invoke(command, [*option, value])
+    assert result.exit_code == 2
+    assert f"Invalid value for '{option[-1]}': {value!r} {problem}" in result.stderr
+    assert result.stderr.rstrip().endswith(f"an endpoint looks like {EXAMPLES}")
+
+
+def test_five_endpoints_are_too_many() -> None:
+    values = [word for n in range(5) for word in ("--exchange-endpoint", f"https://[2001:db8::{n}]")]
+    result = CliRunner().invoke(operator.main, values)
+    assert (result.exit_code, "5 endpoints are too many: give at most 4" in result.stderr) == (2, True)
+
+
+@pytest.mark.parametrize("what", ["operator", "exchange"])
+async def test_a_signal_says_what_ends(what: str, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+    waiting = asyncio.create_task(asyncio.Event().wait())
+    process._cancel_by_signal(what, waiting)
+    loop = asyncio.get_running_loop()
+    try:
+        os.kill(os.getpid(), signal.SIGTERM)
+        async with asyncio.timeout(30):
+            await asyncio.wait((waiting,))
+    finally:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.remove_signal_handler(number)
+    assert waiting.cancelled()
+    assert caplog.messages == [f"SIGTERM: the {what} ends"]
 
 
 def test_a_port_that_is_taken_is_named(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:

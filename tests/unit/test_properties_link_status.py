@@ -16,7 +16,8 @@ from pbx_operator.api.v1alpha1 import Interlink
 from pbx_operator.api.v1alpha1.interlink import InterlinkStatus
 from pbx_operator.domain.conditions import check, find
 from pbx_operator.domain.keys import Bundle, MalformedKeyError, SigningKey, base64url, key_text, parse_key
-from pbx_operator.domain.link_status import link_status
+from pbx_operator.domain.link_facts import established_of, mine
+from pbx_operator.domain.link_status import OVER, link_status
 from strategies import (
     ACCOUNTS,
     HEALTHY,
@@ -107,6 +108,25 @@ class TestContract:
         for condition in new.conditions:
             was = find(old.conditions, condition.type)
             assert (condition.last_transition_time == NOW) == (was is not None and was.status == condition.status)
+
+
+class TestState:
+    @given(anything, places)
+    def test_the_reason_alone_tells_whether_it_is_over(self, scene: Scene, place: ObjectKey) -> None:
+        """One story looks the same wherever it is met; what is over says that a person must act."""
+        status, _ = shown(scene, place)
+        assert (status.state == "Ended") == (reason_of(status) in {reason.name for reason in OVER})
+        if status.state == "Ended":
+            assert true(status, "Stalled")
+            assert status.gate == "Closed"
+
+    @given(scenes(), places)
+    def test_it_is_established_exactly_while_a_link_is_there_and_not_over(self, scene: Scene, place: ObjectKey) -> None:
+        status, _ = shown(scene, place)
+        s = scene.snapshot(place)
+        assert s.interlink is not None
+        linked = established_of(mine(s, s.interlink)) is not None
+        assert (status.state == "Established") == (linked and status.state != "Ended")
 
 
 def time_matters(link: Interlink, now: datetime) -> bool:

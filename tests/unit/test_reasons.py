@@ -96,6 +96,12 @@ def test_whoever_must_act_is_told_how(reason: Reason) -> None:
     assert reason.fix or reason.patience is Patience.PROGRESS
 
 
+@each_reason
+def test_whatever_is_not_as_wanted_names_the_next_step(reason: Reason) -> None:
+    wanted = {(type_, "True") for type_ in TYPES if type_ != "Conflicted"}
+    assert reason.fix or reason.text or set(reason.shown) <= wanted
+
+
 @each_excuse
 def test_what_stands_beside_ready_is_in_the_table_too(reason: Reason) -> None:
     ready = verdict("Ready", "False", reason, **EVERY_FACT)

@@ -69,12 +69,14 @@ PROVIDER_BUSY = Reason(
 SYSTEM_GONE = Reason(
     "SystemGone",
     "the provider does not know the server any more",
+    "wait: the operator looks again",
     patience=Patience.PROGRESS,
     shown=_FAILED_OR_UNKNOWN,
 )
 NOTHING_TO_UPDATE = Reason(
     "NothingToUpdate",
     "the provider found nothing to change",
+    "wait: the operator looks again",
     patience=Patience.PROGRESS,
     shown=_FAILED_OR_UNKNOWN,
 )
@@ -286,7 +288,7 @@ MEDIA_PILLAR_LINKED = Reason(
     "the provider refuses to delete a server with a WebRTC gateway",
     "remove the gateway at the provider, or set spec.deletionPolicy to Orphan; the deletion is tried again",
     Patience.GRACE,
-    shown=_FAILED,
+    shown=_FAILED_OR_UNKNOWN,
 )
 
 # --- a person must act ------------------------------------------------------------------------------------------

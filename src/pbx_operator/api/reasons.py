@@ -63,6 +63,7 @@ _CONFLICTED: Place = ("Conflicted", "True")
 
 _NO_LINK = (_NOT_READY, _UNLINKED)
 _BAD_SPEC = (_NOT_READY, _REFUSED)
+_SEE_READY = "the condition Ready says why, and what to do"
 
 # --- all is well ------------------------------------------------------------------------------------------------
 SERVING = Reason("Serving", "the {kind} is served", shown=(_READY,))
@@ -97,25 +98,34 @@ ACCOUNT_NOT_READY = Reason(
 NUMBER_RELEASING = Reason(
     "NumberReleasing",
     "number {number} is being released by InternalNumber {holder}",
+    "this one takes it then; see that object if it lasts",
     patience=Patience.PROGRESS,
     shown=(_NOT_READY,),
 )
 DOMAIN_RELEASING = Reason(
     "DomainReleasing",
     "SIP domain {domain} is being released by another PBXAccount of this cluster",
+    "this one takes it then; choose another spec.sipDomain if it lasts",
     patience=Patience.PROGRESS,
     shown=(_NOT_READY,),
 )
-DELETING = Reason("Deleting", "being deleted; waiting for {waiting}", patience=Patience.PROGRESS, shown=(_NOT_READY,))
+DELETING = Reason(
+    "Deleting",
+    "being deleted, and waiting for {waiting}",
+    "it goes by itself; if it lasts, see metadata.finalizers and the operator's log",
+    Patience.PROGRESS,
+    shown=(_NOT_READY,),
+)
 WAITING_FOR_CLEANUP = Reason(
     "WaitingForCleanup",
     "{thing} of an earlier object is still being deleted",
-    patience=Patience.PROGRESS,
+    "Kubernetes does that by itself; if it lasts, delete it",
+    Patience.PROGRESS,
     shown=_NO_LINK,
 )
 CLUSTER_UNCONFIRMED = Reason(
     "ClusterUnconfirmed",
-    "the operator's identity was made in another cluster",
+    "the operator's identity, in Secret {identity}, was made in another cluster",
     "an administrator confirms it as the operator's log explains",
     Patience.PROGRESS,
     shown=(*_NO_LINK, _CLOSED),
@@ -123,7 +133,8 @@ CLUSTER_UNCONFIRMED = Reason(
 AWAITING_PEER = Reason(
     "AwaitingPeer",
     "the key is in Secret {secret}; waiting for the peer to enter it",
-    patience=Patience.PROGRESS,
+    "carry it to that side",
+    Patience.PROGRESS,
     shown=_NO_LINK,
 )
 ISSUING = Reason(
@@ -158,8 +169,8 @@ DOMAIN_CONFLICT = Reason(
 )
 DUPLICATE_LINK = Reason(
     "DuplicateLink",
-    "another link joins, or joined, the two accounts",
-    "{next_step}",
+    "another link joins the two accounts",
+    "delete this Interlink, or {other} first",
     Patience.GRACE,
     shown=_NO_LINK,
 )
@@ -188,14 +199,14 @@ PEER_BUSY = Reason(
 PEER_FORGOT = Reason(
     "PeerForgot",
     "the peer's installation knows no such link",
-    "ask that side; if it will not come back, delete this Interlink",
+    "ask that side to restore its LinkRecords; if it cannot, delete this Interlink and link anew",
     Patience.GRACE,
     shown=(*_NO_LINK, _CLOSED),
 )
 REDEEMER_NOT_ALLOWED = Reason(
     "RedeemerNotAllowed",
     "the issuer does not admit this account",
-    "ask the issuer to add it to allowedRedeemers",
+    "ask that side to add it, with instance {instance}, to its spec.issueKey.allowedRedeemers",
     Patience.GRACE,
     shown=_NO_LINK,
 )
@@ -209,7 +220,7 @@ SECRET_MISSING = Reason(
 SECRET_NAME_TAKEN = Reason(
     "SecretNameTaken",
     "Secret {secret} belongs to somebody else",
-    "delete it, or create the Interlink anew with another secretName",
+    "delete it, or create the Interlink anew with another spec.issueKey.secretName",
     Patience.GRACE,
     shown=_NO_LINK,
 )
@@ -225,23 +236,19 @@ SLICE_NAME_TAKEN = Reason(
 KEY_MALFORMED = Reason(
     "KeyMalformed",
     "the entry {entry} of Secret {secret} is not a key: {problem}",
-    "copy the whole key text again",
+    "copy the whole key text into it again",
     Patience.PERSON,
     shown=_NO_LINK,
 )
 KEY_ALREADY_USED = Reason(
     "KeyAlreadyUsed",
     "the key {key_id} was used before and cannot be used again",
-    "put a new key into Secret {secret}",
+    "{next_step}",
     Patience.PERSON,
     shown=_NO_LINK,
 )
 KEY_REVOKED = Reason(
-    "KeyRevoked",
-    "the key {key_id} was withdrawn by its issuer",
-    "{next_step}",
-    Patience.PERSON,
-    shown=_NO_LINK,
+    "KeyRevoked", "the key {key_id} was withdrawn by its issuer", "{next_step}", Patience.PERSON, shown=_NO_LINK
 )
 KEY_EXPIRED = Reason(
     "KeyExpired", "the time to enter the key has passed", "{next_step}", Patience.PERSON, shown=_NO_LINK
@@ -249,11 +256,18 @@ KEY_EXPIRED = Reason(
 SELF_LINK = Reason(
     "SelfLink",
     "the key was issued by the same account",
-    "enter a key from another account",
+    "put a key of another account into Secret {secret}",
     Patience.PERSON,
     shown=_NO_LINK,
 )
 ENDED_BY_PEER = Reason("EndedByPeer", "the peer ended the link", "{next_step}", Patience.PERSON, shown=_NO_LINK)
+ENDED_AS_DUPLICATE = Reason(
+    "EndedAsDuplicate",
+    "the link has ended, since there was an older one of the same accounts or Interlink",
+    "{next_step}",
+    Patience.PERSON,
+    shown=_NO_LINK,
+)
 ACCOUNT_DELETED = Reason(
     "AccountDeleted",
     "PBXAccount {name} was deleted, or missing for an hour, which ends its links",
@@ -270,8 +284,8 @@ RECORD_LOST = Reason(
 )
 IDENTITY_LOST = Reason(
     "IdentityLost",
-    "the Secret with the operator's identity is gone",
-    "restore it from a backup; links that exist go on",
+    "Secret {identity}, without which the operator issues and redeems no key, is gone",
+    "restore it from a backup, or start the operator with the right --namespace; links that exist go on",
     Patience.PERSON,
     shown=_NO_LINK,
 )
@@ -309,7 +323,7 @@ RESERVED_PREFIX = Reason(
 )
 
 # --- beside Ready -----------------------------------------------------------------------------------------------
-NOT_CHECKED = Reason("NotChecked", "the account cannot tell yet which numbers it accepts", shown=(_NOT_JUDGED,))
+NOT_CHECKED = Reason("NotChecked", "the account cannot judge the number yet", _SEE_READY, shown=(_NOT_JUDGED,))
 DIAL_PREFIX_CONFLICT = Reason(
     "DialPrefixConflict",
     "dialPrefix {prefix} belongs to Interlink {holder}, which was linked first",
@@ -323,19 +337,23 @@ DIAL_PREFIX_EMERGENCY = Reason(
     shown=(_REFUSED, _ACCEPTED),
     text="{finding}",
 )
-NO_KEY_YET = Reason("NoKey", "no key has been issued yet", shown=(_NOT_ISSUED,))
-ENDED = Reason("Ended", "the link has ended", shown=(_NOT_ISSUED,))
-NOT_ESTABLISHED = Reason("NotEstablished", "there is no link yet", shown=(_CLOSED,))
-CLOSED_HERE = Reason("ClosedHere", "spec.gate is Closed", shown=(_CLOSED,))
-CLOSED_BY_PEER = Reason("ClosedByPeer", "the peer closed its gate", shown=(_CLOSED,))
-PEER_NOT_HEARD = Reason("PeerNotHeard", "nothing has been heard of the peer yet", shown=(_CLOSED,))
-PEER_DELETING = Reason("PeerDeleting", "the peer is ending the link", shown=(_CLOSED,))
-ORPHANED = Reason(
-    "Orphaned",
-    "an object of the link is missing",
-    "re-create it within the hour to keep the link",
+NO_KEY_YET = Reason("NoKey", "no key has been issued yet", _SEE_READY, shown=(_NOT_ISSUED,))
+ENDED = Reason("Ended", "the link has ended", _SEE_READY, shown=(_NOT_ISSUED,))
+NOT_ESTABLISHED = Reason("NotEstablished", "there is no link", _SEE_READY, shown=(_CLOSED,))
+CLOSED_HERE = Reason("ClosedHere", "spec.gate is Closed", "set it to Open to let calls pass", shown=(_CLOSED,))
+CLOSED_BY_PEER = Reason(
+    "ClosedByPeer", "the peer closed its gate", "ask that side, where CallsAllowed says why", shown=(_CLOSED,)
+)
+PEER_NOT_HEARD = Reason(
+    "PeerNotHeard",
+    "nothing has been heard of the peer yet",
+    "wait two minutes for its first sync, then see that the redeemer's operator reaches the issuer's exchange",
     shown=(_CLOSED,),
 )
+PEER_DELETING = Reason(
+    "PeerDeleting", "the peer is ending the link", "it ends, unless they take that back in time", shown=(_CLOSED,)
+)
+ORPHANED = Reason("Orphaned", "{missing} is missing", "re-create it within the hour to keep the link", shown=(_CLOSED,))
 NOT_PUBLISHED = Reason(
     "NotPublished",
     "the dial plan does not say yet what the peer may dial",
@@ -350,7 +368,7 @@ CALLS_UNREADABLE = Reason(
 )
 CALLS_NOT_ADMITTED = Reason(
     "RedeemerNotAllowed",
-    "the issuer took the redeemer off allowedRedeemers",
+    "the issuer took the redeemer off its spec.issueKey.allowedRedeemers",
     "put it back to open the gate",
     shown=(_CLOSED,),
 )
@@ -364,7 +382,7 @@ PEER_UNREACHABLE = Reason(
 SHADOWED = Reason(
     "NumbersShadowed",
     "{count} number(s) of peers are hidden by own numbers: {sample}",
-    "set a dialPrefix on the link to reach them",
+    "set spec.dialPrefix on the Interlinks to these peers to reach them",
     shown=(_CONFLICTED,),
 )
 

@@ -17,8 +17,8 @@ from pydantic import ValidationError
 
 from pbx_operator.api.meta import ObjectKey, Resource
 from pbx_operator.api.v1alpha1 import DialPlanSlice, Interlink, InternalNumber, PBXAccount
-from pbx_operator.api.v1alpha1.shared import DnsLabel, NamespaceName
-from pbx_operator.cli.checks import NAMESPACE_ADVICE, fits
+from pbx_operator.api.v1alpha1.shared import DnsLabel
+from pbx_operator.checks import fits, names_namespace
 from pbx_operator.cli.failures import CannotAnswerError, absent_account, failed_call
 from pbx_operator.cli.tables import make_console, print_answers
 from pbx_operator.cluster import ApiError, Cluster, CredentialsError, Forbidden, Gone
@@ -56,12 +56,14 @@ def _digits(context: click.Context, parameter: click.Parameter, values: tuple[st
 
 
 @click.command()
-@click.argument("account", callback=fits(DnsLabel, "write the metadata.name of a PBXAccount, for example paris"))
+@click.argument(
+    "account", callback=fits(DnsLabel, "is not the name of a PBXAccount: write its metadata.name, for example paris")
+)
 @click.argument("digits", nargs=-1, required=True, callback=_digits)
 @click.option(
     "-n",
     "--namespace",
-    callback=fits(NamespaceName, NAMESPACE_ADVICE),
+    callback=names_namespace,
     help=f"Namespace of the account. Default: that of the kubeconfig's context, else {DEFAULT_NAMESPACE}.",
 )
 @click.option("--kubeconfig", help="Default: KUBECONFIG, else ~/.kube/config; in a Pod the service account.")

@@ -14,8 +14,8 @@ import click
 
 from pbx_operator.api.manifest import to_yaml
 from pbx_operator.api.v1alpha1.interlink import LAST_YEAR
-from pbx_operator.api.v1alpha1.shared import DnsLabel, InstanceID, NamespaceName, ObjectName
-from pbx_operator.cli.checks import NAMESPACE_ADVICE, fits
+from pbx_operator.api.v1alpha1.shared import DnsLabel, InstanceID, ObjectName
+from pbx_operator.checks import fits, names_namespace
 from pbx_operator.domain.keys import SECRET_ENTRY, SECRET_TYPE, SEED_BYTES, Bundle, SigningKey, key_id, key_text
 
 
@@ -45,12 +45,15 @@ def key() -> None:
 @click.option("--bundle", is_flag=True, help="Print a bundle: the key with public facts about its issuer.")
 @click.option(
     "--account",
-    callback=fits(DnsLabel, "write the metadata.name of the PBXAccount, for example amsterdam"),
+    callback=fits(DnsLabel, "is not the name of a PBXAccount: write its metadata.name, for example amsterdam"),
     help="In the bundle: the PBXAccount that issues the key.",
 )
 @click.option(
     "--instance",
-    callback=fits(InstanceID, "write the 26 characters that status.peer.instance of an established Interlink shows"),
+    callback=fits(
+        InstanceID,
+        "is not an installation: write the 26 characters that status.peer.instance of an established Interlink shows",
+    ),
     help="In the bundle: the operator installation that issues the key.",
 )
 @click.option(
@@ -63,13 +66,16 @@ def key() -> None:
 )
 @click.option(
     "--name",
-    callback=fits(ObjectName, "write lower case letters, digits, '-' and '.', for example to-rotterdam-key"),
+    callback=fits(
+        ObjectName,
+        "is not the name of a Secret: write lower case letters, digits, '-' and '.', for example to-rotterdam-key",
+    ),
     help="Name of the Secret.",
 )
 @click.option(
     "-n",
     "--namespace",
-    callback=fits(NamespaceName, NAMESPACE_ADVICE),
+    callback=names_namespace,
     help="Namespace of the Secret; without it, kubectl's current one.",
 )
 def new(

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal
 
+from pbx_operator.api.meta import ObjectKey
 from pbx_operator.api.reasons import ACCEPTED
 from pbx_operator.api.v1alpha1.dialplanslice import DialPlanSlice, Row
 from pbx_operator.api.v1alpha1.interlink import Interlink
@@ -55,6 +56,15 @@ class PrefixProblem:
 
 
 @dataclass(frozen=True, slots=True)
+class UnknownOffer:
+    """A link over which no call passes, and of whose peer nothing is published: nobody can tell what it shares."""
+
+    interlink: ObjectKey
+    detail: str
+    """For people: why, and the next step; the message of the condition CallsAllowed, if there is one."""
+
+
+@dataclass(frozen=True, slots=True)
 class Answer:
     """What happens when a phone of the account dials the digits."""
 
@@ -71,7 +81,9 @@ class Answer:
     passed_over: tuple[PassedOver, ...] = ()
     prefix_problems: tuple[PrefixProblem, ...] = ()
     linked: tuple[str, ...] = ()
-    """The established Interlinks of the account: whose peers might have shared the number."""
+    """The established Interlinks of the account whose peers might have shared the number, and do not."""
+    unknown: tuple[UnknownOffer, ...] = ()
+    """Those whose peers may share it."""
 
     @property
     def ambiguous(self) -> bool:
@@ -96,6 +108,8 @@ class Answer:
 
     def _miss(self) -> str:
         """Say which peers do not share the number: one of them may reach it, but over a link of its own."""
+        if self.unknown:
+            return self._unknown()
         match self.linked:
             case ():
                 return "no link is established"
@@ -103,6 +117,16 @@ class Answer:
                 return f"the peer behind Interlink {interlink} does not share it; links are not transitive"
             case _:
                 return f"none of the {len(self.linked)} linked peers shares it; links are not transitive"
+
+    def _unknown(self) -> str:
+        """Say of whom it is not known whether they share the number, and why."""
+        (namespace, name), detail = self.unknown[0].interlink, self.unknown[0].detail
+        more = f" and {len(self.unknown) - 1} more" if len(self.unknown) > 1 else ""
+        others = "; no other linked peer shares it" if self.linked else ""
+        return (
+            f"it is not known what the peer behind Interlink {name}{more} shares{others}: {detail} "
+            f"(`kubectl describe interlink {name} -n {namespace}`)"
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +152,7 @@ class DialPlan:
         self._interlinks = {i.metadata.name: i for i in interlinks if i.metadata.namespace == account.key.namespace}
         self._own_links = [i for i in self._interlinks.values() if i.spec.account_ref.name == account.metadata.name]
         self._emergency: set[str] = set()
+        self._published: set[str | None] = set()
         self._by_digits: defaultdict[str, list[_Entry]] = defaultdict(list)
         self._by_number: defaultdict[tuple[str | None, str], list[_Entry]] = defaultdict(list)
         for part in slices:
@@ -140,6 +165,7 @@ class DialPlan:
             return
         for row in part.spec.rows:
             entry = _Entry(part.spec.rank, row, part.spec.source.interlink)
+            self._published.add(entry.interlink)
             self._by_digits[entry.dialed].append(entry)
             self._by_number[entry.interlink, row.number].append(entry)
 
@@ -150,9 +176,7 @@ class DialPlan:
         winner = self._winner(digits)
         passed_over = tuple(self._pass_over(e, winner) for e in self._entries(digits) if e is not winner)
         if winner is None:
-            linked = tuple(i.metadata.name for i in self._own_links if i.status.state == "Established")
-            problems = self._prefix_problems(digits, warnings=True)
-            return Answer(digits, "NoMatch", passed_over=passed_over, prefix_problems=problems, linked=linked)
+            return self._no_match(digits, passed_over)
         row = winner.row
         return Answer(
             digits=digits,
@@ -166,26 +190,46 @@ class DialPlan:
             prefix_problems=() if winner.interlink is None else self._prefix_problems(digits, warnings=False),
         )
 
+    def _no_match(self, digits: str, passed_over: tuple[PassedOver, ...]) -> Answer:
+        unknown = self._unknown_offers()
+        unheard = {offer.interlink for offer in unknown}
+        linked = (i for i in self._own_links if i.status.state == "Established" and i.key not in unheard)
+        return Answer(
+            digits,
+            "NoMatch",
+            passed_over=passed_over,
+            prefix_problems=self._prefix_problems(digits, warnings=True),
+            linked=tuple(i.metadata.name for i in linked),
+            unknown=unknown,
+        )
+
+    def _unknown_offers(self) -> tuple[UnknownOffer, ...]:
+        return tuple(
+            UnknownOffer(link.key, _closed_because(link) or obstacle)
+            for link in self._own_links
+            if link.status.state == "Established" and link.metadata.name not in self._published
+            if (obstacle := self._obstacle(link.metadata.name)) is not None
+        )
+
     def _entries(self, digits: str) -> list[_Entry]:
         return sorted(self._by_digits.get(digits, ()), key=lambda e: e.rank)
 
     def _winner(self, digits: str) -> _Entry | None:
-        return next((e for e in self._entries(digits) if self._obstacle(e) is None), None)
+        return next((e for e in self._entries(digits) if self._obstacle(e.interlink) is None), None)
 
-    def _obstacle(self, entry: _Entry) -> str | None:
-        """Return why a row cannot be used now: a peer's row needs an open gate."""
-        if entry.interlink is None:
+    def _obstacle(self, name: str | None) -> str | None:
+        """Return why rows with this Interlink cannot be used now: those of a peer need an open gate."""
+        if name is None:
             return None
-        interlink = self._interlinks.get(entry.interlink)
+        interlink = self._interlinks.get(name)
         if interlink is None or interlink.spec.account_ref.name != self._account.metadata.name:
-            return f"Interlink {entry.interlink} of this account does not exist"
+            return f"Interlink {name} of this account does not exist"
         if interlink.metadata.deleting:
-            return f"Interlink {entry.interlink} is being deleted"
+            return f"Interlink {name} is being deleted"
         if interlink.status.gate == "Open":
             return None
-        calls = find(interlink.status.conditions, "CallsAllowed")
-        because = f": {calls.message}" if calls is not None and calls.status != "True" else ""
-        return f"the gate of Interlink {entry.interlink} is closed{because}"
+        because = _closed_because(interlink)
+        return f"the gate of Interlink {name} is closed{f': {because}' if because else ''}"
 
     def _prefix_problems(self, digits: str, *, warnings: bool) -> tuple[PrefixProblem, ...]:
         """Return the prefixes that may be why the digits do not reach what they were meant to reach.
@@ -202,7 +246,7 @@ class DialPlan:
 
     def _pass_over(self, entry: _Entry, winner: _Entry | None) -> PassedOver:
         interlink, target = entry.interlink or "", entry.row.target or ""
-        obstacle = self._obstacle(entry)
+        obstacle = self._obstacle(entry.interlink)
         if obstacle is not None or winner is None:
             return PassedOver(interlink, target, Why.CLOSED, obstacle or "")
         if winner.interlink is None:
@@ -217,3 +261,9 @@ class DialPlan:
             return "; a dialPrefix on its Interlink would reach it"
         reachable = [e.dialed for e in others if self._winner(e.dialed) is e]
         return f"; dial {reachable[0]} to reach it" if reachable else ""
+
+
+def _closed_because(interlink: Interlink) -> str:
+    """Return what an Interlink says of its closed gate; nothing if it has not said it yet."""
+    calls = find(interlink.status.conditions, "CallsAllowed")
+    return calls.message if calls is not None and calls.status != "True" else ""

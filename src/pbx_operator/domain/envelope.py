@@ -15,12 +15,15 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from pbx_operator.api.meta import Model
+from pbx_operator.api.v1alpha1.linkrecord import Proof
 from pbx_operator.api.v1alpha1.shared import SHORT
 from pbx_operator.domain.keys import SigningKey, verify
 
 PROTOCOL = "pbx-operator/v1"
 MAX_PAYLOAD = 256 * 1024
 """Bytes of the longest message, before base64."""
+MAX_SEALED = 360 * 1024
+"""Bytes of the longest envelope: a message in base64, its signer and the signature."""
 
 
 class EnvelopeError(ValueError):
@@ -67,6 +70,16 @@ def open_envelope(envelope: Envelope, kind: str) -> dict[str, Any]:
     if not isinstance(message, dict):
         raise EnvelopeError("it is signed, but not a JSON object")
     return message
+
+
+def proof_of(envelope: Envelope) -> Proof:
+    """Return an envelope as records keep it. Raises ValidationError if it is longer than a record holds."""
+    return Proof.model_validate(envelope.to_json())
+
+
+def envelope_of(proof: Proof) -> Envelope:
+    """Return what a record keeps as an envelope that can be sent and opened."""
+    return Envelope.model_validate(proof.to_json())
 
 
 def payload_bytes(envelope: Envelope) -> bytes:

@@ -20,6 +20,7 @@ from pydantic import ValidationError
 
 from pbx_operator.api.meta import Model, format_time
 from pbx_operator.api.v1alpha1.linkrecord import Contact, InterlinkIdentity, NamespacedName, PublicKey
+from pbx_operator.domain.endpoints import EndpointError, parse_endpoint
 
 SEED_BYTES = 32
 KEY_ID_LENGTH = 16
@@ -32,10 +33,12 @@ MAX_TEXT = 4096
 """Characters of the longest text that is worth parsing; a bundle has a few hundred."""
 
 _KEY_TEXT = re.compile(r"pbxk1\.([a-z2-7]{16})\.([A-Za-z0-9_-]{43})")
+_ROOM_FOR_A_SEED = re.compile(r"[A-Za-z0-9+/_-]{43}")
+"""A seed in base64 of either alphabet, or in hex."""
 
 
 class MalformedKeyError(ValueError):
-    """A text is not a key; the message says why and never repeats the text."""
+    """A text is not a key; the message says why, and quotes nothing of the text but a wrong endpoint."""
 
 
 def base32(data: bytes) -> str:
@@ -162,7 +165,8 @@ def addressed(bundle: Bundle, instance: str, contact: Contact) -> Bundle:
 def parse_key(text: str) -> Bundle:
     """Read a bare key or a bundle.
 
-    Raises MalformedKeyError with a description that does not contain any part of the text.
+    Raises MalformedKeyError with a description that quotes nothing of the text but a wrong endpoint of the issuer,
+    which is public.
     """
     text = text.strip()
     if not text:
@@ -213,9 +217,30 @@ def _issuer_address(facts: dict[str, Any]) -> IssuerAddress | None:
     if "issuer" not in facts:
         return None
     try:
-        return IssuerAddress.model_validate(facts["issuer"])
-    except ValidationError:
-        raise MalformedKeyError("the bundle's entry 'issuer' is not complete") from None
+        address = IssuerAddress.model_validate(facts["issuer"])
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_context=False)[0]
+        match first["loc"], first["input"]:
+            case ("contact", "endpoints", int(place)), str(endpoint):
+                _check_endpoint(place, endpoint)
+        entry = ".".join(("issuer", *map(str, first["loc"])))
+        problem = "is missing" if first["type"] == "missing" else "is not what it should be"
+        raise MalformedKeyError(f"the bundle's entry '{entry}' {problem}") from None
+    for place, endpoint in enumerate(address.contact.endpoints):
+        _check_endpoint(place, endpoint)
+    return address
+
+
+def _check_endpoint(place: int, endpoint: str) -> None:
+    """Raise MalformedKeyError if this is no endpoint.
+
+    It is quoted, since contacts are public; but not where something in it could be a key.
+    """
+    try:
+        parse_endpoint(endpoint)
+    except EndpointError as error:
+        said = error.problem if _ROOM_FOR_A_SEED.search(endpoint) else str(error)
+        raise MalformedKeyError(f"the bundle's entry 'issuer.contact.endpoints.{place}': {said}") from None
 
 
 def _expiration(facts: dict[str, Any]) -> datetime | None:

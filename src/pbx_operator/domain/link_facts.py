@@ -24,6 +24,9 @@ from pbx_operator.domain.redemption import Result
 SECRET_LOOK_PERIOD = timedelta(minutes=5)
 """How long after its issue the Secret of an unused key is looked at first."""
 
+USUAL_IDENTITY = ObjectKey("pbx-system", "pbx-operator-identity")
+"""Where an operator without options keeps its identity."""
+
 
 @dataclass(frozen=True, slots=True)
 class ClusterFacts:
@@ -34,6 +37,8 @@ class ClusterFacts:
     """The identity belongs to this cluster, or an administrator said that it may be used here."""
     identity_lost: bool = False
     """There are records, but the Secret with the installation's private key is gone."""
+    identity: ObjectKey = USUAL_IDENTITY
+    """Where that Secret is, or was; told to people."""
     started: datetime | None = None
     """When this process began to work."""
     restoring_until: datetime | None = None
@@ -64,6 +69,8 @@ class RedeemTry:
     result: Result
     basis: object
     next_try: datetime
+    pause: timedelta = timedelta(0)
+    """How long the operator waits from this try to the next, before jitter."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from pbx_operator.api.meta import ConditionStatus, ObjectKey
 from pbx_operator.api.reasons import Reason, Verdict, verdict
 from pbx_operator.api.v1alpha1.interlink import Ended, Interlink
 from pbx_operator.api.v1alpha1.linkrecord import EndReason, LinkRecord
+from pbx_operator.domain.conditions import find
 from pbx_operator.domain.keys import SECRET_ENTRY
 from pbx_operator.domain.link_facts import (
     LinkSnapshot,
@@ -30,7 +31,7 @@ from pbx_operator.domain.link_facts import (
     side_of,
 )
 from pbx_operator.domain.record_facts import SIDES, Party, Side, account_of, interlink_of, pair_of
-from pbx_operator.domain.redemption import Busy, Gone, Linked, Refused, Unknown, Unreachable, Used
+from pbx_operator.domain.redemption import Busy, Gone, Linked, Refused, Unknown, Unproven, Unreachable, Used
 
 _REDEEMING = "the key is being redeemed"
 _LATER_END = "set a later spec.issueKey.expirationTime"
@@ -75,7 +76,7 @@ def ready_verdict(v: View, now: datetime) -> Verdict:
     if not account_ready(s.account):
         return _not_ready(reasons.ACCOUNT_NOT_READY, name=account)
     if s.cluster.identity_lost:
-        return _not_ready(reasons.IDENTITY_LOST)
+        return _not_ready(reasons.IDENTITY_LOST, identity=s.cluster.identity)
     return _starting(v, now) if link.role == "Issuer" else _redeeming(v, now)
 
 
@@ -107,14 +108,15 @@ def _starting(v: View, now: datetime) -> Verdict:
     """An issuer without a record."""
     s, attempts = v.snapshot, v.snapshot.attempts
     if not s.cluster.confirmed:
-        return _not_ready(reasons.CLUSTER_UNCONFIRMED)
+        return _not_ready(reasons.CLUSTER_UNCONFIRMED, identity=s.cluster.identity)
     if key_reference(v.link) is not None:
         problem = _key_problem(v)
         if problem is not None:
             return problem
         shown = attempts.look.key_id if attempts.look is not None else None
         if shown is not None and (s.shown_record is not None or shown == v.link.status.key_id):
-            return _not_ready(reasons.KEY_ALREADY_USED, key_id=shown, secret=key_secret_name(v.link))
+            next_step = f"put a new key into Secret {key_secret_name(v.link)}"
+            return _not_ready(reasons.KEY_ALREADY_USED, key_id=shown, next_step=next_step)
     if issued_too_late(v.link, now):
         return _not_ready(reasons.KEY_EXPIRED, next_step=_LATER_END)
     if attempts.mint is not None and attempts.mint.problem == "SecretNameTaken":
@@ -144,32 +146,44 @@ def _redeeming(v: View, now: datetime) -> Verdict:
         return problem
     last, look = v.snapshot.attempts.redeem, v.snapshot.attempts.look
     if v.snapshot.spent_elsewhere and look is not None:
-        return _not_ready(reasons.KEY_ALREADY_USED, key_id=look.key_id, secret=key_secret_name(v.link))
+        return _not_ready(reasons.KEY_ALREADY_USED, key_id=look.key_id, next_step=_next_key(v.link))
     if last is not None and look is not None and last.key_id == look.key_id:
         return _answered(v, last)
+    if _asked_again(v):
+        return _not_ready(reasons.PEER_UNAVAILABLE)
     if v.snapshot.cluster.restoring(now):
         progress = f"a backup is being restored: the key is redeemed {_AFTER_RESTORE}"
         return _not_ready(reasons.REDEEMING, progress=progress)
     return _not_ready(reasons.REDEEMING, progress=_REDEEMING)
 
 
+def _asked_again(v: View) -> bool:
+    """Whether the key is on its way to an issuer that could not be reached, say, before the operator started anew.
+
+    What is shown stays until there is an answer, or each start would look as if the issuer were back.
+    """
+    asking, shown = v.snapshot.attempts.asking, find(v.link.status.conditions, "Ready")
+    unavailable = shown is not None and shown.reason == reasons.PEER_UNAVAILABLE.name
+    return unavailable and asking is not None and asking == v.link.status.key_id
+
+
 def _answered(v: View, last: RedeemTry) -> Verdict:
     """What the issuer's side said last."""
-    facts = {"key_id": last.key_id, "secret": key_secret_name(v.link)}
+    facts = {"key_id": last.key_id, "next_step": _next_key(v.link)}
     match last.result:
         case Used():
             return _not_ready(reasons.KEY_ALREADY_USED, **facts)
         case Gone(reason):
-            return _not_ready(_void_key(reason), **facts, next_step=_next_key(v.link))
+            return _not_ready(_void_key(reason), **facts)
         case Refused():
-            return _not_ready(reasons.SELF_LINK)
+            return _not_ready(reasons.SELF_LINK, secret=key_secret_name(v.link))
         case Busy("DuplicateLink"):
-            return _not_ready(reasons.DUPLICATE_LINK, next_step=f"delete this Interlink, or {_other_link(v)} first")
+            return _not_ready(reasons.DUPLICATE_LINK, other=_other_link(v))
         case Busy("RedeemerNotAllowed"):
-            return _not_ready(reasons.REDEEMER_NOT_ALLOWED)
+            return _not_ready(reasons.REDEEMER_NOT_ALLOWED, instance=v.snapshot.cluster.instance)
         case Busy(reason):
             return _not_ready(reasons.PEER_BUSY, detail=_BUSY[reason])
-        case Unreachable():
+        case Unreachable() | Unproven():
             return _not_ready(reasons.PEER_UNAVAILABLE)
         case Unknown():
             return _not_ready(reasons.KEY_UNKNOWN, key_id=last.key_id)
@@ -242,13 +256,12 @@ def _end_facts(v: View, reason: Reason, key_id: str | None) -> dict[str, object]
     issue, next_step = v.link.spec.issue_key, _next_key(v.link)
     if reason is reasons.KEY_EXPIRED and issue is not None and issue.expiration_time is not None:
         next_step = f"{_LATER_END}, and {next_step}"
-    if reason is reasons.DUPLICATE_LINK:
+    if reason is reasons.ENDED_AS_DUPLICATE:
         next_step = f"delete this Interlink; or delete {_other_link(v)}, and {next_step}"
     if reason is reasons.ACCOUNT_DELETED:
         next_step = f"delete this Interlink, or {_with_account(v)}{next_step}"
     return {
         "key_id": key_id,
-        "secret": key_secret_name(v.link),
         "name": v.link.spec.account_ref.name,
         "next_step": next_step,
     }
@@ -267,7 +280,7 @@ def _end_reason(ended: Ended) -> Reason:
         return reasons.ENDED_BY_PEER if ended.by == "Peer" else reasons.ACCOUNT_DELETED
     by_reason = {
         "KeyExpired": reasons.KEY_EXPIRED,
-        "DuplicateLink": reasons.DUPLICATE_LINK,
+        "DuplicateLink": reasons.ENDED_AS_DUPLICATE,
         "AlreadyUsed": reasons.KEY_ALREADY_USED,
     }
     return by_reason.get(ended.reason, reasons.KEY_REVOKED)
@@ -287,7 +300,7 @@ def _next_key(link: Interlink) -> str:
         return "raise spec.issueKey.revision for a new key"
     if link.role == "Issuer":
         return f"put a new key into Secret {key_secret_name(link)} and raise spec.issueKey.revision"
-    return f"ask for a new key and put it into Secret {key_secret_name(link)}"
+    return f"ask the issuing side for a new key and put it into Secret {key_secret_name(link)}"
 
 
 def _same_wish(v: View, revision: int | None, key_id: str | None) -> bool:

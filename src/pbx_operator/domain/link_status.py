@@ -9,7 +9,7 @@ from pbx_operator.api.reasons import Verdict, verdict
 from pbx_operator.api.v1alpha1.interlink import Interlink, InterlinkStatus, LinkState, Peer
 from pbx_operator.api.v1alpha1.linkrecord import LinkRecord, SideReport
 from pbx_operator.api.v1alpha1.shared import GateState
-from pbx_operator.domain.conditions import status_with
+from pbx_operator.domain.conditions import find, status_with
 from pbx_operator.domain.gate import closed_because
 from pbx_operator.domain.link_facts import (
     LinkSnapshot,
@@ -19,14 +19,25 @@ from pbx_operator.domain.link_facts import (
 from pbx_operator.domain.link_ready import View, ended_field, is_over, linked, ready_verdict, record_lost, view_of
 from pbx_operator.domain.prefixes import prefix_verdict
 from pbx_operator.domain.record_facts import Side, account_of, other_side, peer_instance
-from pbx_operator.domain.redemption import Gone, Used
+
+OVER = frozenset(
+    {
+        reasons.KEY_ALREADY_USED,
+        reasons.KEY_REVOKED,
+        reasons.KEY_EXPIRED,
+        reasons.ENDED_BY_PEER,
+        reasons.ENDED_AS_DUPLICATE,
+        reasons.ACCOUNT_DELETED,
+    }
+)
+"""The reasons of Ready with which a link, or its key, is over: without another key, no link comes of it any more."""
 
 
 def link_status(s: LinkSnapshot, link: Interlink, now: datetime) -> tuple[InterlinkStatus, datetime | None]:
     """Return the status to show, and when patience with its reason runs out."""
     view = view_of(s, link)
     ready = ready_verdict(view, now)
-    return status_with(link.status, link.metadata, [ready, *_details(view, ready)], s.since, now, **_facts(view))
+    return status_with(link.status, link.metadata, [ready, *_details(view, ready)], s.since, now, **_facts(view, ready))
 
 
 # --- the other conditions ---------------------------------------------------------------------------------------
@@ -40,8 +51,13 @@ def _details(v: View, ready: Verdict) -> list[Verdict]:
 
 
 def _reachable(v: View) -> list[Verdict]:
-    reachable = v.snapshot.peer_reachable
-    if reachable is None or v.current is None or peer_instance(v.current.spec) is None:
+    """Return whether the peer answers; until a process has found out, what is shown stays."""
+    if v.current is None or peer_instance(v.current.spec) is None:
+        return []
+    reachable, shown = v.snapshot.peer_reachable, find(v.link.status.conditions, "PeerReachable")
+    if reachable is None and shown is not None:
+        reachable = shown.status == "True"
+    if reachable is None:
         return []
     if reachable:
         return [verdict("PeerReachable", "True", reasons.PEER_REACHABLE)]
@@ -75,7 +91,18 @@ def _established(v: View, ready: Verdict) -> Verdict:
 
 def _calls_allowed(v: View) -> Verdict:
     closed = closed_because(v.snapshot, v.link, v.current)
-    return verdict("CallsAllowed", "False", closed) if closed else verdict("CallsAllowed", "True", reasons.GATE_OPEN)
+    if closed is None:
+        return verdict("CallsAllowed", "True", reasons.GATE_OPEN)
+    facts = {"identity": v.snapshot.cluster.identity, "missing": _missing(v)}
+    return verdict("CallsAllowed", "False", closed, **facts)
+
+
+def _missing(v: View) -> str:
+    """Return what is not there where something is missing; what that is on the other side is none of this one's."""
+    account = v.snapshot.account
+    if account is None or account.metadata.deleting:
+        return f"PBXAccount {v.link.spec.account_ref.name}"
+    return "the peer's Interlink or PBXAccount"
 
 
 def _key_issued(v: View) -> Verdict:
@@ -99,11 +126,11 @@ _OUTCOMES = {
 # --- facts ------------------------------------------------------------------------------------------------------
 
 
-def _facts(v: View) -> dict[str, object]:
+def _facts(v: View, ready: Verdict) -> dict[str, object]:
     """Return the status fields beside the conditions; what is not known any more keeps its last value."""
     s, link = v.snapshot, v.link
     record = v.current or (v.ended if is_over(v) else None)
-    facts: dict[str, object] = {"role": link.role, "state": _state(v), "gate": _gate(v)}
+    facts: dict[str, object] = {"role": link.role, "state": _state(v, ready), "gate": _gate(v)}
     if record is not None:
         facts |= _record_facts(v, record)
     elif s.attempts.look is not None and s.attempts.look.key_id is not None and not record_lost(v):
@@ -154,17 +181,11 @@ def _peer(s: LinkSnapshot, record: LinkRecord, side: Side) -> Peer | None:
     )
 
 
-def _state(v: View) -> LinkState:
-    if v.current is not None:
-        return "Established" if v.current.spec.state == "Established" else "Pending"
-    last = v.snapshot.attempts.redeem
-    spent = last is not None and isinstance(last.result, Used | Gone) and not _key_changed(v, last.key_id)
-    return "Ended" if spent or is_over(v) else "Pending"
-
-
-def _key_changed(v: View, key_id: str) -> bool:
-    look = v.snapshot.attempts.look
-    return look is not None and look.key_id not in (None, key_id)
+def _state(v: View, ready: Verdict) -> LinkState:
+    """Return the link in one word, by what people see beside it: one reason never comes with Pending and Ended."""
+    if ready.reason in OVER:
+        return "Ended"
+    return "Established" if v.current is not None and v.current.spec.state == "Established" else "Pending"
 
 
 def _gate(v: View) -> GateState:

@@ -8,9 +8,9 @@ else keep us busy for seconds.
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal, TypeVar
 
-from pydantic import Field
+from pydantic import Field, ValidationError
 
 from pbx_operator.api.meta import Model, Time
 from pbx_operator.api.v1alpha1.linkrecord import (
@@ -33,7 +33,8 @@ from pbx_operator.api.v1alpha1.shared import (
     LinkID,
     Pin,
 )
-from pbx_operator.domain.envelope import Envelope
+from pbx_operator.domain.envelope import Envelope, EnvelopeError, open_envelope, seal
+from pbx_operator.domain.keys import SigningKey
 from pbx_operator.domain.succession import SuccessionList
 
 MAX_LINKS = 500
@@ -75,6 +76,25 @@ class Answer(Model):
     """successions leads from the sender's first key to the one that signed; absent while that is the first."""
 
 
+class Statement(Model):
+    """What one side says of a redemption for ever: signed on its own, it outlives the message that brings it."""
+
+    type: ClassVar[str]
+    issuer: InstanceID
+    """issuer is the installation that the key is from."""
+    key_id: KeyID = Field(alias="keyID")
+    """keyID is the key."""
+    link_id: LinkID = Field(alias="linkID")
+    """linkID is the link."""
+    account: NamespacedName
+    """account is the redeemer's PBXAccount."""
+    interlink: InterlinkIdentity
+    """interlink is the redeemer's Interlink."""
+
+
+StatementT = TypeVar("StatementT", bound=Statement)
+
+
 class RedeemRequest(Request):
     """A key is presented: signed by the key inside, by the redeemer's installation outside."""
 
@@ -114,42 +134,22 @@ class RedeemAnswer(Answer):
     """receipt is the issuer's proof of the redemption, for Linked."""
 
 
-class Receipt(Model):
+class Receipt(Statement):
     """The issuer's proof that a key was redeemed by this link. Signed as type `receipt`."""
 
     type: ClassVar[str] = "receipt"
-    issuer: InstanceID
-    """issuer is the installation that signed."""
-    key_id: KeyID = Field(alias="keyID")
-    """keyID is the key."""
-    link_id: LinkID = Field(alias="linkID")
-    """linkID is the link."""
     redeemer: InstanceID
     """redeemer is the installation of the redeemer."""
     redeemer_key: PublicKey
     """redeemerKey is that installation's identity."""
-    account: NamespacedName
-    """account is the redeemer's PBXAccount."""
-    interlink: InterlinkIdentity
-    """interlink is the redeemer's Interlink."""
     time: Time
     """time is when the key was redeemed, by the issuer's clock."""
 
 
-class Cancel(Model):
+class Cancel(Statement):
     """The redeemer's word that this link may never be made, or is over. Signed as type `cancel`."""
 
     type: ClassVar[str] = "cancel"
-    issuer: InstanceID
-    """issuer is the installation that the key is from."""
-    key_id: KeyID = Field(alias="keyID")
-    """keyID is the key."""
-    link_id: LinkID = Field(alias="linkID")
-    """linkID is the link."""
-    account: NamespacedName
-    """account is the redeemer's PBXAccount."""
-    interlink: InterlinkIdentity
-    """interlink is the redeemer's Interlink."""
     key_signature: Annotated[str, Field(max_length=128, pattern=r"^[A-Za-z0-9_-]{86}$")]
     """keySignature proves that the sender had the key."""
 
@@ -232,3 +232,28 @@ class SyncAnswer(Answer):
     """endpoints is where the receiver's exchange listens now."""
     pins: Annotated[tuple[Pin, ...], Field(max_length=4, fail_fast=True)] = ()
     """pins are the public keys of its certificates."""
+
+
+def sign(message: Request | Answer | Statement, key: SigningKey) -> Envelope:
+    """Seal a message as one of its type."""
+    return seal(message.type, message.to_json(), key)
+
+
+def read_statement(envelope: Envelope, kind: type[StatementT]) -> StatementT | None:
+    """Return what `by` stated; None if it did not sign this, or if it is nothing of this kind.
+
+    Who `by` is, and whether it may say so, is for the caller to judge.
+    """
+    try:
+        return kind.model_validate(open_envelope(envelope, kind.type))
+    except (EnvelopeError, ValidationError):
+        return None
+
+
+def read_receipt(envelope: Envelope, *, issuer: str, key_id: str, link_id: str, redeemer: str) -> Receipt | None:
+    """Return a receipt of this very redemption; None if the envelope holds none. As `read_statement` does."""
+    receipt = read_statement(envelope, Receipt)
+    if receipt is None:
+        return None
+    about = (receipt.issuer, receipt.key_id, receipt.link_id, receipt.redeemer)
+    return receipt if about == (issuer, key_id, link_id, redeemer) else None

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Literal
@@ -17,6 +16,7 @@ from pbx_operator.api.v1alpha1.linkrecord import (
     NamespacedName,
     Redeemer,
 )
+from pbx_operator.domain.envelope import canonical, signed_bytes
 from pbx_operator.domain.keys import SigningKey, link_id, verify
 from pbx_operator.domain.record import ended
 from pbx_operator.domain.record_facts import admits, any_closing, expired
@@ -50,7 +50,18 @@ class Redemption:
             "linkID": self.link_id,
             "publicKey": self.public_key,
         }
-        return b"pbx-operator/v1\0redeem\0" + json.dumps(facts, sort_keys=True, separators=(",", ":")).encode()
+        return signed_bytes("redeem", canonical(facts))
+
+    def redeemer(self, time: datetime) -> Redeemer:
+        """Return whom a record names once the key is redeemed by this request."""
+        return Redeemer(
+            link_id=self.link_id,
+            instance=self.instance,
+            public_key=self.public_key,
+            account=self.account,
+            interlink=self.interlink,
+            time=time.replace(microsecond=0),
+        )
 
 
 def sign_redemption(
@@ -79,7 +90,7 @@ def sign_redemption(
 
 def cancel_bytes(issuer: str, key: str, link: str) -> bytes:
     """Return what the key signs to say that this link may never be made."""
-    return f"pbx-operator/v1\0cancel\0{issuer}{key}{link}".encode()
+    return signed_bytes("cancel", f"{issuer}{key}{link}".encode())
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +154,15 @@ class Unreachable:
     retry_after: timedelta = timedelta(seconds=10)
 
 
-Result = Linked | Unknown | Refused | Busy | Used | Gone | Unreachable
+@dataclass(frozen=True, slots=True)
+class Unproven:
+    """Whoever was asked in another cluster answered, and cannot be believed; nobody knows what the issuer decided."""
+
+    problem: str
+    """What is wrong with the answer, as the end of a sentence about the installation that was asked; for our log."""
+
+
+Result = Linked | Unknown | Refused | Busy | Used | Gone | Unreachable | Unproven
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,14 +217,7 @@ def _decide_issued(spec: LinkRecordSpec, request: Redemption, facts: IssuerFacts
     busy = _busy(spec, request, facts)
     if busy is not None:
         return Decision(busy)
-    redeemer = Redeemer(
-        link_id=request.link_id,
-        instance=request.instance,
-        public_key=request.public_key,
-        account=request.account,
-        interlink=request.interlink,
-        time=now.replace(microsecond=0),
-    )
+    redeemer = request.redeemer(now)
     return Decision(Linked(redeemer), spec.model_copy(update={"state": "Established", "redeemer": redeemer}))
 
 

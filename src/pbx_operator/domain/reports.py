@@ -7,11 +7,8 @@ side, whose `rev` only rises: late, repeated and reordered messages change nothi
 
 from __future__ import annotations
 
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-
-from pydantic import ValidationError
 
 from pbx_operator.api.v1alpha1.linkrecord import (
     Contact,
@@ -20,8 +17,8 @@ from pbx_operator.api.v1alpha1.linkrecord import (
     LinkRecordStatus,
     SideReport,
 )
-from pbx_operator.domain.envelope import Envelope, EnvelopeError, open_envelope
-from pbx_operator.domain.messages import EndNotice, LinkReport, Receipt
+from pbx_operator.domain.envelope import envelope_of
+from pbx_operator.domain.messages import EndNotice, LinkReport, Receipt, read_statement
 from pbx_operator.domain.record import HearEnd
 from pbx_operator.domain.record_facts import any_closing, peer_instance, peer_key
 from pbx_operator.domain.succession import Successions, extends
@@ -74,7 +71,7 @@ def report_of(record: LinkRecord, known: int | None = None) -> LinkReport | None
         known_rev=heard.rev if heard is not None else 0,
     )
     if spec.receipt is not None and record.status.peer_knows == "Unknown":
-        report = report.model_copy(update={"receipt": Envelope.model_validate(spec.receipt.to_json())})
+        report = report.model_copy(update={"receipt": envelope_of(spec.receipt)})
     if spec.end is not None:
         return report.model_copy(update={"end": EndNotice(by=spec.end.by, reason=spec.end.reason, time=spec.end.time)})
     if told is None:
@@ -91,12 +88,8 @@ def link_seniority(record: LinkRecord) -> tuple[datetime, str]:
     spec = record.spec
     if spec.redeemer is None:
         raise ValueError(f"LinkRecord {record.metadata.name} has no redeemer")
-    time = spec.redeemer.time
-    if spec.receipt is not None:
-        with suppress(EnvelopeError, ValidationError):
-            proof = open_envelope(Envelope.model_validate(spec.receipt.to_json()), Receipt.type)
-            time = Receipt.model_validate(proof).time
-    return time, spec.redeemer.link_id
+    receipt = read_statement(envelope_of(spec.receipt), Receipt) if spec.receipt is not None else None
+    return receipt.time if receipt is not None else spec.redeemer.time, spec.redeemer.link_id
 
 
 def unknown(report: LinkReport) -> LinkReport:

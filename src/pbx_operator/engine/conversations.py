@@ -15,10 +15,11 @@ from datetime import datetime
 from functools import partial
 from typing import Any
 
+from pbx_operator.api.reasons import PEER_REACHABLE, PEER_UNREACHABLE
 from pbx_operator.api.v1alpha1 import LinkRecord
 from pbx_operator.api.v1alpha1.linkrecord import Contact
 from pbx_operator.cluster import ApiError
-from pbx_operator.domain.envelope import Envelope
+from pbx_operator.domain.envelope import envelope_of
 from pbx_operator.domain.messages import (
     MAX_LINKS,
     CancelAnswer,
@@ -75,6 +76,8 @@ class Conversations:
         self._interval = interval
         self._wakes: dict[str, asyncio.Event] = {}
         self._news = asyncio.Event()
+        self._problems: dict[str, str] = {}
+        """What the log says is wrong with a peer, beside what `peer` itself logs of those that it cannot reach."""
         self._acknowledged: dict[str, int] = {}
         """The `rev` of each record's report that the peer says it has."""
         self._settled: set[str] = set()
@@ -127,6 +130,7 @@ class Conversations:
             try:
                 if await self._round(peer):
                     self._found_out(peer, True)
+                    self._tell_end_of_problem(peer)
             except PeerUnavailable:
                 self._found_out(peer, False)
             except ApiError as error:
@@ -153,6 +157,7 @@ class Conversations:
         """Return whether a peer that only dials has spoken. Raises PeerUnavailable if it fell silent, and ApiError."""
         silent = await self._is_silent(peer)
         if silent:
+            self._tell_problem(peer, "it dials us, at no address that we could dial, and was not heard for 2 minutes")
             raise PeerUnavailable
         return silent is not None
 
@@ -165,14 +170,16 @@ class Conversations:
             endpoints=self._contact.endpoints,
             pins=self._contact.pins,
         )
-        answer = await self._peer.ask(_contact(records), peer, draft, SyncAnswer)
+        contact = _contact(records)
+        answer = await self._peer.ask(contact, peer, draft, SyncAnswer)
         about = [(told.pop(report.link_id), report) for report in answer.links if report.link_id in told]
         forgotten = any(r.spec.state != "Ended" and report.state == "Unknown" for r, report in about)
         if forgotten and await self._keeper.look():
             self._wakes[peer].set()  # the peer may have heard our new identity before we did: ask again, with that
             return
         if about and not any(believes(record, peer, answer.successions) for record, _ in about):
-            _log.warning("peer %s answers by an identity that our links with it do not go by", peer)
+            where = ", ".join(contact.endpoints)
+            self._tell_problem(peer, f"{where}: it answers by an identity that our links with it do not go by")
             raise PeerUnavailable
         for record, report in about:
             await self._take(peer, record, report, answer)
@@ -191,12 +198,22 @@ class Conversations:
         if record.spec.state == "Ended" and report.state == "Ended":
             self._settled.add(uid)
 
+    def _tell_problem(self, peer: str, problem: str) -> None:
+        """Log what is wrong when that begins, not with every round."""
+        if self._problems.get(peer) != problem:
+            self._problems[peer] = problem
+            _log.warning("Peer %s cannot be reached: %s", peer, problem, extra={"reason": PEER_UNREACHABLE.name})
+
+    def _tell_end_of_problem(self, peer: str) -> None:
+        if self._problems.pop(peer, None) is not None:
+            _log.info("Peer %s answers again", peer, extra={"reason": PEER_REACHABLE.name})
+
     async def _cancel(self, record: LinkRecord) -> None:
         spec, peer = record.spec, peer_instance(record.spec)
         if spec.cancel is None or spec.redeemer is None or peer is None:
             return
-        cancel = Envelope.model_validate(spec.cancel.to_json())
-        answer = await self._peer.ask(_contact([record]), peer, partial(CancelRequest, cancel=cancel), CancelAnswer)
+        draft = partial(CancelRequest, cancel=envelope_of(spec.cancel))
+        answer = await self._peer.ask(_contact([record]), peer, draft, CancelAnswer)
         if answer.result == "Done":
             done = LinkReport(key_id=spec.key_id, link_id=spec.redeemer.link_id, state="Ended")
             await self._authority.hear(record.metadata.name, peer, done, successions=answer.successions)

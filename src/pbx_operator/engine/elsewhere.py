@@ -6,12 +6,13 @@ dies in between, the same request is asked again, and its answer is the same.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, get_args
+
+from pydantic import ValidationError
 
 from pbx_operator.api.meta import ObjectKey
 from pbx_operator.api.v1alpha1 import LinkRecord
@@ -23,14 +24,13 @@ from pbx_operator.api.v1alpha1.linkrecord import (
     LinkRecordSpec,
     NamespacedName,
     Proof,
-    Redeemer,
     record_manifest,
     replica_name,
 )
 from pbx_operator.cluster import AlreadyExists, Cluster
-from pbx_operator.domain.envelope import EnvelopeError, open_envelope, seal
+from pbx_operator.domain.envelope import proof_of
 from pbx_operator.domain.keys import Bundle, SigningKey, key_id
-from pbx_operator.domain.messages import Cancel, Receipt, RedeemAnswer, RedeemRequest
+from pbx_operator.domain.messages import Cancel, RedeemAnswer, RedeemRequest, read_receipt, sign
 from pbx_operator.domain.record import Confirm, HearEnd
 from pbx_operator.domain.record_facts import peer_contact
 from pbx_operator.domain.redemption import (
@@ -42,6 +42,7 @@ from pbx_operator.domain.redemption import (
     Refused,
     Result,
     Unknown,
+    Unproven,
     Unreachable,
     Used,
     cancel_bytes,
@@ -52,8 +53,6 @@ from pbx_operator.engine.identity import Identity
 from pbx_operator.engine.intake import Intake
 from pbx_operator.links.authority import Authority
 from pbx_operator.links.peer import Peer, PeerUnavailable
-
-_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +72,7 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class Elsewhere:
-    """Redeems at other installations; `contact` is how they reach ours, if at all."""
+    """Redeems at other installations."""
 
     cluster: Cluster
     authority: Authority
@@ -81,7 +80,6 @@ class Elsewhere:
     intake: Intake
     clock: Callable[[], datetime]
     peer: Peer
-    contact: Contact
 
     async def prepare(self, account: NamespacedName, interlink: InterlinkIdentity, bundle: Bundle) -> Question | Result:
         """Record that the key is going to be presented, unless its answer is known already. Raises ApiError."""
@@ -118,8 +116,7 @@ class Elsewhere:
         except PeerUnavailable:
             return Unreachable()
         if not extends(answer.successions, question.issuer, question.spec.issuer.public_key):
-            _log.warning("installation %s does not answer by the identity that the key's bundle names", question.issuer)
-            return Unreachable()
+            return Unproven("does not answer by the identity that the key's bundle names")
         return await self._conclude(question.request, question.spec, answer)
 
     async def _requested(
@@ -137,14 +134,7 @@ class Elsewhere:
             revision=1,
             issued_time=now,
             issuer=issuer,
-            redeemer=Redeemer(
-                link_id=request.link_id,
-                instance=request.instance,
-                public_key=request.public_key,
-                account=request.account,
-                interlink=request.interlink,
-                time=now,
-            ),
+            redeemer=request.redeemer(now),
             contact=contact,
             cancel=cancel,
         )
@@ -165,11 +155,7 @@ class Elsewhere:
             case Linked():
                 receipt = _receipt(answer, spec)
                 if receipt is None:
-                    issuer = spec.issuer.instance
-                    _log.warning(
-                        "installation %s says that it linked key %s, but does not prove it", issuer, spec.key_id
-                    )
-                    return Unreachable()
+                    return Unproven("says that it linked the key, but does not prove it")
                 await self.authority.change(name, Confirm(receipt))
             case Used():
                 await self.authority.change(name, HearEnd("AlreadyUsed"))
@@ -208,7 +194,7 @@ def _presigned_cancel(request: Redemption, key: SigningKey, issuer: str, identit
         interlink=request.interlink,
         key_signature=key.sign(cancel_bytes(issuer, request.key_id, request.link_id)),
     )
-    return Proof.model_validate(seal(Cancel.type, cancel.to_json(), identity).to_json())
+    return proof_of(sign(cancel, identity))
 
 
 def _result(answer: RedeemAnswer, spec: LinkRecordSpec) -> Result:
@@ -237,13 +223,13 @@ def _receipt(answer: RedeemAnswer, spec: LinkRecordSpec) -> Proof | None:
     envelope, redeemer = answer.receipt, spec.redeemer
     if envelope is None or redeemer is None:
         return None
-    if position(envelope.by, spec.issuer.instance, answer.successions) is None:
+    issuer = spec.issuer.instance
+    if position(envelope.by, issuer, answer.successions) is None:
+        return None
+    about = {"key_id": spec.key_id, "link_id": redeemer.link_id, "redeemer": redeemer.instance}
+    if read_receipt(envelope, issuer=issuer, **about) is None:
         return None
     try:
-        receipt = Receipt.model_validate(open_envelope(envelope, Receipt.type))
-        proof = Proof.model_validate(envelope.to_json())
-    except (EnvelopeError, ValueError):
+        return proof_of(envelope)
+    except ValidationError:  # longer than a record holds
         return None
-    facts = (receipt.issuer, receipt.key_id, receipt.link_id, receipt.redeemer)
-    wanted = (spec.issuer.instance, spec.key_id, redeemer.link_id, redeemer.instance)
-    return proof if facts == wanted else None

@@ -23,7 +23,7 @@ from pbx_operator.engine.elsewhere import Elsewhere
 from pbx_operator.engine.errands import Errands
 from pbx_operator.engine.events import EventRecorder
 from pbx_operator.engine.executor import Executor
-from pbx_operator.engine.identity import Identity, IdentityKeeper
+from pbx_operator.engine.identity import IDENTITY_SECRET, Identity, IdentityKeeper
 from pbx_operator.engine.intake import Intake
 from pbx_operator.engine.issuing import KeyWork
 from pbx_operator.engine.memory import Memory
@@ -119,9 +119,11 @@ class Engine:
         )
         self.desk = RecordDesk(authority, identity, contact, signs)
         """Answers other installations."""
-        elsewhere = Elsewhere(cluster, authority, identity, self._intake, clocks.now, peer, contact)
+        elsewhere = Elsewhere(cluster, authority, identity, self._intake, clocks.now, peer)
         self._errands = Errands()
-        keys = KeyWork(cluster, authority, identity, self._intake, memory, clocks.now, elsewhere, self._errands)
+        keys = KeyWork(
+            cluster, authority, identity, self._intake, memory, clocks.now, contact, elsewhere, self._errands
+        )
         address = address_entries(identity.instance, contact)
         runner = StepRunner(memory, clocks.now, self._errands)
         events, store, intake = self._events, self._store, self._intake
@@ -205,6 +207,7 @@ def _facts(identity: Identity, settings: EngineSettings, now: datetime) -> Clust
         identity.instance,
         confirmed=identity.confirmed,
         identity_lost=identity.key is None,
+        identity=ObjectKey(settings.namespace, IDENTITY_SECRET),
         started=now,
         restoring_until=now + RESTORE_PERIOD if settings.after_restore else None,
     )

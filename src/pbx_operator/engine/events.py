@@ -3,12 +3,18 @@
 What is news follows from the conditions before and after a write alone, so that neither a status that stays as it is
 nor a restart of the operator repeats anything.  Events are a courtesy.  They are written aside from the work, a few
 per second at most, and dropped when there are too many, so that they never delay a link.
+
+An installation that falls silent is news about all of its links in one second, be they a thousand, and each owner
+should hear of it.  Such Events wait in a line of their own and are written while no other waits.  So a thousand spread
+over some minutes, and neither delay nor crowd out what is about one object; of an outage that is over before its turn
+has come, nothing is told but the end.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any, Literal, NamedTuple
@@ -17,7 +23,14 @@ from uuid import uuid4
 from pbx_operator.api.conditions import Reason
 from pbx_operator.api.meta import EVENTS, GROUP, Condition
 from pbx_operator.api.provider_reasons import DRIFTED
-from pbx_operator.api.reasons import ACCEPTED, KEY_REPLAY, NOT_ESTABLISHED, REVISION_WAITS, Verdict
+from pbx_operator.api.reasons import (
+    ACCEPTED,
+    KEY_REPLAY,
+    NOT_ESTABLISHED,
+    PEER_UNAVAILABLE,
+    REVISION_WAITS,
+    Verdict,
+)
 from pbx_operator.api.v1alpha1 import Interlink, LinkRecord
 from pbx_operator.cluster import ApiError, Cluster
 from pbx_operator.domain.plan import StatusUpdate, Target
@@ -26,6 +39,7 @@ from pbx_operator.engine.store import Observation
 
 CONTROLLER = f"{GROUP}/operator"
 QUEUE_LENGTH = 1_000
+"""Events that may wait in each of the two lines."""
 PER_SECOND = 10.0
 
 _log = logging.getLogger(__name__)
@@ -37,13 +51,15 @@ class News(NamedTuple):
     reason: str
     message: str
     type: Literal["Normal", "Warning"] | None
+    outage: bool = False
+    """It is about a peer's installation, and so the same for many objects at once."""
 
 
 def news(before: Iterable[Condition], after: Iterable[Condition]) -> Iterator[News]:
     """Yield what a status tells that the one before did not."""
     old, new = {c.type: c for c in before}, {c.type: c for c in after}
-    sources = (_of_ready, _of_acceptance, _of_gate, _of_revision, _of_drift)
-    for found in (source(old, new) for source in sources):
+    parts = (_of_ready, _of_acceptance, _of_gate, _of_revision, _of_drift, _of_peer)
+    for found in (part(old, new) for part in parts):
         if found is not None:
             yield found
 
@@ -57,13 +73,19 @@ def _is_news(old: _Conditions, new: Condition) -> bool:
 
 
 def _of_ready(old: _Conditions, new: _Conditions) -> News | None:
-    """A person hears of what is ready, and of what is not once patience with it has run out."""
-    ready, stalled = new.get("Ready"), new.get("Stalled")
+    """A person hears of what is ready, and of what is not once patience with it has run out.
+
+    With an issuer that cannot be reached patience has no end, so this is told at once, and so is what comes after it.
+    """
+    was, ready, stalled = old.get("Ready"), new.get("Ready"), new.get("Stalled")
     if stalled is not None and _is_news(old, stalled):
         return News(stalled.reason, stalled.message, "Warning")
     if ready is None or not _is_news(old, ready):
         return None
-    return News(ready.reason, ready.message, "Normal" if ready.status == "True" else None)
+    if ready.reason == PEER_UNAVAILABLE.name:
+        return News(ready.reason, ready.message, "Warning", outage=True)
+    waited = was is not None and was.reason == PEER_UNAVAILABLE.name
+    return News(ready.reason, ready.message, "Normal" if ready.status == "True" or waited else None)
 
 
 def _of_acceptance(old: _Conditions, new: _Conditions) -> News | None:
@@ -101,6 +123,49 @@ def _of_drift(old: _Conditions, new: _Conditions) -> News | None:
     return News(provisioned.reason, provisioned.message, "Warning") if not told else None
 
 
+def _of_peer(old: _Conditions, new: _Conditions) -> News | None:
+    """The peer of a link falls silent, or answers again; that it answers at first is what everybody expects.
+
+    Nor is it told of a link that was made just now: whatever was found out before, the peer has answered since.
+    """
+    was, reachable, linked = old.get("PeerReachable"), new.get("PeerReachable"), old.get("Established")
+    if reachable is None or not _is_news(old, reachable):
+        return None
+    if reachable.status == "True":
+        return News(reachable.reason, reachable.message, "Normal", outage=True) if was is not None else None
+    made_now = linked is None or linked.status != "True"
+    return None if made_now else News(reachable.reason, reachable.message, "Warning", outage=True)
+
+
+class _Backlog:
+    """Events that wait to be written: in the order they came, those of outages after all others."""
+
+    def __init__(self) -> None:
+        self._others: deque[dict[str, Any]] = deque()
+        self._outages: dict[Target, dict[str, Any]] = {}
+        """At most one of each object: later news of it takes its place, in either line."""
+        self._some = asyncio.Event()
+
+    def add(self, target: Target, event: dict[str, Any], *, outage: bool) -> bool:
+        """Let an event wait; return whether there was room for it."""
+        self._outages.pop(target, None)
+        if len(self._outages if outage else self._others) >= QUEUE_LENGTH:
+            return False
+        if outage:
+            self._outages[target] = event
+        else:
+            self._others.append(event)
+        self._some.set()
+        return True
+
+    async def next(self) -> dict[str, Any]:
+        """Take the event whose turn it is, once there is one."""
+        while not self._others and not self._outages:
+            self._some.clear()
+            await self._some.wait()
+        return self._others.popleft() if self._others else self._outages.pop(next(iter(self._outages)))
+
+
 class EventRecorder:
     """Tells news as log lines and Events."""
 
@@ -108,7 +173,7 @@ class EventRecorder:
         self._cluster = cluster
         self._instance = instance
         self._clock = clock
-        self._waiting: asyncio.Queue[dict[str, Any]] = asyncio.Queue(QUEUE_LENGTH)
+        self._waiting = _Backlog()
 
     def status_written(self, update: StatusUpdate, before: Iterable[Condition]) -> None:
         """Tell what a status says that is shown from now on, and that the conditions `before` did not say."""
@@ -134,12 +199,12 @@ class EventRecorder:
 
     def _tell(self, target: Target, found: News) -> None:
         level = logging.WARNING if found.type == "Warning" else logging.INFO
+        if found.outage:  # whoever dials has logged it, once for all links
+            level = logging.DEBUG
         _log.log(level, found.message, extra={"object": target, "reason": found.reason})
         if found.type is None:
             return
-        try:
-            self._waiting.put_nowait(self._event(target, found))
-        except asyncio.QueueFull:
+        if not self._waiting.add(target, self._event(target, found), outage=found.outage):
             _log.debug("too many events; one was dropped")
 
     def _event(self, target: Target, found: News) -> dict[str, Any]:
@@ -166,7 +231,7 @@ class EventRecorder:
     async def run(self) -> None:
         """Write events until cancelled."""
         while True:
-            event = await self._waiting.get()
+            event = await self._waiting.next()
             try:
                 await self._cluster.create(EVENTS, event)
             except ApiError as error:

@@ -194,7 +194,7 @@ class Intake:
             for place in servers_of_record(old, new):
                 server = self._store.servers.get(place)
                 if server is not None:
-                    self._memory.look_again(server.metadata.uid)
+                    self._memory.hurry_steps(server.metadata.uid)
 
     def _enqueue_all(self, resource: ResourceType, key: ObjectKey) -> None:
         for work in self._initial_work(resource, key):

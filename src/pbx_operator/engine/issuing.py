@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from typing import Literal
 
 from pbx_operator.api.meta import ObjectKey
+from pbx_operator.api.reasons import PEER_UNAVAILABLE
 from pbx_operator.api.v1alpha1 import Interlink, LinkRecord
 from pbx_operator.api.v1alpha1.interlink import SecretKeyReference
 from pbx_operator.api.v1alpha1.linkrecord import (
@@ -32,6 +33,7 @@ from pbx_operator.domain.keys import (
     key_id,
     key_text,
 )
+from pbx_operator.domain.link_end import target_of
 from pbx_operator.domain.link_facts import (
     KeyLook,
     MintTry,
@@ -41,7 +43,7 @@ from pbx_operator.domain.link_facts import (
     key_reference,
     key_secret_name,
 )
-from pbx_operator.domain.redemption import Busy, Result, Unreachable, sign_redemption
+from pbx_operator.domain.redemption import Busy, Result, Unproven, Unreachable, sign_redemption
 from pbx_operator.engine.elsewhere import Elsewhere, Question
 from pbx_operator.engine.errands import Errands
 from pbx_operator.engine.identity import Identity
@@ -58,11 +60,14 @@ from pbx_operator.links.authority import Authority
 
 _log = logging.getLogger(__name__)
 
+FIRST_DOUBT = timedelta(seconds=10)
+"""How long to wait after the first answer that cannot be believed; then twice as long from one to the next."""
+
 MintProblem = Literal["WaitingForCleanup", "SecretNameTaken", "KeyKnown"]
 
 
 class KeyWork:
-    """Carries out the actions on keys for one installation."""
+    """Carries out the actions on keys for one installation; `contact`, how others reach it, goes into the keys."""
 
     def __init__(
         self,
@@ -72,9 +77,11 @@ class KeyWork:
         intake: Intake,
         memory: Memory,
         clock: Callable[[], datetime],
+        contact: Contact,
         elsewhere: Elsewhere,
         errands: Errands,
     ) -> None:
+        self._contact = contact
         self._elsewhere = elsewhere
         self._errands = errands
         self._cluster = cluster
@@ -121,12 +128,11 @@ class KeyWork:
 
     def _text_for(self, link: Interlink) -> Callable[[SigningKey], str]:
         """Return how the text of a key is made: with its issuer's address, if that can be reached from outside."""
-        contact = self._elsewhere.contact
-        if not contact.endpoints:
+        if not self._contact.endpoints:
             return key_text
         me = self._identity
         issuer = IssuerAddress(
-            public_key=me.public_key, account=account_name(link), interlink=identity_of(link), contact=contact
+            public_key=me.public_key, account=account_name(link), interlink=identity_of(link), contact=self._contact
         )
         return lambda key: Bundle(key, me.instance, link.spec.account_ref.name, issuer=issuer).text()
 
@@ -164,19 +170,27 @@ class KeyWork:
     async def _ask(self, link: Interlink, here: str, basis: object, question: Question) -> None:
         """Bring the answer of another installation, unless nobody waits for it any more."""
         result: Result = Unreachable()
+        about = {"object": target_of(link)}
         try:
             result = await self._elsewhere.ask(question)
         except ApiError as error:
-            _log.warning("what installation %s answers could not be recorded: %s", question.issuer, error)
+            issuer = question.issuer
+            _log.warning("what installation %s answers could not be recorded: %s", issuer, error, extra=about)
         except Exception:
-            _log.exception("asking installation %s failed", question.issuer)
+            _log.exception("asking installation %s failed", question.issuer, extra=about)
+        else:
+            _tell_trouble(link, question, self._last_try(link, here), result)
         if self._memory.attempts(link.metadata.uid).asking == here:
             self._note_answer(link, here, basis, result)
             self._intake.answered(link.key)
 
+    def _last_try(self, link: Interlink, key: str) -> RedeemTry | None:
+        last = self._memory.attempts(link.metadata.uid).redeem
+        return last if last is not None and last.key_id == key else None
+
     def _note_answer(self, link: Interlink, here: str, basis: object, result: Result) -> None:
-        pause = result.retry_after if isinstance(result, Busy | Unreachable) else SLOW_RETRY
-        outcome = RedeemTry(here, result, basis, self._clock() + jittered(pause))
+        pause = _pause_after(result, self._last_try(link, here))
+        outcome = RedeemTry(here, result, basis, self._clock() + jittered(pause), pause)
         self._memory.note(link.metadata.uid, redeem=outcome, asking=None)
 
     async def sweep(self, secret: ObjectKey, owner_uid: str, spent: str) -> None:
@@ -217,6 +231,44 @@ class KeyWork:
     def _note_mint(self, link: Interlink, problem: MintProblem) -> None:
         pause = timedelta(seconds=5) if problem == "WaitingForCleanup" else SLOW_RETRY
         self._memory.note(link.metadata.uid, mint=MintTry(problem, self._clock() + jittered(pause)))
+
+
+def _pause_after(result: Result, last: RedeemTry | None) -> timedelta:
+    """Return how long to wait before the key is presented again, if ever; `last` is how it was answered before.
+
+    The client leaves a peer alone that does not answer, for longer and longer.  One that cannot be believed does
+    answer, so it is up to each redemption to ask it less often.  If the client counted that as a failure, anybody
+    could cut off an honest peer with a bundle that names another identity at its address.
+    """
+    match result:
+        case Busy() | Unreachable():
+            return result.retry_after
+        case Unproven():
+            return longer(last.pause) if last is not None and isinstance(last.result, Unproven) else FIRST_DOUBT
+    return SLOW_RETRY
+
+
+def _tell_trouble(link: Interlink, question: Question, last: RedeemTry | None, result: Result) -> None:
+    """Log what keeps a redemption waiting when that begins or becomes another thing, and when it is over.
+
+    Why an installation cannot be reached is logged by the client, once for all that wait for it.
+    """
+    trouble = _trouble(result)
+    if trouble == (_trouble(last.result) if last is not None else None):
+        return
+    level = logging.WARNING if isinstance(result, Unproven) else logging.INFO
+    whom = f"installation {question.issuer} at {', '.join(question.contact.endpoints)}"
+    text = f"key {question.spec.key_id} waits: {whom} {trouble}" if trouble else f"{whom} answers"
+    _log.log(level, "%s", text, extra={"object": target_of(link), "reason": PEER_UNAVAILABLE.name})
+
+
+def _trouble(result: Result) -> str | None:
+    match result:
+        case Unreachable():
+            return "cannot be reached"
+        case Unproven(problem):
+            return problem
+    return None
 
 
 def _addressed(found: Bundle | KeyNotThere, link: Interlink) -> Bundle | KeyNotThere:

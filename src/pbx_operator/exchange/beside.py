@@ -3,26 +3,31 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 from pbx_operator.api.meta import ObjectKey, ResourceType
 from pbx_operator.api.v1alpha1.linkrecord import Contact, LinkRecordSpec
 from pbx_operator.cluster import Cluster
+from pbx_operator.domain.endpoints import parse_endpoint
 from pbx_operator.domain.keys import SigningKey
 from pbx_operator.domain.redemption import Redemption
 from pbx_operator.domain.succession import Successions
-from pbx_operator.exchange.certificates import SelfMade
+from pbx_operator.exchange.certificates import Mounted, SelfMade
 from pbx_operator.exchange.secret_pairs import SecretPairs
 from pbx_operator.exchange.server import Boxes, make_app
-from pbx_operator.exchange.serving import serve
+from pbx_operator.exchange.serving import everywhere, serve
 from pbx_operator.exchange.tls import ServedCertificate
 from pbx_operator.links.desk import Desk
 from pbx_operator.links.peer import Voice
-from pbx_operator.network.addresses import NetworkRules, parse_endpoint
+from pbx_operator.network.addresses import NetworkRules
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,9 +37,11 @@ class ExchangeSettings:
     endpoints: tuple[str, ...] = ()
     """Where others reach this one; empty: it only dials, and nothing listens."""
     port: int = 8443
-    """Where it listens; 0: exchange servers of their own listen instead."""
+    """Where it listens, on all addresses of the machine; 0: exchange servers of their own listen instead."""
     sync_interval: float = 60.0
     """Seconds between two syncs with a peer where nothing changes."""
+    certificate: Path | None = None
+    """The directory with a certificate to show; None: one is made."""
     network: NetworkRules = field(default_factory=NetworkRules)
     """Which addresses may be dialled."""
 
@@ -44,12 +51,14 @@ async def prepare_certificate(
 ) -> ServedCertificate | None:
     """Return the certificate to be shown, made if there is none; None if nothing listens.
 
-    Raises ApiError, or ValueError if what is stored cannot be used or an endpoint is not one.
+    Raises ApiError, or ValueError if what is stored or mounted cannot be used.
     """
     if not settings.endpoints:
         return None
     names = [parse_endpoint(endpoint).host for endpoint in settings.endpoints]
-    certificate = ServedCertificate(SelfMade(SecretPairs(cluster, namespace), names, clock))
+    mounted = settings.certificate
+    made = SelfMade(SecretPairs(cluster, namespace), names, clock)
+    certificate = ServedCertificate(made if mounted is None else Mounted(mounted))
     await certificate.refresh()
     return certificate
 
@@ -85,14 +94,24 @@ async def exchange_beside(
     equipment: Boxes,
     voice: Voice,
     certificate: ServedCertificate | None,
-    port: int,
+    settings: ExchangeSettings,
     clock: Callable[[], datetime],
 ) -> AsyncIterator[None]:
     """Answer other installations and boxes while the context is entered. Raises OSError if the port is taken."""
-    if certificate is None or not port:
+    if certificate is None or not settings.port:
         yield
         return
-    async with serve(make_app(_Signer(voice), desk, equipment, clock), certificate.context, "0.0.0.0", port):
+    host = everywhere()
+    async with serve(
+        make_app(_Signer(voice), desk, equipment, clock), certificate.context, host, settings.port
+    ) as port:
+        _log.info(
+            "the exchange of installation %s listens on %s as %s; its certificate has %s",
+            voice.instance,
+            f"[{host}]:{port} (IPv6 and IPv4)" if ":" in host else f"{host}:{port} (IPv4)",
+            ", ".join(settings.endpoints),
+            certificate.summary,
+        )
         fresh = asyncio.create_task(certificate.keep_fresh())
         try:
             yield

@@ -7,6 +7,7 @@ authority has to vouch for it, and a renewal keeps the key: nobody has to be tol
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -30,6 +31,7 @@ CERTIFICATE_FILE = "tls.crt"
 KEY_FILE = "tls.key"
 """The names that Secrets of type kubernetes.io/tls and cert-manager use."""
 
+_log = logging.getLogger(__name__)
 _SUBJECT = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "pbx-operator exchange")])
 
 
@@ -69,7 +71,7 @@ class CertificateSource(Protocol):
     """Where the certificate to show comes from."""
 
     async def current(self) -> KeyPair:
-        """Return it. Raises CertificateError, OSError or ApiError."""
+        """Return it. Raises CertificateError or ApiError."""
 
 
 class PairStore(Protocol):
@@ -102,25 +104,47 @@ class SelfMade:
         stored = await self._store.load()
         now = self._clock()
         if stored is None:
-            return await self._store.store(make_pair(self._names, now), None)
+            return await self._replace(None, make_pair(self._names, now))
         try:
             certificate = stored.parse()
         except CertificateError as error:
             raise CertificateError(f"the stored certificate is of no use: {error}; remove it and its key") from error
         if not _due(certificate, self._names, now):
             return stored
-        return await self._store.store(make_pair(self._names, now, stored.key), stored)
+        return await self._replace(stored, make_pair(self._names, now, stored.key))
+
+    async def _replace(self, old: KeyPair | None, new: KeyPair) -> KeyPair:
+        stored = await self._store.store(new, old)
+        if stored == new:
+            key = "a new key" if old is None else "the same key"
+            _log.info("a new certificate was made for the exchange, with %s", key)
+        return stored
 
 
 class Mounted:
-    """A certificate out of a directory, as the kubelet mounts a Secret: the files change under us."""
+    """A certificate out of a directory, as the kubelet mounts a Secret: the files change under us.
+
+    Its key may not: peers know the exchange by it, and those that cannot be dialled would never hear of another one.
+    """
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
+        self._pin: str | None = None
 
     async def current(self) -> KeyPair:
         """Return what the files hold now; a pair that is just being replaced may not fit together."""
-        return await asyncio.to_thread(self._read)
+        try:
+            pair = await asyncio.to_thread(self._read)
+        except OSError as error:
+            names = f"{CERTIFICATE_FILE} and {KEY_FILE}"
+            raise CertificateError(f"{error.filename}: {error.strerror}; mount a Secret with {names} there") from error
+        if self._pin not in (None, pair.pin):
+            raise CertificateError(
+                f"the files in {self._directory} have another key, by which no peer knows the exchange: renew the"
+                " certificate with the key that it has (cert-manager: rotationPolicy: Never), or restart to show it"
+            )
+        self._pin = pair.pin
+        return pair
 
     def _read(self) -> KeyPair:
         return KeyPair(

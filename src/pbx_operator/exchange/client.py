@@ -22,11 +22,16 @@ from prometheus_client import Counter
 from pydantic import ValidationError
 from yarl import URL
 
+from pbx_operator.api.meta import ObjectKey
+from pbx_operator.api.reasons import PEER_UNAVAILABLE
+from pbx_operator.api.v1alpha1 import Interlink
 from pbx_operator.api.v1alpha1.linkrecord import Contact
-from pbx_operator.domain.envelope import Envelope, EnvelopeError, open_envelope, payload_bytes, seal
+from pbx_operator.domain.endpoints import EndpointError, parse_endpoint
+from pbx_operator.domain.envelope import MAX_SEALED, Envelope, EnvelopeError, open_envelope, payload_bytes
 from pbx_operator.domain.equipment_messages import AssociateRequest, ReportRequest
 from pbx_operator.domain.keys import base64url
-from pbx_operator.domain.messages import CancelRequest, RedeemRequest, SyncRequest
+from pbx_operator.domain.messages import CancelRequest, RedeemRequest, Request, SyncRequest, sign
+from pbx_operator.domain.plan import Target
 from pbx_operator.domain.succession import speaks_for
 from pbx_operator.exchange.pinning import pinned_context
 from pbx_operator.links.peer import AnswerT, Draft, PeerUnavailable, Voice
@@ -36,7 +41,6 @@ from pbx_operator.network.addresses import (
     NetworkRules,
     SystemLookup,
     checked_addresses,
-    parse_endpoint,
 )
 from pbx_operator.network.circuits import Circuit
 from pbx_operator.network.dialling import CheckedResolver, TooLongError, described, read_body
@@ -50,12 +54,12 @@ PATHS = {
 }
 TIMEOUT = 10.0
 """Seconds for one request, over all endpoints; each may take an equal share of what is left."""
-MAX_BODY = 360 * 1024
-"""Bytes of the longest answer: a payload of 256 KiB in base64, and the rest of the envelope."""
+MAX_BODY = MAX_SEALED
+"""Bytes of the longest answer."""
 MAX_LINES = 4096
 """Peers that are remembered; a forgotten one starts with a closed circuit."""
 LOG_INTERVAL = 60.0
-"""Seconds between two log lines about one peer."""
+"""Seconds from one warning about a peer to the next: one that comes and goes all the time does not fill the log."""
 
 REQUESTS = Counter(
     "pbx_operator_peer_requests_total",
@@ -80,6 +84,8 @@ class _Line:
     circuit: Circuit
     endpoints: list[str]
     """Those of the contact, the one that worked last first."""
+    problem: str = ""
+    """Why the peer cannot be reached, as the log told it last; empty if it answers."""
     quiet_until: float = field(default=float("-inf"))
 
 
@@ -91,6 +97,8 @@ class _Call:
     to: str
     sealed: Envelope
     pins: tuple[str, ...]
+    about: dict[str, object]
+    """Fields of a log line."""
 
 
 class RemotePeer:
@@ -133,10 +141,10 @@ class RemotePeer:
             nonce=base64url(secrets.token_bytes(16)),
             successions=self._voice.successions,
         )
-        sealed = seal(request.type, request.to_json(), self._voice.key)
+        sealed = sign(request, self._voice.key)
         line = self._line(to, contact)
         async with line.circuit.call():
-            return await self._call(line, _Call(PATHS[request.type], to, sealed, contact.pins), answer)
+            return await self._call(line, _Call(PATHS[request.type], to, sealed, contact.pins, _about(request)), answer)
 
     async def _call(self, line: _Line, call: _Call, answer: type[AnswerT]) -> AnswerT:
         """Try one endpoint after the other."""
@@ -154,9 +162,10 @@ class RemotePeer:
             else:
                 line.endpoints.sort(key=lambda other: other != endpoint)
                 REQUESTS.labels(call.path, "answered").inc()
+                _tell_answer(line, call, endpoint)
                 return read
         REQUESTS.labels(call.path, "unanswered").inc()
-        self._report(line, call.to, problems)
+        self._tell_problem(line, call, "; ".join(problems) or "it names no endpoint")
         raise PeerUnavailable
 
     async def _post(self, endpoint: str, call: _Call) -> bytes:
@@ -188,7 +197,7 @@ class RemotePeer:
             ) as response,
         ):
             if response.status != HTTPStatus.OK:
-                raise RefusedAnswerError(f"HTTP {response.status}")
+                raise RefusedAnswerError(f"it answers with {_status(response.status)}")
             if "Content-Encoding" in response.headers:
                 raise RefusedAnswerError("its answer is encoded, although we asked for identity")
             return await read_body(response.content, MAX_BODY)
@@ -217,17 +226,41 @@ class RemotePeer:
         self._lines.move_to_end((to, contact))
         return line
 
-    def _report(self, line: _Line, to: str, problems: list[str]) -> None:
+    def _tell_problem(self, line: _Line, call: _Call, problem: str) -> None:
+        """Log what is wrong when that begins, and when it is something else: who mends one thing looks for the next."""
         now = self._monotonic()
-        if now >= line.quiet_until:
-            line.quiet_until = now + LOG_INTERVAL
-            _log.warning("Peer %s cannot be reached: %s", to, "; ".join(problems) or "it names no endpoint")
+        if problem != line.problem and now >= line.quiet_until:
+            line.problem, line.quiet_until = problem, now + LOG_INTERVAL
+            _log.warning("Peer %s cannot be reached: %s", call.to, problem, extra=call.about)
+
+
+def _tell_answer(line: _Line, call: _Call, endpoint: str) -> None:
+    if line.problem:
+        line.problem = ""
+        _log.info("Peer %s answers again: %s", call.to, endpoint, extra=call.about)
+
+
+def _about(request: Request) -> dict[str, object]:
+    """Return the fields of log lines about a request: a redemption is one of an Interlink, all else of many."""
+    fields: dict[str, object] = {"reason": PEER_UNAVAILABLE.name}
+    if isinstance(request, RedeemRequest):
+        link = request.interlink
+        fields["object"] = Target(Interlink.resource, ObjectKey(link.namespace, link.name), link.uid)
+    return fields
+
+
+def _status(code: int) -> str:
+    """Return an HTTP status with its name in the standard; the peer's own words are not quoted."""
+    known = code in HTTPStatus.__members__.values()
+    return f"HTTP {code} {HTTPStatus(code).phrase}" if known else f"HTTP {code}"
 
 
 def _describe(error: Exception) -> str:
-    """Say what went wrong in words of ours: the text of a strange error may quote what the peer sent."""
+    """Say what went wrong in plain words of ours: the text of a strange error may quote what the peer sent."""
     if isinstance(error, RefusedAnswerError | EnvelopeError | ForbiddenAddressError | TooLongError):
         return str(error)
+    if isinstance(error, EndpointError):
+        return error.problem
     if isinstance(error, ValidationError):
         first = error.errors(include_input=False, include_context=False, include_url=False)[0]
         return f"its answer has a wrong {'.'.join(map(str, first['loc'])) or 'form'}"

@@ -56,6 +56,10 @@ class RefusalLog:
         """Tell that an installation, which has proven who it is, spoke of a key or link that it has no part in."""
         self._tell("installation %s speaks of a key or link that it has no part in, as far as we know", installation)
 
+    def note_box(self, source: str, what: str) -> None:
+        """Tell that a box at this source did something that only a stranger, or a mistaken person, does."""
+        self._tell("a box at %s %s", source or "an unknown address", what)
+
     def _tell(self, line: str, *facts: object) -> None:
         if self._bucket.take(self._clock()) > 0:
             self._left_out += 1

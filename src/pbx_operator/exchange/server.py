@@ -20,7 +20,7 @@ from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler
 
 from pbx_operator.cluster import ApiError
-from pbx_operator.domain.envelope import MAX_PAYLOAD, seal
+from pbx_operator.domain.envelope import MAX_PAYLOAD, MAX_SEALED
 from pbx_operator.domain.equipment_messages import (
     AssociateAnswer,
     AssociateRequest,
@@ -37,6 +37,7 @@ from pbx_operator.domain.messages import (
     RedeemRequest,
     SyncAnswer,
     SyncRequest,
+    sign,
 )
 from pbx_operator.domain.succession import Successions, speaks_for
 from pbx_operator.exchange.limits import Addresses, Guesses, Strangers, source_of
@@ -49,8 +50,8 @@ from pbx_operator.providers.association import AssociateReply, ReportReply
 SMALL_BODY = 16 * 1024
 """Bytes of the longest request that is not a sync; a real one has about three thousand, and seven thousand more
 after the last possible rotation."""
-SYNC_BODY = 360 * 1024
-"""Bytes of the longest sync: MAX_PAYLOAD in base64, and its signature."""
+SYNC_BODY = MAX_SEALED
+"""Bytes of the longest sync."""
 FRESH = timedelta(minutes=5)
 """How far a sender's clock may be off for its sync to count as a sign of life."""
 RETRY_SECONDS = 5.0
@@ -206,14 +207,18 @@ class _Exchange:
         finally:
             if not wrong:
                 self._guesses.was_not_wrong(source)
-        self._judged(asked, known=not wrong, strange=wrong)
+        self._judged(asked, known=not wrong, strange=False)
+        if wrong:
+            self._refusals.note_box(source, "presents an activation code that opens nothing")
         return self._signed(AssociateAnswer(**self._heading(asked), result=reply.result, time=reply.time))
 
     async def report(self, request: web.Request) -> web.Response:
         """Answer a report of a box."""
         asked = await self._asked(request, ReportRequest, SMALL_BODY)
         reply = await self._equipment.report(asked.request, asked.public_key)
-        self._judged(asked, known=reply.result != "Unknown", strange=reply.result == "Unknown")
+        self._judged(asked, known=reply.result != "Unknown", strange=False)
+        if reply.result == "Unknown":
+            self._refusals.note_box(source_of(request.remote), "reports as equipment that it is not, or not any more")
         return self._signed(ReportAnswer(**self._heading(asked), result=reply.result, known_rev=reply.known_rev))
 
     async def describe(self, _: web.Request) -> web.Response:
@@ -258,8 +263,7 @@ class _Exchange:
         return {"sender": me.instance, "to": asked.request.sender, "re": asked.digest, "successions": me.successions}
 
     def _signed(self, answer: Answer) -> web.Response:
-        envelope = seal(answer.type, answer.to_json(), self._identity.key)
-        return web.json_response(envelope.to_json(), headers={hdrs.CACHE_CONTROL: "no-store"})
+        return web.json_response(sign(answer, self._identity.key).to_json(), headers={hdrs.CACHE_CONTROL: "no-store"})
 
 
 def fitting(links: tuple[LinkReport, ...]) -> tuple[LinkReport, ...]:

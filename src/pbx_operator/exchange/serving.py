@@ -47,8 +47,9 @@ _log = logging.getLogger(__name__)
 async def serve(app: web.Application, context: ssl.SSLContext, host: str, port: int) -> AsyncIterator[int]:
     """Serve the application while the context is entered; yields the port, which the kernel chooses if it is 0.
 
-    `host` is an address of this machine; `::` stands for all of them.  On leaving, nothing new is accepted, and
-    requests in progress have GRACE seconds.  Raises OSError if the address cannot be used.
+    `host` is an address of this machine; `::` stands for all of them, of IPv4 too, and `0.0.0.0` for those of IPv4.
+    On leaving, nothing new is accepted, and requests in progress have GRACE seconds.  Raises OSError if the address
+    cannot be used.
     """
     runner = web.AppRunner(app, shutdown_timeout=GRACE)
     await runner.setup()
@@ -67,9 +68,14 @@ async def serve(app: web.Application, context: ssl.SSLContext, host: str, port: 
         await reception.close()
 
 
+def everywhere() -> str:
+    """Return the address that stands for all of this machine: `::`, or `0.0.0.0` where there is no IPv6."""
+    return "::" if socket.has_dualstack_ipv6() else "0.0.0.0"
+
+
 def _listen(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    both = host == "::" and socket.has_dualstack_ipv6()
+    both = host == "::"
     listener = socket.create_server((host, port), family=family, backlog=_BACKLOG, dualstack_ipv6=both)
     listener.setblocking(False)
     return listener

@@ -7,6 +7,7 @@ import logging
 import os
 import ssl
 
+from pbx_operator.api.meta import format_time
 from pbx_operator.cluster import ApiError
 from pbx_operator.exchange.certificates import CertificateError, CertificateSource, KeyPair
 
@@ -23,6 +24,8 @@ class ServedCertificate:
         self._source = source
         self._shown: KeyPair | None = None
         self._pin = ""
+        self.summary = ""
+        """What the log says of it: its pin and until when it is valid; empty before the first refresh."""
         self.context = _server_context()
 
     @property
@@ -38,11 +41,13 @@ class ServedCertificate:
         pair = await self._source.current()
         if pair == self._shown:
             return False
-        pin = pair.pin
+        pin, end = pair.pin, pair.parse().not_valid_after_utc
         _load(_server_context(), pair)  # a context that refuses a pair has lost the one before
         _load(self.context, pair)
-        self._shown, self._pin = pair, pin
-        _log.info("the exchange shows a new certificate, with the pin %s", pin)
+        replaced, self._shown, self._pin = self._shown, pair, pin
+        self.summary = f"the pin {pin} and is valid until {format_time(end)}"
+        if replaced is not None:
+            _log.info("the exchange shows a new certificate, which has %s", self.summary)
         return True
 
     async def keep_fresh(self) -> None:

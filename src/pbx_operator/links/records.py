@@ -8,8 +8,6 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Literal, Protocol
 
-from pydantic import ValidationError
-
 from pbx_operator.api.v1alpha1.linkrecord import (
     Contact,
     LinkRecord,
@@ -19,9 +17,19 @@ from pbx_operator.api.v1alpha1.linkrecord import (
     replica_name,
 )
 from pbx_operator.cluster import Conflict
-from pbx_operator.domain.envelope import Envelope, EnvelopeError, open_envelope, seal
+from pbx_operator.domain.envelope import Envelope
 from pbx_operator.domain.keys import verify
-from pbx_operator.domain.messages import Cancel, CancelRequest, LinkReport, Receipt, RedeemRequest, SyncRequest
+from pbx_operator.domain.messages import (
+    Cancel,
+    CancelRequest,
+    LinkReport,
+    Receipt,
+    RedeemRequest,
+    SyncRequest,
+    read_receipt,
+    read_statement,
+    sign,
+)
 from pbx_operator.domain.record import Heal, HearCancel
 from pbx_operator.domain.record_facts import peer_instance
 from pbx_operator.domain.redemption import (
@@ -75,33 +83,23 @@ class RecordDesk:
     async def redeem(self, request: RedeemRequest, public_key: str) -> RedeemReply:
         """Decide about a key. Raises ApiError."""
         redemption = Redemption(
-            request.key_id,
-            request.sender,
-            public_key,
-            request.account,
-            request.interlink,
-            request.link_id,
-            request.key_signature,
-            request.instance_signature,
-            request.successions,
+            key_id=request.key_id,
+            instance=request.sender,
+            public_key=public_key,
+            account=request.account,
+            interlink=request.interlink,
+            link_id=request.link_id,
+            key_signature=request.key_signature,
+            instance_signature=request.instance_signature,
+            successions=request.successions,
         )
         return self._reply(redemption, await self._authority.redeem(redemption))
 
     def _reply(self, redemption: Redemption, result: Result) -> RedeemReply:
         match result:
             case Linked(redeemer) if self._speaker.key is not None:
-                receipt = Receipt(
-                    issuer=self._speaker.instance,
-                    key_id=redemption.key_id,
-                    link_id=redeemer.link_id,
-                    redeemer=redeemer.instance,
-                    redeemer_key=redeemer.public_key,
-                    account=redeemer.account,
-                    interlink=redeemer.interlink,
-                    time=redeemer.time,
-                )
-                proof = seal(Receipt.type, receipt.to_json(), self._speaker.key)
-                return RedeemReply("Linked", time=redeemer.time, receipt=proof)
+                receipt = _receipt_for(self._speaker.instance, redemption.key_id, redeemer)
+                return RedeemReply("Linked", time=redeemer.time, receipt=sign(receipt, self._speaker.key))
             case Refused(reason):
                 return RedeemReply("Refused", reason)
             case Busy(reason, retry_after):
@@ -115,13 +113,10 @@ class RecordDesk:
 
     async def cancel(self, request: CancelRequest) -> Literal["Done", "Unknown"]:
         """Make sure that a link is never made, or ends; the key was at hand when this was signed. Raises ApiError."""
-        try:
-            cancel = Cancel.model_validate(open_envelope(request.cancel, Cancel.type))
-        except (EnvelopeError, ValidationError):
-            return "Unknown"
+        cancel = read_statement(request.cancel, Cancel)
         # A former key may have signed it, when the request was made.
         signed = position(request.cancel.by, request.sender, request.successions) is not None
-        if cancel.issuer != self._speaker.instance or not signed:
+        if cancel is None or cancel.issuer != self._speaker.instance or not signed:
             return "Unknown"
         record = await self._authority.look(record_name(cancel.key_id))
         if record is None or not _proves(record.spec, cancel) or not _may_cancel(record, request):
@@ -169,23 +164,17 @@ class RecordDesk:
 
     async def _heal(self, sender: str, report: LinkReport, proof: Envelope) -> None:
         """Take our own proof of a redemption for what our record says, if that is from a backup before it."""
-        try:
-            receipt = Receipt.model_validate(open_envelope(proof, Receipt.type))
-        except (EnvelopeError, ValidationError):
-            return
-        about = (receipt.key_id, receipt.link_id, receipt.redeemer) == (report.key_id, report.link_id, sender)
-        record = await self._authority.look(record_name(receipt.key_id)) if about else None
-        if record is None or receipt.issuer != self._speaker.instance or not self._signed(proof, record.spec):
-            return
-        redeemer = Redeemer(
-            link_id=receipt.link_id,
-            instance=receipt.redeemer,
-            public_key=receipt.redeemer_key,
-            account=receipt.account,
-            interlink=receipt.interlink,
-            time=receipt.time,
+        receipt = read_receipt(
+            proof,
+            issuer=self._speaker.instance,
+            key_id=report.key_id,
+            link_id=report.link_id,
+            redeemer=sender,
         )
-        await self._authority.change(record.metadata.name, Heal(redeemer))
+        record = await self._authority.look(record_name(report.key_id)) if receipt is not None else None
+        if receipt is None or record is None or not self._signed(proof, record.spec):
+            return
+        await self._authority.change(record.metadata.name, Heal(_redeemer_in(receipt)))
 
     def _signed(self, proof: Envelope, spec: LinkRecordSpec) -> bool:
         """Whether we signed it, by the key that we had when the record was made, or by a later one."""
@@ -194,6 +183,30 @@ class RecordDesk:
             return False
         then, signer = (position(key, me.instance, me.successions) for key in (ours, proof.by))
         return then is not None and signer is not None and then <= signer
+
+
+def _receipt_for(issuer: str, key_id: str, redeemer: Redeemer) -> Receipt:
+    return Receipt(
+        issuer=issuer,
+        key_id=key_id,
+        link_id=redeemer.link_id,
+        redeemer=redeemer.instance,
+        redeemer_key=redeemer.public_key,
+        account=redeemer.account,
+        interlink=redeemer.interlink,
+        time=redeemer.time,
+    )
+
+
+def _redeemer_in(receipt: Receipt) -> Redeemer:
+    return Redeemer(
+        link_id=receipt.link_id,
+        instance=receipt.redeemer,
+        public_key=receipt.redeemer_key,
+        account=receipt.account,
+        interlink=receipt.interlink,
+        time=receipt.time,
+    )
 
 
 def _may_cancel(record: LinkRecord, request: CancelRequest) -> bool:

@@ -8,27 +8,22 @@ they are configured as forbidden, since two clusters of one company may well mee
 from __future__ import annotations
 
 import asyncio
-import re
 import socket
 from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
+from pbx_operator.domain.endpoints import HostPort
+
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
 Lookup = Callable[[str, int], Awaitable[list[str]]]
 """Resolves a host name and port into addresses; raises OSError."""
 
-HTTPS_PORT = 443
-MAX_ENDPOINT = 253
-"""Characters of the longest endpoint."""
 MAX_ADDRESSES = 8
 """Addresses of one name that are tried; a hostile name server could list thousands."""
 
-_LABEL = r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?"
-_ENDPOINT = re.compile(rf"https://(?P<host>{_LABEL}(\.{_LABEL})*)(:(?P<port>[0-9]{{1,5}}))?")
-_NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*")
 _NEVER: tuple[tuple[str, Network], ...] = tuple(
     (name, ip_network(network))
     for name, network in (
@@ -49,14 +44,6 @@ _NAT64 = IPv6Network("64:ff9b::/96")
 
 class ForbiddenAddressError(ValueError):
     """An endpoint may not be dialled; the text says why and is for our log, not for users."""
-
-
-@dataclass(frozen=True, slots=True)
-class HostPort:
-    """A host name in lower case or an IPv4 address, and a port."""
-
-    host: str
-    port: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,20 +69,6 @@ class NetworkRules:
                 if form in network:
                     return f"{address} is in the forbidden network {network}"
         return None
-
-
-def parse_endpoint(text: str) -> HostPort:
-    """Read `https://host` or `https://host:port`; no path, query, user or fragment.
-
-    Raises ForbiddenAddressError with the value, so that the text suits our log.
-    """
-    if len(text) > MAX_ENDPOINT:
-        raise ForbiddenAddressError(f"an endpoint has more than {MAX_ENDPOINT} characters")
-    match = _ENDPOINT.fullmatch(text)
-    port = int((match and match["port"]) or HTTPS_PORT)
-    if match is None or not 0 < port < 2**16 or _odd_number(match["host"]):
-        raise ForbiddenAddressError(f"the endpoint {text!r} is not 'https://host' or 'https://host:port'")
-    return HostPort(match["host"], port)
 
 
 async def checked_addresses(target: HostPort, rules: NetworkRules, lookup: Lookup) -> tuple[str, ...]:
@@ -128,20 +101,6 @@ class SystemLookup:
 
 def _resolve(host: str, port: int) -> list[str]:
     return [str(address[0]) for *_, address in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)]
-
-
-def _odd_number(host: str) -> bool:
-    """Whether the host is a number in a form that some resolvers take for an address, as 127.1 or 0x7f000001.
-
-    The URL standard decides so by the last label; an address in four decimal numbers is the form we take.
-    """
-    if not _NUMBER.fullmatch(host.rpartition(".")[2]):
-        return False
-    try:
-        IPv4Address(host)
-    except ValueError:
-        return True
-    return False
 
 
 def _forms(address: Address) -> Iterator[Address]:

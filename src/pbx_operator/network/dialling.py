@@ -6,11 +6,12 @@
 from __future__ import annotations
 
 import socket
+import ssl
 
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
 
-from pbx_operator.network.addresses import HostPort
+from pbx_operator.domain.endpoints import HostPort
 
 
 class TooLongError(ValueError):
@@ -61,12 +62,32 @@ async def read_body(content: aiohttp.StreamReader, limit: int) -> bytes:
     return bytes(body)
 
 
+_PLAIN: tuple[tuple[type[Exception], str], ...] = (
+    (TimeoutError, "it does not answer in time"),
+    (ConnectionRefusedError, "the connection is refused, nobody listens there"),
+    (aiohttp.ServerDisconnectedError, "it closes the connection without an answer"),
+    (aiohttp.ClientPayloadError, "its answer breaks off"),
+    (aiohttp.ClientResponseError, "what it sends is not HTTP"),
+)
+"""What it means if a call fails in one of these ways."""
+
+
 def described(error: Exception) -> str:
-    """Say what went wrong in words of ours: the text of a strange error may quote what was answered."""
+    """Say what went wrong in plain words of ours: the text of a strange error may quote what was answered."""
     if isinstance(error.__cause__, aiohttp.ClientError):
         error = error.__cause__  # see never_resend
     if isinstance(error, aiohttp.ClientConnectorError):
         error = error.os_error
+    for kind, meaning in _PLAIN:
+        if isinstance(error, kind):
+            return meaning
     if isinstance(error, OSError) and error.strerror:
-        return f"{type(error).__name__}: {error.strerror}"
-    return type(error).__name__
+        return f"{_failing(error)}: {error.strerror}"
+    return f"the request fails with {type(error).__name__}"
+
+
+def _failing(error: OSError) -> str:
+    """Return what it is that the operating system or OpenSSL complains about."""
+    if isinstance(error, socket.gaierror):
+        return "its name cannot be resolved"
+    return "TLS fails" if isinstance(error, ssl.SSLError) else "the connection fails"

@@ -48,12 +48,22 @@ Change = Callable[[EquipmentRecordSpec], EquipmentRecordSpec]
 
 
 class Builtin:
-    """Implements `providers.systems.SystemProvider` for one installation; every call may raise ApiError."""
+    """Implements `providers.systems.SystemProvider` for one installation; every call may raise ApiError.
 
-    def __init__(self, cluster: Cluster, instance: str, clock: Callable[[], datetime]) -> None:
+    Until `restoring_until` a backup is being restored: a record that is missing may still come, with its spent code.
+    """
+
+    def __init__(
+        self,
+        cluster: Cluster,
+        instance: str,
+        clock: Callable[[], datetime],
+        restoring_until: datetime | None = None,
+    ) -> None:
         self._cluster = cluster
         self._instance = instance
         self._clock = clock
+        self._restoring_until = restoring_until
 
     async def observe(self, wish: SystemWish, code: str | None) -> SystemFacts | None:
         """Return the system with the wished equipment ID; None if there is none."""
@@ -63,8 +73,10 @@ class Builtin:
     async def create(self, wish: SystemWish, code: str) -> SystemFacts:
         """Declare the system, or take up the one that an earlier CommServer of this place declared.
 
-        Raises ProviderError if another CommServer has it.
+        Raises ProviderError if another CommServer has it, or while a backup is being restored.
         """
+        if self._restoring_until is not None and self._clock() < self._restoring_until:
+            raise ProviderError(fault("Retry", provider_reasons.PROVIDER_BUSY))
         key = await _derived(wish.equipment_id, code)
         spec = EquipmentRecordSpec(
             equipment_id=wish.equipment_id,

@@ -21,6 +21,7 @@ import aiohttp
 from yarl import URL
 
 from pbx_operator.api import provider_reasons
+from pbx_operator.domain.endpoints import parse_endpoint
 from pbx_operator.domain.faults import fault
 from pbx_operator.network.addresses import (
     ForbiddenAddressError,
@@ -28,7 +29,6 @@ from pbx_operator.network.addresses import (
     NetworkRules,
     SystemLookup,
     checked_addresses,
-    parse_endpoint,
 )
 from pbx_operator.network.circuits import Circuit
 from pbx_operator.network.dialling import CheckedResolver, TooLongError, described, never_resend, read_body

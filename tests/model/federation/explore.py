@@ -20,8 +20,10 @@ class Explorer(Search[State]):
         super().__init__(config.name, self._world.first(), config.largest)
 
     def steps(self, state: State) -> Iterator[Step[State]]:
+        busy = False
         for step in self._world.steps(state):
-            if step.kind == "progress":
+            if step.kind == "progress" and not busy:
+                busy = True
                 self._busy.add(state)
             if all(old.records == new.records for old, new in zip(state.sides, step.after.sides, strict=True)):
                 yield step

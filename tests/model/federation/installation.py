@@ -123,8 +123,8 @@ class Installation:
         self.snapshots = Snapshots(self.store, self.memory, facts, self.clock)
         authority = Authority(cluster, self.snapshots, self.clock, intake)
         contact, line = cast.contacts[who], Line(who)
-        elsewhere = Elsewhere(cluster, authority, identity, intake, self.clock, line, contact)
-        keys = KeyWork(cluster, authority, identity, intake, self.memory, self.clock, elsewhere, AtOnce())
+        elsewhere = Elsewhere(cluster, authority, identity, intake, self.clock, line)
+        keys = KeyWork(cluster, authority, identity, intake, self.memory, self.clock, contact, elsewhere, AtOnce())
         self.executor = Executor(
             cluster, self.store, intake, authority, keys, self.snapshots.link, Silence(), NoSteps(), NoSteps()
         )

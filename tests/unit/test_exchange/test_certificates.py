@@ -25,9 +25,18 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from builders import DAY, NOW
+from pbx_operator.api.meta import format_time
 from pbx_operator.cluster import Unavailable
 from pbx_operator.exchange import tls
-from pbx_operator.exchange.certificates import LIFETIME, CertificateError, KeyPair, Mounted, SelfMade, make_pair
+from pbx_operator.exchange.certificates import (
+    CLOCK_SKEW,
+    LIFETIME,
+    CertificateError,
+    KeyPair,
+    Mounted,
+    SelfMade,
+    make_pair,
+)
 from pbx_operator.exchange.serving import serve
 from pbx_operator.exchange.tls import ServedCertificate
 from test_exchange.world import HOST, FixedSource, Hands, trusting
@@ -89,12 +98,41 @@ async def test_a_renewal_at_two_thirds_of_its_life_keeps_the_pin() -> None:
     assert store.writes == 2
 
 
+async def test_only_a_certificate_that_was_made_is_called_new(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+    store, hands = MemoryStore(), Hands()
+    source = SelfMade(store, NAMES, lambda: hands.wall)
+    await source.current()
+    assert caplog.messages == ["a new certificate was made for the exchange, with a new key"]
+    caplog.clear()
+    await source.current()
+    await SelfMade(store, NAMES, lambda: hands.wall).current()
+    assert caplog.messages == []
+    hands.wall = NOW + 60 * DAY
+    await source.current()
+    assert caplog.messages == ["a new certificate was made for the exchange, with the same key"]
+    caplog.clear()
+    store.stored, store.faster = None, make_pair(NAMES, NOW)
+    await source.current()
+    assert caplog.messages == []
+
+
 async def test_other_names_need_another_certificate_with_the_same_pin() -> None:
     store = MemoryStore()
     first = await SelfMade(store, NAMES, lambda: NOW).current()
     second = await SelfMade(store, ("moved.example",), lambda: NOW).current()
     assert second.certificate != first.certificate
     assert second.pin == first.pin
+
+
+async def test_it_is_for_ipv6_addresses_too() -> None:
+    store = MemoryStore()
+    source = SelfMade(store, ("2001:db8::1",), lambda: NOW)
+    pair = await source.current()
+    shown = pair.parse().extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    assert [str(address) for address in shown.get_values_for_type(x509.IPAddress)] == ["2001:db8::1"]
+    assert await source.current() == pair
+    assert store.writes == 1
 
 
 async def test_a_new_key_is_made_when_the_pair_was_removed() -> None:
@@ -130,6 +168,7 @@ def test_what_is_not_a_name_gets_no_certificate(names: tuple[str, ...]) -> None:
 
 
 GOOD, OTHER = make_pair(NAMES, NOW), make_pair(NAMES, NOW)
+RENEWED = make_pair(NAMES, NOW + DAY, GOOD.key)
 LOCKED = pem(ec.generate_private_key(ec.SECP256R1()), BestAvailableEncryption(b"secret"))
 UNUSABLE = {
     "no certificate": (KeyPair(b"", GOOD.key), "PEM"),
@@ -175,12 +214,22 @@ def mount(directory: Path, pair: KeyPair, generation: str) -> None:
 
 async def test_mounted_files_are_read_again(tmp_path: Path) -> None:
     source = Mounted(tmp_path)
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(CertificateError, match=r"tls\.crt: No such file or directory; mount a Secret with tls.crt and"):
         await source.current()
     mount(tmp_path, GOOD, "1")
     assert await source.current() == GOOD
+    mount(tmp_path, RENEWED, "2")
+    assert await source.current() == RENEWED
+
+
+async def test_mounted_files_keep_their_key(tmp_path: Path) -> None:
+    source = Mounted(tmp_path)
+    mount(tmp_path, GOOD, "1")
+    await source.current()
     mount(tmp_path, OTHER, "2")
-    assert await source.current() == OTHER
+    with pytest.raises(CertificateError, match="rotationPolicy: Never"):
+        await source.current()
+    assert await Mounted(tmp_path).current() == OTHER
 
 
 async def hello(_: web.Request) -> web.Response:
@@ -232,6 +281,24 @@ async def test_the_certificate_is_swapped_while_serving() -> None:
         writer.write(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
         assert (await reader.read()).endswith(b"hello")
         writer.close()
+
+
+async def test_only_a_certificate_that_replaces_another_is_shown_as_new(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+    source = FixedSource(GOOD)
+    served = ServedCertificate(source)
+    assert served.summary == ""
+    await served.refresh()
+    await served.refresh()
+    assert caplog.messages == []
+    assert served.summary == f"the pin {GOOD.pin} and is valid until {format_time(NOW - CLOCK_SKEW + LIFETIME)}"
+    source.pair = make_pair(NAMES, NOW + DAY)
+    await served.refresh()
+    assert caplog.messages == [f"the exchange shows a new certificate, which has {served.summary}"]
+    assert (
+        served.summary
+        == f"the pin {source.pair.pin} and is valid until {format_time(NOW + DAY - CLOCK_SKEW + LIFETIME)}"
+    )
 
 
 async def test_there_are_no_tickets_to_resume_a_connection_with_its_old_certificate() -> None:

@@ -6,20 +6,34 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pbx_operator.cluster import Unavailable
 from pbx_operator.domain.envelope import seal
 from pbx_operator.exchange import limits, refusals
-from pbx_operator.exchange.limits import ADDRESS_BURST, Addresses, Strangers, TokenBucket, source_of
+from pbx_operator.exchange.limits import (
+    ADDRESS_BURST,
+    ALL_GUESSES_BURST,
+    GUESS_BURST,
+    GUESS_RATE,
+    Addresses,
+    Guesses,
+    Strangers,
+    TokenBucket,
+    source_of,
+)
 from pbx_operator.exchange.refusals import LOG_BURST
 from pbx_operator.links.desk import RedeemReply, SyncReply
+from pbx_operator.providers.association import AssociateReply, ReportReply
 from test_exchange.world import (
     OTHER,
     PEER,
     Exchange,
     FakeDesk,
     Hands,
+    associate_message,
     heading,
     redeem_message,
     report,
+    report_message,
     running,
     sync_message,
 )
@@ -170,3 +184,62 @@ async def test_a_flood_of_refusals_does_not_fill_the_log(caplog: pytest.LogCaptu
             hands.seconds += 1 / refusals.LOG_RATE
             await exchange.send("GET", "/nowhere")
             assert caplog.messages[-1] == f"{line}{more}"
+
+
+# --- activation codes -------------------------------------------------------------------------------------------
+
+
+def test_one_address_cannot_use_up_the_guesses_of_another() -> None:
+    guesses = Guesses(0.0)
+    assert [guesses.take("a", 0.0) == 0 for _ in range(GUESS_BURST + 1)] == [True] * GUESS_BURST + [False]
+    assert guesses.take("b", 0.0) == 0
+    assert guesses.take("a", 1 / GUESS_RATE) == 0
+
+
+def test_many_addresses_together_have_a_limit_too() -> None:
+    guesses = Guesses(0.0)
+    taken = [guesses.take(f"address {number}", 0.0) == 0 for number in range(ALL_GUESSES_BURST + 5)]
+    assert taken == [True] * ALL_GUESSES_BURST + [False] * 5
+    assert guesses.take(f"address {ALL_GUESSES_BURST}", 1.0) == 0, "it was refused for others: its own bucket is full"
+
+
+def test_what_was_not_wrong_does_not_count() -> None:
+    guesses = Guesses(0.0)
+    for _ in range(10 * ALL_GUESSES_BURST):
+        assert guesses.take("a", 0.0) == 0
+        guesses.was_not_wrong("a")
+
+
+async def test_a_guesser_is_stopped_and_boxes_that_are_in_are_not(exchange: Exchange) -> None:
+    async def associate() -> int:
+        return (await exchange.post("/v1/associate", seal("associate", associate_message(), PEER.key))).status
+
+    exchange.desk.associated = AssociateReply("Unknown")
+    assert [await associate() for _ in range(GUESS_BURST + 2)] == [200] * GUESS_BURST + [429] * 2
+    answer = await exchange.post("/v1/associate", seal("associate", associate_message(), OTHER.key))
+    assert answer.status == 403, "who signs for another is refused before anything is counted"
+    report = await exchange.post("/v1/report", seal("report", report_message(), PEER.key))
+    assert report.status == 200
+    exchange.hands.seconds += 1 / GUESS_RATE + 1
+    exchange.desk.associated = AssociateReply("Associated")
+    assert [await associate() for _ in range(5)] == [200] * 5
+
+
+async def test_wrong_codes_and_strange_reports_are_logged_with_their_source(
+    exchange: Exchange, caplog: pytest.LogCaptureFixture
+) -> None:
+    exchange.desk.associated, exchange.desk.reported = AssociateReply("Unknown"), ReportReply("Unknown")
+    await exchange.post("/v1/associate", seal("associate", associate_message(), PEER.key))
+    await exchange.post("/v1/report", seal("report", report_message(), PEER.key))
+    assert caplog.messages == [
+        "a box at 127.0.0.1 presents an activation code that opens nothing",
+        "a box at 127.0.0.1 reports as equipment that it is not, or not any more",
+    ]
+
+
+async def test_a_code_that_could_not_be_judged_is_no_guess(exchange: Exchange) -> None:
+    exchange.desk.failure = Unavailable("down")
+    for _ in range(2 * GUESS_BURST):
+        envelope = seal("associate", associate_message(), PEER.key)
+        assert (await exchange.post("/v1/associate", envelope)).status == 503
+        exchange.hands.seconds += 1

@@ -34,7 +34,7 @@ from builders import NOW
 from pbx_operator.domain.envelope import PROTOCOL, seal
 from pbx_operator.domain.keys import SigningKey
 from pbx_operator.exchange.certificates import KeyPair, make_pair
-from pbx_operator.exchange.server import make_app
+from pbx_operator.exchange.server import SMALL_BODY, SYNC_BODY, make_app
 from pbx_operator.exchange.serving import serve
 from pbx_operator.exchange.tls import ServedCertificate
 from pbx_operator.providers.association import EquipmentDesk
@@ -64,7 +64,7 @@ class Served:
 
     def __init__(self, site: Site, redeemer: Redeemer, url: str, session: requests.Session) -> None:
         self.site, self.redeemer, self.url, self.session = site, redeemer, url, session
-        self.document: JSON = session.get(f"{url}/openapi.json", timeout=10).json()
+        self.document: JSON = session.get(f"{url}/openapi.json", timeout=60).json()
         self.outside = cases(self.document)
         self.inside = cases(opened(self.document))
         self.answers = {kind: answer_to(self.document, path) for kind, path in PATHS.items()}
@@ -72,7 +72,7 @@ class Served:
         self.known = {"keyID": KEY_ID, "linkID": redeemer.link_id}
 
     def post(self, kind: str, envelope: JSON) -> requests.Response:
-        return self.session.post(f"{self.url}{PATHS[kind]}", json=envelope, timeout=10)
+        return self.session.post(f"{self.url}{PATHS[kind]}", json=envelope, timeout=60)
 
 
 def cases(document: JSON) -> dict[str, st.SearchStrategy[Case[Any]]]:
@@ -189,8 +189,10 @@ def test_a_message_is_taken_if_and_only_if_it_is_as_described(served: Served, ki
         message = {**message, **served.heading, "links": [{**link, **named} for link in message.get("links", [])]}
         message |= named if kind == "redeem" else {}
         message.pop("successions", None)  # invented ones lead to nobody: a signer that is not the sender gets 403
-    response = served.post(kind, envelope_of(kind, message, served.redeemer.key))
+    envelope = envelope_of(kind, message, served.redeemer.key)
+    response = served.post(kind, envelope)
     case.validate_response(response, checks=CHECKS)
-    assert response.status_code == (200 if described else 400), response.text
-    if described:
+    too_large = len(json.dumps(envelope)) > (SYNC_BODY if kind == "sync" else SMALL_BODY)
+    assert response.status_code == (413 if too_large else 200 if described else 400), response.text
+    if response.status_code == 200:
         served.answers[kind].validate(json.loads(base64.b64decode(response.json()["payload"])))

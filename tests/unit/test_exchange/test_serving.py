@@ -13,8 +13,9 @@ from aiohttp import web
 
 from pbx_operator.exchange import serving
 from pbx_operator.exchange.certificates import make_pair
-from pbx_operator.exchange.serving import serve
+from pbx_operator.exchange.serving import everywhere, serve
 from pbx_operator.exchange.tls import ServedCertificate
+from support import needs_ipv6
 from test_exchange.world import CLUE, HOST, FixedSource, trusting
 
 PAIR = make_pair([HOST], datetime.now(UTC))
@@ -259,18 +260,16 @@ async def test_accepting_goes_on_after_a_failure(
     assert caplog.messages == ["the exchange cannot accept connections: Too many open files"]
 
 
-def has_ipv6() -> bool:
-    with suppress(OSError), socket.create_server(("::1", 0), family=socket.AF_INET6):
-        return True
-    return False
-
-
 @pytest.mark.parametrize(
-    ("host", "dial"), [("0.0.0.0", "127.0.0.1"), ("::", "127.0.0.1"), ("::", "::1"), ("::1", "::1")]
+    ("host", "dial"),
+    [
+        ("0.0.0.0", "127.0.0.1"),
+        pytest.param("::", "127.0.0.1", marks=needs_ipv6),
+        pytest.param("::", "::1", marks=needs_ipv6),
+        pytest.param("::1", "::1", marks=needs_ipv6),
+    ],
 )
 async def test_it_listens_where_it_is_told(site: Site, host: str, dial: str) -> None:
-    if ":" in host and not has_ipv6():
-        pytest.skip("this machine has no IPv6")
     pair = make_pair([dial], datetime.now(UTC))
     certificate = ServedCertificate(FixedSource(pair))
     await certificate.refresh()
@@ -278,3 +277,11 @@ async def test_it_listens_where_it_is_told(site: Site, host: str, dial: str) -> 
         streams = await asyncio.open_connection(dial, port, ssl=trusting(pair))
         assert await hello(streams) == b"hello"
         streams[1].close()
+
+
+@pytest.mark.parametrize(("dual_stack", "host"), [(True, "::"), (False, "0.0.0.0")])
+def test_everywhere_is_ipv6_too_where_there_is_any(
+    dual_stack: bool, host: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(socket, "has_dualstack_ipv6", lambda: dual_stack)
+    assert everywhere() == host

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import gzip
+import json
 import logging
 import socket
 import ssl
 from collections.abc import AsyncIterator
+from contextlib import suppress
+from functools import partial
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
@@ -14,16 +17,19 @@ from typing import Any
 import pytest
 from prometheus_client import REGISTRY
 
-from pbx_operator.api.v1alpha1.linkrecord import Contact
+from builders import digest
+from pbx_operator.api.v1alpha1.linkrecord import Contact, InterlinkIdentity, NamespacedName
 from pbx_operator.domain.envelope import Envelope, seal
 from pbx_operator.domain.keys import SigningKey, instance_id
-from pbx_operator.domain.messages import SyncAnswer
+from pbx_operator.domain.messages import RedeemAnswer, RedeemRequest, SyncAnswer
 from pbx_operator.domain.succession import Successions
 from pbx_operator.exchange.client import LOG_INTERVAL, MAX_BODY, RemotePeer
 from pbx_operator.links.peer import PeerUnavailable
+from pbx_operator.logs import JsonFormatter
 from pbx_operator.network.addresses import NetworkRules
 from pbx_operator.network.circuits import FAILURES_TO_OPEN
 from rotated import chain
+from support import needs_ipv6
 from test_exchange_client.peer import (
     LOOPBACK,
     NOW,
@@ -261,19 +267,19 @@ def signed(*arguments: Any, **changed: Any) -> Behaviour:
 @pytest.mark.parametrize(
     ("behaviour", "logged"),
     [
-        (status("500 Internal Server Error"), "HTTP 500"),
-        (status("503 Service Unavailable"), "HTTP 503"),
+        (status("500 Internal Server Error"), "it answers with HTTP 500 Internal Server Error"),
+        (status("503 Oops"), "it answers with HTTP 503 Service Unavailable"),
         (status("429 Too Many Requests"), "HTTP 429"),
         (status("404 Not Found"), "HTTP 404"),
-        (status("201 Created"), "HTTP 201"),
+        (status("299 Oops"), "it answers with HTTP 299"),
         (redirect, "HTTP 307"),
-        (half, "ClientPayloadError"),
-        (raw(b""), "ServerDisconnectedError"),
-        (raw(f"SSH-2.0-{CANARY}\r\n".encode()), "ClientResponseError"),
-        (raw(b"HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n"), "ClientResponseError"),
+        (half, "its answer breaks off"),
+        (raw(b""), "it closes the connection without an answer"),
+        (raw(f"SSH-2.0-{CANARY}\r\n".encode()), "what it sends is not HTTP"),
+        (raw(b"HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n"), "what it sends is not HTTP"),
         (endless, f"its answer has more than {MAX_BODY} bytes"),
         (body(b"x" * (MAX_BODY + 1)), f"its answer has more than {MAX_BODY} bytes"),
-        (endless_head, "ClientResponseError"),
+        (endless_head, "what it sends is not HTTP"),
         (zipped, "its answer is encoded"),
         (claims_to_be_zipped, "its answer is encoded"),
         (unsigned, "its answer has a wrong payload"),
@@ -319,7 +325,7 @@ async def test_a_peer_that_never_ends_is_left(
 ) -> None:
     server.behaviour = behaviour
     await refused(remote(timeout=0.2), contact(server))
-    assert caplog.messages[0].endswith("TimeoutError")
+    assert caplog.messages[0].endswith("it does not answer in time")
 
 
 async def test_the_longest_answer_is_read(server: Server) -> None:
@@ -338,7 +344,7 @@ async def test_a_server_with_another_key_hears_nothing(
     await refused(remote(), Contact(endpoints=(server.endpoint(),), pins=()))
     assert server.hellos, "it was dialled"
     assert server.connections == 0, "it finished no handshake"
-    assert "the server's public key is not pinned" in caplog.messages[0]
+    assert "TLS fails: the server's public key is not pinned" in caplog.messages[0]
 
 
 async def test_any_of_the_pins_suffices(server: Server, tmp_path: Path) -> None:
@@ -393,6 +399,17 @@ async def test_forbidden_addresses_are_not_dialled(
     assert "peer.example may not be dialled" in caplog.messages[0]
 
 
+@needs_ipv6
+async def test_an_ipv6_address_is_dialled_where_that_is_allowed(identity: tuple[Path, str]) -> None:
+    file, pin = identity
+    async with serving(server_context(file), pin, host="::1") as server:
+        there = contact(server, host="[::1]")
+        await remote(NetworkRules(allowed=(ip_network("::1/128"),))).ask(there, THEY, SYNC, SyncAnswer)
+        await refused(remote(), there)
+        (call,) = server.calls
+        assert call.headers["Host"] == f"[::1]:{server.port}"
+
+
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
 async def test_a_forbidden_address_is_found_whatever_the_endpoint_calls_it(host: str, server: Server) -> None:
     await refused(remote(NetworkRules()), contact(server, host=host))
@@ -402,7 +419,7 @@ async def test_a_forbidden_address_is_found_whatever_the_endpoint_calls_it(host:
 async def test_other_forms_of_an_address_are_no_endpoints(server: Server, caplog: pytest.LogCaptureFixture) -> None:
     await refused(remote(lookup=Names(["127.0.0.1"])), contact(server, host="2130706433"))
     assert server.hellos == []
-    assert "is not 'https://host'" in caplog.messages[0]
+    assert ": has a number as its host that is not an IPv4 address" in caplog.messages[0]
 
 
 async def test_nobody_listens(identity: tuple[Path, str], caplog: pytest.LogCaptureFixture) -> None:
@@ -410,7 +427,7 @@ async def test_nobody_listens(identity: tuple[Path, str], caplog: pytest.LogCapt
     async with serving(server_context(file), pin) as gone:
         pass
     await refused(remote(), contact(gone))
-    assert "ConnectionRefusedError" in caplog.messages[0]
+    assert caplog.messages[0].endswith("the connection is refused, nobody listens there")
 
 
 async def test_a_name_that_does_not_exist(server: Server, caplog: pytest.LogCaptureFixture) -> None:
@@ -418,7 +435,7 @@ async def test_a_name_that_does_not_exist(server: Server, caplog: pytest.LogCapt
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 
     await refused(remote(lookup=lookup), contact(server, host="peer.example"))
-    assert caplog.messages[0].endswith("gaierror: Name or service not known")
+    assert caplog.messages[0].endswith("its name cannot be resolved: Name or service not known")
 
 
 async def test_a_peer_that_only_dials_cannot_be_reached(caplog: pytest.LogCaptureFixture) -> None:
@@ -458,7 +475,8 @@ async def test_one_line_tells_of_all_of_them(server: Server, second: Server, cap
     server.behaviour, second.behaviour = status("500 Oops"), raw(b"")
     await refused(remote(), contact(server, second))
     (line,) = caplog.messages
-    assert f"{server.endpoint()}: HTTP 500; {second.endpoint()}: Server" in line
+    answers = f"{server.endpoint()}: it answers with HTTP 500 Internal Server Error"
+    assert line.endswith(f"{answers}; {second.endpoint()}: it closes the connection without an answer")
 
 
 # --- circuits and the log ---
@@ -487,14 +505,77 @@ async def test_a_bundle_with_a_dead_address_does_not_cut_off_the_peer_that_it_na
     await peer.ask(contact(server), THEY, SYNC, SyncAnswer)
 
 
-async def test_the_log_hears_of_a_peer_once_a_minute(server: Server, caplog: pytest.LogCaptureFixture) -> None:
-    seconds = Seconds()
-    peer = remote(monotonic=seconds)
-    server.behaviour = status("500 Oops")
-    for _ in range(10):
-        await refused(peer, contact(server))
-        seconds.now += LOG_INTERVAL / 5
-    assert [record.levelno for record in caplog.records] == [logging.WARNING] * 2
+class Log:
+    """A peer that behaves as told, and what our log says of it; `caplog` begins with what is worth a line at all."""
+
+    def __init__(self, server: Server, caplog: pytest.LogCaptureFixture) -> None:
+        caplog.set_level(logging.INFO)
+        self.server, self.caplog, self.seconds = server, caplog, Seconds()
+        self.peer = remote(monotonic=self.seconds)
+
+    async def hears(self, behaviour: Behaviour, after: float, draft: Any = SYNC, answer: Any = SyncAnswer) -> list[str]:
+        """Ask after so many seconds, and return the level and the last words of what is logged."""
+        self.seconds.now += after
+        self.server.behaviour = behaviour
+        self.caplog.clear()
+        with suppress(PeerUnavailable):
+            await self.peer.ask(contact(self.server), THEY, draft, answer)
+        return [f"{r.levelname} {r.getMessage().rpartition(': ')[2]}" for r in self.caplog.records]
+
+
+HTTP_500, HTTP_503 = (
+    f"WARNING it answers with HTTP {s}" for s in ("500 Internal Server Error", "503 Service Unavailable")
+)
+
+
+async def test_the_log_hears_when_a_peer_goes_and_when_it_is_back(
+    server: Server, caplog: pytest.LogCaptureFixture
+) -> None:
+    log, away = Log(server, caplog), status("500 Oops")
+    assert await log.hears(right, after=0) == []
+    assert await log.hears(away, after=0) == [HTTP_500]
+    assert [await log.hears(away, after=2 * LOG_INTERVAL) for _ in range(10)] == [[]] * 10
+    assert await log.hears(right, after=1000) == [f"INFO {server.endpoint()}"]
+    assert caplog.messages == [f"Peer {THEY} answers again: {server.endpoint()}"]
+    assert await log.hears(right, after=60) == []
+
+
+async def test_the_log_hears_of_another_reason(server: Server, caplog: pytest.LogCaptureFixture) -> None:
+    log = Log(server, caplog)
+    assert await log.hears(status("500 Oops"), after=0) == [HTTP_500]
+    assert await log.hears(status("503 Oops"), after=1) == [], "not a minute after the last"
+    assert await log.hears(status("503 Oops"), after=LOG_INTERVAL) == [HTTP_503]
+    assert await log.hears(status("503 Oops"), after=LOG_INTERVAL) == []
+
+
+async def test_a_peer_that_comes_and_goes_is_told_of_once_a_minute(
+    server: Server, caplog: pytest.LogCaptureFixture
+) -> None:
+    log, away, back = Log(server, caplog), status("500 Oops"), f"INFO {server.endpoint()}"
+    heard = [[*await log.hears(away, after=LOG_INTERVAL / 4), *await log.hears(right, after=0)] for _ in range(8)]
+    assert heard == [[HTTP_500, back], [], [], [], [HTTP_500, back], [], [], []]
+
+
+REDEEM = partial(
+    RedeemRequest,
+    key_id=digest("a key", 16),
+    link_id=digest("a link", 26),
+    account=NamespacedName(namespace="ns", name="a"),
+    interlink=InterlinkIdentity(namespace="ns", name="x", uid="u"),
+    key_signature="A" * 86,
+    instance_signature="A" * 86,
+)
+
+
+async def test_a_line_about_one_redemption_names_its_interlink(
+    server: Server, caplog: pytest.LogCaptureFixture
+) -> None:
+    log = Log(server, caplog)
+    await log.hears(status("500 Oops"), 0, REDEEM, RedeemAnswer)
+    line = json.loads(JsonFormatter().format(caplog.records[0]))
+    assert [line[f] for f in ("kind", "namespace", "name", "reason")] == ["Interlink", "ns", "x", "PeerUnavailable"]
+    await Log(server, caplog).hears(status("500 Oops"), 0)
+    assert "name" not in json.loads(JsonFormatter().format(caplog.records[0]))
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Which endpoints and addresses may be dialled."""
+"""Which addresses may be dialled."""
 
 from __future__ import annotations
 
@@ -8,79 +8,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pbx_operator.domain.endpoints import HostPort
 from pbx_operator.network.addresses import (
     MAX_ADDRESSES,
     ForbiddenAddressError,
-    HostPort,
     NetworkRules,
     SystemLookup,
     checked_addresses,
-    parse_endpoint,
 )
 
 CLUSTER = NetworkRules(forbidden=(ip_network("10.244.0.0/16"), ip_network("fd00:10:96::/112")))
 TARGET = HostPort("peer.example", 443)
-
-
-@pytest.mark.parametrize(
-    ("text", "host", "port"),
-    [
-        ("https://pbx.example.com", "pbx.example.com", 443),
-        ("https://pbx.example.com:8443", "pbx.example.com", 8443),
-        ("https://pbx", "pbx", 443),
-        ("https://192.0.2.7:1", "192.0.2.7", 1),
-        ("https://7.example:65535", "7.example", 65535),
-    ],
-)
-def test_an_endpoint_is_a_host_and_perhaps_a_port(text: str, host: str, port: int) -> None:
-    assert parse_endpoint(text) == HostPort(host, port)
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "",
-        "pbx.example.com",
-        "http://pbx.example.com",
-        "HTTPS://pbx.example.com",
-        "https://",
-        "https://pbx.example.com/",
-        "https://pbx.example.com/path",
-        "https://pbx.example.com?query",
-        "https://pbx.example.com#fragment",
-        "https://user@pbx.example.com",
-        "https://user:word@pbx.example.com",
-        "https://pbx.example.com:",
-        "https://pbx.example.com:0",
-        "https://pbx.example.com:65536",
-        "https://pbx.example.com:x",
-        "https://pbx..example.com",
-        "https://pbx.example.com.",
-        "https://-pbx.example.com",
-        "https://pbx_1.example.com",
-        "https://pbx.example.com\n",
-        "https://pbx.example.com\\@evil",
-        "https://bücher.example",
-        "https://[::1]",
-        "https://127.1",
-        "https://2130706433",
-        "https://0x7f000001",
-        "https://0x7f.1",
-        "https://0177.0.0.1",
-        "https://1.2.3.256",
-        f"https://{'a' * 64}.example",
-        f"https://{'a.' * 150}a",
-    ],
-)
-def test_nothing_else_is_an_endpoint(text: str) -> None:
-    with pytest.raises(ForbiddenAddressError):
-        parse_endpoint(text)
-
-
-@given(st.text(max_size=300))
-def test_any_text_is_an_endpoint_or_refused_in_one_way(text: str) -> None:
-    with pytest.raises(ForbiddenAddressError):
-        parse_endpoint(text)
 
 
 @pytest.mark.parametrize(

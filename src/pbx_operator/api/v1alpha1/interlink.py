@@ -165,7 +165,8 @@ class KeyIssuer(Model):
     instance: InstanceID
     """instance is the operator installation that issued the key, as its operator logs it when it starts."""
     endpoints: Annotated[tuple[Endpoint, ...], Field(min_length=1, max_length=4), ATOMIC]
-    """endpoints is where its exchange listens, for example `https://pbx.example.com:8443`; tried in this order."""
+    """endpoints is where its exchange listens, for example `https://pbx.example.com:8443` or, with an IPv6
+    address, `https://[2001:db8::1]:8443`; tried in this order."""
     pin: Pin
     """pin is the SHA-256 of the SubjectPublicKeyInfo of its exchange's certificate, in base64url without padding."""
 
@@ -265,7 +266,8 @@ class InterlinkStatus(Status):
 
     state: LinkState | None = None
     """state is the link in one word, derived from the conditions: `Pending` (grey), `Established` (green) or
-    `Ended`."""
+    `Ended`. It is `Ended` if and only if the reason of Ready is KeyAlreadyUsed, KeyRevoked, KeyExpired, EndedByPeer,
+    EndedAsDuplicate or AccountDeleted."""
     gate: GateState | None = None
     """gate is whether calls may pass now; the condition CallsAllowed says why not."""
     role: Role | None = None

@@ -119,8 +119,8 @@ class Contact(Model):
     """How an installation can be reached."""
 
     endpoints: Annotated[tuple[Endpoint, ...], Field(max_length=4), ATOMIC] = ()
-    """endpoints is where its exchange listens, for example `https://pbx.example.com:8443`; empty if it cannot be
-    reached and only dials itself."""
+    """endpoints is where its exchange listens, for example `https://pbx.example.com:8443` or, with an IPv6
+    address, `https://[2001:db8::1]:8443`; empty if it cannot be reached and only dials itself."""
     pins: Annotated[tuple[Pin, ...], Field(max_length=4), ATOMIC] = ()
     """pins are the public keys that its certificates may have."""
 

@@ -33,8 +33,14 @@ DialPrefix = Annotated[str, Field(max_length=SHORT, pattern=r"^[0-9*#]{1,4}$")]
 InstanceID = Annotated[str, Field(max_length=SHORT, pattern=r"^[a-z2-7]{26}$")]
 KeyID = Annotated[str, Field(max_length=SHORT, pattern=r"^[a-z2-7]{16}$")]
 LinkID = Annotated[str, Field(max_length=SHORT, pattern=r"^[a-z2-7]{26}$")]
-Endpoint = Annotated[str, Field(max_length=253, pattern=r"^https://[a-z0-9]([-a-z0-9.]*[a-z0-9])?(:[0-9]{1,5})?$")]
-"""Where an exchange listens: `https://host` or `https://host:port`."""
+Endpoint = Annotated[
+    str,
+    Field(
+        max_length=253,
+        pattern=r"^https://([a-z0-9]([-a-z0-9.]*[a-z0-9])?|\[[0-9a-f:.]{2,45}\])(:[0-9]{1,5})?$",
+    ),
+]
+"""Where an exchange listens: `https://host` or `https://host:port`, an IPv6 address in brackets."""
 Pin = Annotated[str, Field(max_length=SHORT, pattern=r"^[A-Za-z0-9_-]{43}$")]
 """The SHA-256 of a certificate's SubjectPublicKeyInfo, in base64url without padding."""
 UID = Annotated[str, Field(min_length=1, max_length=128)]

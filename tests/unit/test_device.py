@@ -1,0 +1,239 @@
+"""The box program against an exchange on loopback: what survives a crash, what ends it, and what it says."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pytest
+import pytest_asyncio
+from click.testing import CliRunner
+from test_exchange.world import HOST, US, FakeDesk, FixedSource, Hands
+
+from builders import NOW, digest
+from equipment_builders import CODE, EQUIPMENT, PLACE, UP, derived
+from pbx_operator.api.meta import ObjectKey
+from pbx_operator.api.v1alpha1 import EquipmentRecord
+from pbx_operator.api.v1alpha1.commserver import Channel
+from pbx_operator.api.v1alpha1.linkrecord import Contact
+from pbx_operator.device import DeviceError, DeviceProgram, DeviceSettings, Probe, load_key
+from pbx_operator.device_command import device as command
+from pbx_operator.domain.equipment import record_name
+from pbx_operator.domain.systems import SystemOwner, SystemSettings, SystemWish
+from pbx_operator.exchange.certificates import make_pair
+from pbx_operator.exchange.server import make_app
+from pbx_operator.exchange.serving import serve
+from pbx_operator.exchange.tls import ServedCertificate
+from pbx_operator.providers.association import EquipmentDesk
+from pbx_operator.providers.builtin import Builtin
+from simulation.api import Api
+from simulation.site import Direct
+
+WISH = SystemWish(SystemOwner(PLACE, "uid of pbx"), EQUIPMENT, "OXOConnect", SystemSettings("pbx", "FR"))
+DEADLINE = 30.0
+
+
+class Exchange:
+    """An exchange that knows one box, and the settings of that box."""
+
+    def __init__(self, contact: Contact, api: Api, changed: asyncio.Event, directory: Path) -> None:
+        self.api = api
+        self._changed = changed
+        code = directory / "code"
+        code.write_text(f"{CODE}\n")
+        self.provider = Builtin(Direct(api), US.instance, lambda: NOW)
+        self.settings = DeviceSettings(contact, US.instance, EQUIPMENT, code, directory / "key", interval=0.01)
+
+    @property
+    def record(self) -> EquipmentRecord:
+        key = ObjectKey("", record_name(EQUIPMENT))
+        return EquipmentRecord.model_validate(self.api.get(EquipmentRecord.resource, key))
+
+    def box(self, **changes: Any) -> DeviceProgram:
+        return DeviceProgram(replace(self.settings, **changes))
+
+    async def until_reported(self, *channels: Channel) -> None:
+        """Wait until the record tells these channels."""
+        async with asyncio.timeout(DEADLINE):
+            while (report := self.record.status.report) is None or report.channels != channels:
+                self._changed.clear()
+                await self._changed.wait()
+
+
+@pytest_asyncio.fixture
+async def exchange(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Exchange]:
+    monkeypatch.setattr("pbx_operator.domain.equipment.CHANGE_PERIOD", NOW - NOW)
+    changed = asyncio.Event()
+    api = Api(lambda: NOW, lambda *_: changed.set())
+    certificate = ServedCertificate(FixedSource(make_pair([HOST], datetime.now(UTC))))
+    await certificate.refresh()
+    desk = EquipmentDesk(Direct(api), US.instance, lambda: NOW)
+    app = make_app(US, FakeDesk(), desk, lambda: NOW, Hands(step=60.0).monotonic)
+    async with serve(app, certificate.context, HOST, 0) as port:
+        contact = Contact(endpoints=(f"https://{HOST}:{port}",), pins=(certificate.pin,))
+        exchange = Exchange(contact, api, changed, tmp_path)
+        await exchange.provider.create(WISH, CODE)
+        yield exchange
+
+
+@pytest_asyncio.fixture
+async def line() -> AsyncIterator[asyncio.Server]:
+    async with await asyncio.start_server(lambda _, writer: writer.close(), HOST, 0) as server:
+        yield server
+
+
+def port_of(server: asyncio.Server) -> int:
+    return int(server.sockets[0].getsockname()[1])
+
+
+class TestAssociation:
+    async def test_a_box_that_starts_again_is_the_same(self, exchange: Exchange) -> None:
+        await exchange.box().associate()
+        first = exchange.record
+        await exchange.box().associate()
+        assert exchange.record == first
+        assert first.spec.device is not None
+        assert first.spec.device.public_key == load_key(exchange.settings.state).public
+
+    async def test_the_key_is_on_the_disk_before_the_exchange_hears_of_it(self, exchange: Exchange) -> None:
+        exchange.box()
+        key = load_key(exchange.settings.state)
+        assert exchange.record.spec.state == "Declared"
+        await exchange.box().associate()
+        assert exchange.record.spec.device is not None
+        assert exchange.record.spec.device.public_key == key.public
+
+    async def test_another_box_is_told_what_to_do(self, exchange: Exchange, tmp_path: Path) -> None:
+        await exchange.box().associate()
+        with pytest.raises(DeviceError, match=r"another box has used .* raise spec\.activation\.revision"):
+            await exchange.box(state=tmp_path / "other").associate()
+
+    async def test_a_wrong_code_is_told_without_the_code(self, exchange: Exchange) -> None:
+        exchange.settings.activation_code_file.write_text("WRONG-CODE")
+        with pytest.raises(DeviceError, match=f"knows no equipment {EQUIPMENT}") as error:
+            await exchange.box().associate()
+        assert "WRONG-CODE" not in str(error.value)
+
+    async def test_nothing_is_said_to_an_exchange_that_is_not_pinned(self, exchange: Exchange) -> None:
+        stranger = exchange.settings.contact.model_copy(update={"pins": (derived().public,)})
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.5):
+                await exchange.box(contact=stranger).associate()
+        assert exchange.record.spec.state == "Declared"
+
+
+class TestReports:
+    async def test_the_record_follows_the_line(self, exchange: Exchange, line: asyncio.Server) -> None:
+        box = exchange.box(probes=(Probe("sip", HOST, port_of(line)),))
+        running = asyncio.create_task(box.run())
+        try:
+            await exchange.until_reported(UP)
+            line.close()
+            await exchange.until_reported(Channel(name="sip", state="Down"))
+        finally:
+            running.cancel()
+            with suppress(asyncio.CancelledError):
+                await running
+
+    async def test_a_clock_that_was_set_back_does_not_silence_it(self, exchange: Exchange) -> None:
+        await exchange.box().associate()
+        late = DeviceProgram(exchange.settings, clock=lambda: datetime(2036, 1, 1, tzinfo=UTC))
+        assert await late.report((UP,))
+        early = DeviceProgram(exchange.settings, clock=lambda: datetime(2001, 1, 1, tzinfo=UTC))
+        down = Channel(name="sip", state="Down")
+        assert not await early.report((down,))
+        assert await early.report((down,))
+        assert exchange.record.status.report is not None
+        assert exchange.record.status.report.channels == (down,)
+
+    async def test_it_ends_when_it_is_put_out(self, exchange: Exchange) -> None:
+        box = exchange.box()
+        await box.associate()
+        await exchange.provider.reset(WISH, record_name(EQUIPMENT), "another code")
+        with pytest.raises(DeviceError, match=r"does not know this box .* start again"):
+            await box.report((UP,))
+
+
+class TestState:
+    def test_a_key_is_kept_and_readable_by_nobody_else(self, tmp_path: Path) -> None:
+        key = load_key(tmp_path / "key")
+        assert load_key(tmp_path / "key") == key
+        assert (tmp_path / "key").stat().st_mode & 0o777 == 0o600
+        assert [*tmp_path.iterdir()] == [tmp_path / "key"]
+
+    @pytest.mark.parametrize("moment", ["fsync", "rename"])
+    def test_a_crash_while_it_is_written_leaves_no_half_key(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moment: str
+    ) -> None:
+        def power_cut(*_: object) -> None:
+            raise SystemExit
+
+        with monkeypatch.context() as cut:
+            cut.setattr(*((os, "fsync", power_cut) if moment == "fsync" else (Path, "rename", power_cut)))
+            with pytest.raises(SystemExit):
+                load_key(tmp_path / "key")
+        assert not (tmp_path / "key").exists()
+        assert load_key(tmp_path / "key") == load_key(tmp_path / "key")
+
+    @pytest.mark.parametrize("content", ["", "00", "x" * 64, "00" * 31])
+    def test_what_is_no_key_is_left_alone_and_not_quoted(self, tmp_path: Path, content: str) -> None:
+        (tmp_path / "key").write_text(content)
+        with pytest.raises(DeviceError, match="holds no key of a device: give another --state"):
+            load_key(tmp_path / "key")
+        assert (tmp_path / "key").read_text() == content
+
+    def test_a_directory_that_is_not_there_is_named(self, tmp_path: Path) -> None:
+        with pytest.raises(DeviceError, match=r"none/key cannot be written: No such file or directory"):
+            load_key(tmp_path / "none" / "key")
+
+
+class TestCommand:
+    GOOD: ClassVar = {
+        "--endpoint": "https://pbx.example.com:8443",
+        "--pin": derived().public,
+        "--instance": digest("us", 26),
+        "--equipment-id": EQUIPMENT,
+        "--activation-code-file": "code",
+        "--state": "key",
+    }
+
+    @pytest.fixture(autouse=True)
+    def _elsewhere(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.setattr("pbx_operator.logs.configure", lambda level: None)
+
+    def invoke(self, **changes: str) -> tuple[int, str]:
+        options = self.GOOD | {f"--{name.replace('_', '-')}": value for name, value in changes.items()}
+        result = CliRunner().invoke(command, [part for option in options.items() for part in option])
+        return result.exit_code, " ".join(result.output.replace("│", " ").split())
+
+    @pytest.mark.parametrize(
+        ("option", "value", "advice"),
+        [
+            ("endpoint", "http://pbx.example.com", "--endpoint: write at most 4"),
+            ("pin", "short", "--pin: write at most 4"),
+            ("instance", "Paris", "'Paris' is not the name of an installation"),
+            ("equipment_id", "a b", "'a b' is not an equipment ID"),
+            ("channel", "sip", "'sip' must look like sip=127.0.0.1:5060"),
+            ("channel", "SIP=localhost:5060", "'SIP=localhost:5060' must look like"),
+            ("channel", "sip=localhost:0", "'sip=localhost:0' must look like"),
+            ("channel", "sip=localhost:x", "'sip=localhost:x' must look like"),
+            ("channel", "sip=:5060", "'sip=:5060' must look like"),
+        ],
+    )
+    def test_a_wrong_option_is_named_with_the_next_step(self, option: str, value: str, advice: str) -> None:
+        status, output = self.invoke(**{option: value})
+        assert status == 2
+        assert advice in output
+
+    @pytest.mark.parametrize("content", [None, "", " \n"])
+    def test_without_a_code_it_does_not_start(self, content: str | None, tmp_path: Path) -> None:
+        if content is not None:
+            (tmp_path / "code").write_text(content)
+        assert self.invoke()[0] == 2

@@ -1,0 +1,109 @@
+"""The exchange as a process has it: where it listens, whom it is known by, and what its log says at the start."""
+
+from __future__ import annotations
+
+import socket
+from functools import partial
+from ipaddress import ip_network
+from pathlib import Path
+from unittest import mock
+
+import pytest
+
+from builders import NOW
+from pbx_operator.api.v1alpha1.linkrecord import InterlinkIdentity, NamespacedName
+from pbx_operator.domain.endpoints import parse_endpoint
+from pbx_operator.domain.keys import Bundle, IssuerAddress, SigningKey, parse_key
+from pbx_operator.domain.messages import SyncAnswer, SyncRequest
+from pbx_operator.exchange import beside
+from pbx_operator.exchange.beside import ExchangeSettings, contact_of, exchange_beside, prepare_certificate
+from pbx_operator.exchange.certificates import make_pair
+from pbx_operator.exchange.client import RemotePeer
+from pbx_operator.exchange.tls import ServedCertificate
+from pbx_operator.network.addresses import NetworkRules
+from support import needs_ipv6
+from test_exchange.world import PEER, US, FakeDesk, FixedSource
+
+LOOPBACK = NetworkRules(allowed=(ip_network("127.0.0.0/8"), ip_network("::1/128")))
+SYNC = partial(SyncRequest, links=())
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port: int = probe.getsockname()[1]
+        return port
+
+
+async def served(settings: ExchangeSettings) -> ServedCertificate:
+    names = [parse_endpoint(endpoint).host for endpoint in settings.endpoints]
+    certificate = ServedCertificate(FixedSource(make_pair(names, NOW)))
+    await certificate.refresh()
+    return certificate
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", pytest.param("[::1]", marks=needs_ipv6)])
+async def test_whoever_has_the_bundle_reaches_it(host: str) -> None:
+    """By IPv4 and by IPv6, with what a bundle says of it and nothing else."""
+    port = free_port()
+    settings = ExchangeSettings((f"https://{host}:{port}",), port)
+    certificate = await served(settings)
+    issuer = IssuerAddress(
+        public_key=US.key.public,
+        account=NamespacedName(namespace="n", name="a"),
+        interlink=InterlinkIdentity(namespace="n", name="x", uid="u"),
+        contact=contact_of(settings, certificate),
+    )
+    carried = parse_key(Bundle(SigningKey(bytes(32)), US.instance, "a", issuer=issuer).text())
+    assert carried.issuer == issuer
+    desk = FakeDesk()
+    async with exchange_beside(desk, desk, US, certificate, settings, lambda: NOW):
+        peer = RemotePeer(PEER, LOOPBACK, lambda: NOW)
+        answer = await peer.ask(carried.issuer.contact, US.instance, SYNC, SyncAnswer)
+    assert answer.sender == US.instance
+    assert len(desk.asked) == 1
+
+
+async def test_mounted_files_are_shown_in_place_of_a_certificate_of_its_own(tmp_path: Path) -> None:
+    pair, cluster = make_pair(["127.0.0.1"], NOW), mock.AsyncMock()
+    (tmp_path / "tls.crt").write_bytes(pair.certificate)
+    (tmp_path / "tls.key").write_bytes(pair.key)
+    port = free_port()
+    settings = ExchangeSettings((f"https://127.0.0.1:{port}",), port, certificate=tmp_path)
+    certificate = await prepare_certificate(cluster, "pbx-system", settings, lambda: NOW)
+    assert contact_of(settings, certificate).pins == (pair.pin,)
+    async with exchange_beside(FakeDesk(), FakeDesk(), US, certificate, settings, lambda: NOW):
+        await RemotePeer(PEER, LOOPBACK, lambda: NOW).ask(
+            contact_of(settings, certificate), US.instance, SYNC, SyncAnswer
+        )
+    assert cluster.mock_calls == []
+
+
+@pytest.mark.parametrize(
+    ("host", "where"),
+    [pytest.param("::", "[::]:{} (IPv6 and IPv4)", marks=needs_ipv6), ("0.0.0.0", "0.0.0.0:{} (IPv4)")],
+)
+async def test_it_says_where_it_listens_and_what_it_shows(
+    host: str, where: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(beside, "everywhere", lambda: host)
+    caplog.set_level("INFO")
+    port = free_port()
+    settings = ExchangeSettings(("https://pbx.example.com:8443", "https://[2001:db8::1]:8443"), port)
+    certificate = await served(settings)
+    async with exchange_beside(FakeDesk(), FakeDesk(), US, certificate, settings, lambda: NOW):
+        assert caplog.messages == [
+            f"the exchange of installation {US.instance} listens on {where.format(port)} as "
+            "https://pbx.example.com:8443, https://[2001:db8::1]:8443; its certificate has "
+            f"{certificate.summary}"
+        ]
+
+
+@pytest.mark.parametrize("endpoints", [(), ("https://pbx.example.com:8443",)])
+async def test_without_an_endpoint_or_a_port_nothing_listens(
+    endpoints: tuple[str, ...], caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    settings = ExchangeSettings(endpoints, 0)
+    certificate = await served(settings) if endpoints else None
+    async with exchange_beside(FakeDesk(), FakeDesk(), US, certificate, settings, lambda: NOW):
+        assert caplog.messages == []
