@@ -55,6 +55,9 @@ def _customer(value: object) -> JSON:
     return _at({**CENTER, "customerID": value})
 
 
+CUSTOMER = _at(CENTER)
+
+
 def _named(name: str) -> JSON:
     return changed(MINIMAL, {"metadata": {"name": name}})
 
@@ -177,7 +180,7 @@ ROWS = (
             ),
         ),
     ),
-    Row("a customer with everything set", _at(CENTER)),
+    Row("a customer with everything set", CUSTOMER),
     Row("the least of a customer", _at({"credentialsSecretRef": {"name": "telecom-center"}})),
     Row("all of a customer but its id may change", _at(LEAST), before=_at(CENTER)),
     Row(

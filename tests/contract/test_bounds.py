@@ -22,11 +22,13 @@ from contract.rows_interlink import FULL as INTERLINK
 from contract.rows_internalnumber import FULL as NUMBERS
 from contract.rows_linkrecord import FULL as RECORD
 from contract.rows_linkrecord import FULL_REPLICA as REPLICA
+from contract.rows_pbxaccount import CUSTOMER
 from contract.rows_pbxaccount import FULL as ACCOUNT
 from schemas import every_field, kinds
 
 SAMPLES: tuple[JSON, ...] = (
     ACCOUNT,
+    CUSTOMER,
     INTERLINK,
     BROUGHT,
     REDEEMING,

@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 
-from builders import NAMESPACE
+from builders import NAMESPACE, NOW
 from pbx_operator.api.meta import Condition, ObjectKey
 from pbx_operator.api.v1alpha1 import InternalNumber, PBXAccount
 from pbx_operator.domain.conditions import check, find
 from pbx_operator.domain.steps import POLL_PERIOD
 from simulation.customers import DOWN, Center, CustomerSite
-from simulation.process import Request
+from simulation.process import Request, Task
 
 DIED = 40
 """More calls than any story here makes."""
@@ -262,6 +262,41 @@ def test_a_provider_that_is_down_is_asked_again_and_explained(site: CustomerSite
     center.fails = None
     site.settle_for(timedelta(minutes=10))
     assert shown(site, "Provisioned") == ("True", "Provisioned")
+
+
+def test_a_failure_that_turned_out_to_be_none_is_forgotten(site: CustomerSite) -> None:
+    site.apply()
+    assert site.settle(lambda task: isinstance(task.waiting, Request) and task.waiting.what.startswith("POST /api"))
+    (creating,) = site.process.requests()
+    assert isinstance(creating.waiting, Request)
+    creating.waiting.arrive()
+    creating.waiting.lose()
+    creating.resume()
+    site.settle_for(timedelta(minutes=1))
+    assert shown(site, "Provisioned") == ("True", "Provisioned")
+    due = site.process.queue.next_appointment()
+    assert due is not None
+    site.now = NOW + timedelta(seconds=due + 1)
+    assert site.settle(lambda task: isinstance(task.waiting, Request) and task.waiting.what.startswith("GET /api"))
+    (looking,) = site.process.requests()
+    site.apply(sharing={"mode": "None"})
+    work_beside(site, looking)
+    assert shown(site, "Provisioned") == ("True", "Provisioned")
+    site.settle()
+
+
+def work_beside(site: CustomerSite, waiting: Task) -> None:
+    """Let everything happen that does not need an answer to this call."""
+    while True:
+        others = [task for task in site.process.requests() if task is not waiting]
+        if others:
+            site.serve(others[0])
+        elif unseen := site.process.unseen():
+            site.process.watch(unseen[0])
+        elif idle := site.process.idle():
+            idle[0].resume()
+        else:
+            return
 
 
 def test_a_wrong_password_is_tried_once_until_the_secret_changes() -> None:

@@ -36,6 +36,8 @@ class FailedStep:
     fault: Fault
     next_try: datetime
     pause: timedelta
+    looked: bool = False
+    """A look has succeeded since: if the step is not needed any more, it turned out to be done."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +58,14 @@ def look_due(look: Look | None, now: datetime) -> bool:
 
 
 def current_failure(attempts: StepAttempts[L], needed: str | None) -> FailedStep | None:
-    """Return the failure that the needed step has to do with; one of a step that is not needed any more is history."""
+    """Return the failure that the needed step has to do with; one of a step that is not needed any more is history.
+
+    The look that follows a failure tells what became of the step, so it waits for the time of the next try.
+    """
     failed = attempts.failed
-    return failed if failed is not None and needed in (failed.step, "look") else None
+    if failed is None or needed == failed.step:
+        return failed
+    return failed if needed == "look" and not failed.looked else None
 
 
 def may_try(attempts: StepAttempts[L], needed: str, now: datetime) -> bool:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from datetime import datetime
 from typing import Protocol
 
@@ -55,6 +56,7 @@ class StepRunner:
         failed = before if before is not None and before.step != step else None
         if step == "look":
             self._memory.note_steps(uid, outdated=False)
+            failed = replace(failed, looked=True) if failed is not None else None
         try:
             await work()
         except ProviderError as error:
@@ -66,7 +68,7 @@ class StepRunner:
         except Exception:
             failed = self._failed(step, before, fault("Retry", provider_reasons.PROVIDER_UNAVAILABLE))
             _log.exception("step '%s' failed", step, extra=about)
-        if failed is not None and failed is not before:
+        if failed is not None and failed.step == step:
             self._memory.look_again(uid)
         self._memory.note_steps(uid, busy=False, failed=failed)
         ended()

@@ -1,0 +1,194 @@
+"""Accounts with customers at telecom.center: the operator as a process, a real API server, the simulator over HTTPS."""
+
+from __future__ import annotations
+
+import base64
+import itertools
+import json
+import ssl
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+import pytest_asyncio
+
+from integration.harness import Stage, World, number, open_stage
+from pbx_operator.api.meta import RECONCILE_ANNOTATION
+from pbx_operator.api.v1alpha1 import PBXAccount
+from pbx_operator.sandbox import ControlPlane
+from pbx_operator.sandbox.pki import CertificateAuthority
+from simulators.telecom_center import Fault, TelecomCenter, calls, writes
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+PASSWORD = "correct horse battery"
+LOOPBACK = ("--allow-network", "127.0.0.0/8")
+_TOKENS = itertools.count(1)
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def center(served: ssl.SSLContext) -> AsyncIterator[TelecomCenter]:
+    async with TelecomCenter("operator", PASSWORD, tls=served) as center:
+        yield center
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def stage(
+    installed: ControlPlane, authority: CertificateAuthority, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Stage]:
+    """Return a stage whose operator trusts the simulator, and may dial it."""
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("SSL_CERT_FILE", str(authority.files.certificate))
+        async with open_stage(installed, tmp_path_factory.mktemp("stage")) as stage:
+            await stage.observer.ready()
+            stage.start(*LOOPBACK)
+            yield stage
+
+
+class Shop:
+    """The namespace of an operator's employee."""
+
+    def __init__(self, world: World, center: TelecomCenter, namespace: str) -> None:
+        self.world, self.center, self.namespace = world, center, namespace
+        self._before = len(center.journal.calls)
+
+    async def write_login(self, password: str = PASSWORD) -> None:
+        """Apply the Secret with the login."""
+        entries = {"username": "operator", "password": password}
+        data = {entry: base64.b64encode(text.encode()).decode() for entry, text in entries.items()}
+        metadata = {"name": "login", "namespace": self.namespace}
+        await self.world.apply({"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "data": data})
+
+    def account(self, place: dict[str, Any] | None = None, **spec: Any) -> PBXAccount:
+        center = {"url": self.center.url, "credentialsSecretRef": {"name": "login"}, **(place or {})}
+        provider = {"type": "TelecomCenter", "telecomCenter": center}
+        metadata = {"name": "a", "namespace": self.namespace}
+        return PBXAccount.model_validate(
+            {"metadata": metadata, "spec": {"country": "NL", "provider": provider, **spec}}
+        )
+
+    async def look(self, account: PBXAccount) -> None:
+        """Ask the operator to look now."""
+        patch = {"metadata": {"annotations": {RECONCILE_ANNOTATION: str(next(_TOKENS))}}}
+        await self.world.stage.api.cluster.patch(account.resource, account.key, patch)
+
+    async def end(self, account: PBXAccount) -> None:
+        await self.world.delete(account)
+        await self.world.gone(account)
+
+    @property
+    def calls(self) -> list[str]:
+        """What was asked since the test began: method, and the status of the answer."""
+        return [f"{call.method} {call.status}" for call in self.center.journal.calls[self._before :]]
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def shop(world: World, center: TelecomCenter) -> Shop:
+    center.clear()
+    shop = Shop(world, center, await world.namespace())
+    await shop.write_login()
+    return shop
+
+
+async def test_a_customer_from_its_account_to_its_deletion(shop: Shop, world: World, stage: Stage) -> None:
+    account = shop.account({"customerID": "7", "language": "LT"}, displayName="Acme")
+    await world.apply(account, number("200", shop.namespace))
+    shown = await world.ready(account, "Serving")
+    assert (shown.status.customer_id, shown.status.applied_generation) == ("7", 1)
+    assert shop.center.customers["7"]["name"] == "Acme"
+    await world.ready(number("200", shop.namespace), "Serving")
+
+    await world.apply(shop.account({"customerID": "7", "language": "LT", "capacityLimit": 10}, displayName="Acme"))
+    await world.condition(account, "Provisioned", "True", "Provisioned")
+    await stage.settle()
+    assert shop.center.customers["7"]["capacity_limit"] == 10
+    written = len(world.writes())
+    await stage.settle()
+    assert len(world.writes()) == written
+
+    await shop.end(account)
+    assert "7" not in shop.center.customers
+    assert [call for call in shop.calls if not call.startswith("GET")] == ["POST 201", "PATCH 200", "DELETE 204"]
+
+
+async def test_what_others_change_is_taken_back_or_reported_and_told(shop: Shop, world: World) -> None:
+    account = shop.account({"customerID": "8"})
+    await world.apply(account)
+    await world.ready(account, "Serving")
+    shop.center.customers.put("8", language="RU")
+    await shop.look(account)
+    (event, *_) = await world.event(account, "DriftCorrected")
+    assert "language is 'RU', wanted is 'EN'" in event["note"]
+    assert shop.center.customers["8"]["language"] == "EN"
+
+    reporting = shop.account({"customerID": "8"}, driftPolicy="Report")
+    await world.apply(reporting)
+    await world.condition(account, "Provisioned", "True", "Provisioned")
+    shop.center.customers.put("8", language="LV")
+    await shop.look(account)
+    await world.event(account, "Drifted")
+    await world.condition(account, "Provisioned", "True", "Drifted")
+    assert world.shows(account, "Ready") == ("True", "Serving")
+    assert shop.center.customers["8"]["language"] == "LV"
+    await shop.end(account)
+
+
+async def test_a_wrong_password_is_tried_once_also_by_the_next_operator(shop: Shop, world: World, stage: Stage) -> None:
+    await shop.write_login("wrong")
+    account = shop.account()
+    await world.apply(account)
+    await world.condition(account, "Stalled", "True", "CredentialsRejected")
+    await stage.stop()
+    stage.start(*LOOPBACK)
+    await stage.settle()
+    await shop.look(account)
+    await stage.settle()
+    assert shop.calls == ["GET 401"]
+    await shop.write_login()
+    await shop.look(account)
+    await world.ready(account, "Serving")
+    await shop.end(account)
+
+
+async def test_an_operator_killed_behind_the_creation_creates_no_second_customer(
+    shop: Shop, world: World, stage: Stage
+) -> None:
+    killed = shop.center.add(Fault(calls(method="POST"), at="after-commit", do=stage.operator.kill, then="drop"))
+    account = shop.account()
+    await world.apply(account)
+    await killed.hit()
+    await stage.operator.ended()
+    stage.start(*LOOPBACK)
+    shown = await world.ready(account, "Serving")
+    assert shop.center.customers.ids() == [shown.status.customer_id]
+    await shop.end(account)
+    assert not shop.center.customers.ids()
+
+
+async def test_a_dead_provider_slows_nobody_and_holds_the_deletion_until_it_is_orphaned(
+    shop: Shop, world: World, stage: Stage
+) -> None:
+    account = shop.account({"customerID": "9"})
+    await world.apply(account)
+    await world.ready(account, "Serving")
+    shop.center.add(Fault(writes(), times=None, then="drop"))
+    await world.delete(account)
+    await world.until(lambda: "spec.deletionPolicy to Orphan" in world.message(account), "the deletion is explained")
+    other = await world.office("b", "100")
+    assert world.shows(other, "Ready") == ("True", "Serving")
+    await world.apply(shop.account({"customerID": "9"}, deletionPolicy="Orphan"))
+    await world.gone(account)
+    assert "9" in shop.center.customers
+    shop.center.customers.remove("9")
+
+
+async def test_the_password_is_nowhere_but_in_its_secret(shop: Shop, world: World, stage: Stage) -> None:
+    account = shop.account()
+    await world.apply(account)
+    await world.ready(account, "Serving")
+    texts = [json.dumps(one) for one in await stage.api.everything() if one["kind"] != "Secret"]
+    texts += [json.dumps(raw) for plural, _, raw in stage.observer.history if plural != "secrets"]
+    texts.append(stage.logs())
+    encoded = base64.b64encode(f"operator:{PASSWORD}".encode()).decode()
+    assert not [trace for trace in (PASSWORD, encoded) if any(trace in text for text in texts)]
+    await shop.end(account)
