@@ -72,7 +72,7 @@ ROWS = (
     Row("everything but what names it may change", changed(FULL, {"spec": {"displayName": "Lac"}}), before=FULL),
     Row("the gateway later", _server(webRTCGateway={"mode": "Enabled", "license": "Accepted"}), before=ORDERED),
     Row("the licence accepted, the gateway not wanted", _server(webRTCGateway={"license": "Accepted"})),
-    Row("another site", _rainbow(siteID="5ed0a0c44ed1ac2b8eb0d2e2"), before=_rainbow()),
+    Row("the site later", _rainbow(), before=_rainbow(siteID=None)),
     Row("a name of 57 characters", changed(ORDERED, {"metadata": {"name": "a" * 57}})),
     Row(
         "a name of 58 characters",
@@ -218,6 +218,17 @@ ROWS = (
             forbidden(
                 "spec.provider.rainbow.company",
                 f"`company` may not change from 'Hotel du Lac' to 'Hotel du Parc': {_CREATE_ANOTHER}",
+            ),
+        ),
+        before=_rainbow(),
+    ),
+    Row(
+        "another site",
+        _rainbow(siteID=None),
+        (
+            forbidden(
+                "spec.provider.rainbow.siteID",
+                f"`siteID` may not change from '{RAINBOW['siteID']}' to '': {_CREATE_ANOTHER}",
             ),
         ),
         before=_rainbow(),

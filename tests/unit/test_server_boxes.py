@@ -19,8 +19,9 @@ from pbx_operator.api.v1alpha1.equipmentrecord import EquipmentOwner
 from pbx_operator.domain.equipment import REPORT_PERIOD, SILENT, record_name
 from pbx_operator.domain.plan import ServerStep
 from pbx_operator.domain.server import plan_server
-from pbx_operator.domain.server_facts import ServerAttempts, ServerLook, ServerSnapshot
+from pbx_operator.domain.server_facts import ServerLook, ServerSnapshot
 from pbx_operator.domain.server_impact import servers_of_record
+from pbx_operator.domain.steps import StepAttempts
 from pbx_operator.domain.systems import SystemFacts, SystemWish, settings_of
 from pbx_operator.domain.unreadable import Unreadable
 from server_builders import STOCK, commserver
@@ -35,7 +36,7 @@ FACTS = SystemFacts("e-1", True, "Running", settings_of(SERVER), "Spent")
 def steps(system: SystemFacts, secret: Literal["NotNeeded", "Missing"] = "NotNeeded") -> list[str]:
     """Return the steps that are planned next for a server whose look found this system."""
     found = ServerLook(secret, system, NOW + timedelta(minutes=1))
-    plan = plan_server(ServerSnapshot(PLACE, SERVER, attempts=ServerAttempts(found)), NOW)
+    plan = plan_server(ServerSnapshot(PLACE, SERVER, attempts=StepAttempts(found)), NOW)
     return [action.step for action in plan.actions if isinstance(action, ServerStep)]
 
 

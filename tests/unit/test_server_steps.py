@@ -119,6 +119,35 @@ def test_drift_is_taken_back_or_reported(site: Site, provider: Provider, policy:
         assert "displayName is 'renamed', wanted is 'pbx'" in provisioned.message
 
 
+@pytest.mark.parametrize("policy", ["Enforce", "Report"])
+def test_a_system_that_somebody_deleted_is_declared_anew_or_reported(
+    site: Site, provider: Provider, policy: str
+) -> None:
+    site.apply(driftPolicy=policy)
+    site.settle()
+    provider.systems.clear()
+    site.settle_for(POLL_PERIOD * 2)
+    if policy == "Report":
+        assert ready(site) == ("False", "SystemDeleted")
+        assert not provider.systems
+        site.apply(driftPolicy="Enforce")
+        site.settle()
+    (system,) = provider.systems.values()
+    assert ready(site) == ("True", "Declared")
+    assert secret_code(site) == system.code
+
+
+def test_a_system_that_is_not_shown_for_a_while_stays_ours(site: Site, provider: Provider) -> None:
+    site.apply(driftPolicy="Report")
+    site.settle()
+    assert provider.connect(equipment(site), secret_code(site))
+    hidden, provider.systems = provider.systems, {}
+    site.settle_for(POLL_PERIOD * 2)
+    provider.systems = hidden
+    site.settle_for(POLL_PERIOD * 2)
+    assert ready(site) == ("True", "Running")
+
+
 def test_a_higher_revision_brings_another_code_and_the_same_id(site: Site, provider: Provider) -> None:
     site.apply()
     site.settle()

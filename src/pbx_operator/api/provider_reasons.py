@@ -25,7 +25,10 @@ _BAD_SPEC = (_NOT_READY, _REFUSED)
 
 # --- all is well ------------------------------------------------------------------------------------------------
 DECLARED = Reason(
-    "Declared", "the provider knows the server; it waits for the box to connect", shown=(_READY, _DISCONNECTED)
+    "Declared",
+    "the provider knows the server, whose box has not connected yet",
+    "enter equipment ID and activation code on the box; from stock it knows both",
+    shown=(_READY, _DISCONNECTED),
 )
 RUNNING = Reason("Running", "the server is connected", shown=(_READY, _CONNECTED))
 DEGRADED = Reason("Degraded", "the server is connected, but not all its channels are up", shown=(_READY, _CONNECTED))
@@ -43,7 +46,11 @@ DRIFTED = Reason(
 
 # --- the operator goes on by itself -----------------------------------------------------------------------------
 PROVISIONING = Reason(
-    "Provisioning", "the provider is being asked", patience=Patience.PROGRESS, shown=_FAILED_OR_UNKNOWN
+    "Provisioning",
+    "the provider is being asked",
+    "this passes in seconds; see the operator's log if it lasts",
+    Patience.PROGRESS,
+    shown=_FAILED_OR_UNKNOWN,
 )
 AWAITING_CONNECTION = Reason(
     "AwaitingConnection",
@@ -92,6 +99,7 @@ EQUIPMENT_IN_USE = Reason(
 EQUIPMENT_RELEASING = Reason(
     "EquipmentReleasing",
     "equipment ID {equipment} is being released by another CommServer",
+    "this one takes it then; see the other one if it lasts",
     patience=Patience.PROGRESS,
     shown=_FAILED,
 )
@@ -100,6 +108,13 @@ SYSTEM_NOT_OURS = Reason(
     "the provider has a system {equipment} that this CommServer did not declare",
     "delete it there, or name another box",
     Patience.GRACE,
+    shown=_FAILED,
+)
+SYSTEM_DELETED = Reason(
+    "SystemDeleted",
+    "somebody deleted the server at the provider",
+    "to have it declared anew set spec.driftPolicy to Enforce; else delete this object",
+    Patience.PERSON,
     shown=_FAILED,
 )
 EQUIPMENT_TAKEN = Reason(
@@ -259,6 +274,7 @@ CUSTOMER_IN_USE = Reason(
 CUSTOMER_RELEASING = Reason(
     "CustomerReleasing",
     "customer {customer} is being released by another PBXAccount",
+    "this one takes it then; see the other one if it lasts",
     patience=Patience.PROGRESS,
     shown=_FAILED,
 )
@@ -347,7 +363,12 @@ EMERGENCY_CALL = Reason(
 
 # --- beside Ready -----------------------------------------------------------------------------------------------
 ACCEPTED_WITH_WARNINGS = Reason("AcceptedWithWarnings", "the spec is valid, but: {problems}", shown=(_WARNED,))
-NOT_DECLARED = Reason("NotDeclared", "the provider does not know the server yet", shown=(_UNHEARD,))
+NOT_DECLARED = Reason(
+    "NotDeclared",
+    "the provider does not know the server yet",
+    "the condition Ready says why",
+    shown=(_UNHEARD,),
+)
 STOCK_CODE = Reason(
     "StockCode",
     "whoever knows the references of the box can connect in its place until it has connected",

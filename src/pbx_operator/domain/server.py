@@ -20,7 +20,7 @@ from pbx_operator.domain.server_facts import (
     claim_of,
     equipment_id,
 )
-from pbx_operator.domain.server_status import behind_revision, deleting_status, server_status, unapplied
+from pbx_operator.domain.server_status import behind_revision, deleted_there, deleting_status, server_status, unapplied
 from pbx_operator.domain.steps import current_failure, look_due, may_try, next_due
 
 
@@ -59,6 +59,8 @@ def _needed_step(server: CommServer, look: ServerLook | None, now: datetime) -> 
         return "look"
     system = look.system
     if look.secret == "Foreign" or (system is not None and not system.ours):
+        return None
+    if deleted_there(server, look):
         return None
     if system is None or system.inherited:
         return "deliver" if look.secret == "Missing" else "create"

@@ -57,6 +57,12 @@ def unapplied(server: CommServer, system: SystemFacts) -> tuple[Difference, ...]
     return differences(system.settings, settings_of(server))
 
 
+def deleted_there(server: CommServer, look: ServerLook) -> bool:
+    """Whether somebody deleted the system at the provider, and that is to be reported only."""
+    was_there = server.status.applied_generation is not None
+    return look.system is None and was_there and server.spec.drift_policy == "Report"
+
+
 def server_status(
     s: ServerSnapshot,
     server: CommServer,
@@ -108,8 +114,9 @@ def _facts(s: ServerSnapshot, server: CommServer, award: Award, failure: FailedS
 
 
 def _system_facts(server: CommServer, look: ServerLook, system: SystemFacts | None) -> dict[str, object]:
-    if system is None:
-        return {"system_id": None, "state": None, "connection": (), "last_seen_time": None, "applied_generation": None}
+    if system is None:  # its id stays: if it shows up again, it is known to be ours
+        applied = server.status.applied_generation if deleted_there(server, look) else None
+        return {"state": None, "connection": (), "last_seen_time": None, "applied_generation": applied}
     done = not (unapplied(server, system) or behind_revision(server, look) or system.code == "Changed")
     return {
         "system_id": system.system_id,
@@ -166,6 +173,8 @@ def _hindrance(s: ServerSnapshot, server: CommServer) -> Verdict | None:
         return verdict("Ready", "False", reasons.SECRET_NAME_TAKEN, secret=activation_secret_name(server))
     if look is not None and look.system is not None and not look.system.ours:
         return verdict("Ready", "False", provider_reasons.SYSTEM_NOT_OURS, equipment=equipment_id(server))
+    if look is not None and deleted_there(server, look):
+        return verdict("Ready", "False", provider_reasons.SYSTEM_DELETED)
     return None
 
 
@@ -176,6 +185,8 @@ def _provisioned(s: ServerSnapshot, server: CommServer, failure: FailedStep | No
         return Verdict("Provisioned", known, failure.fault.reason, failure.fault.message)
     if look is not None and look.system is not None and not look.system.ours:
         return verdict("Provisioned", "False", provider_reasons.SYSTEM_NOT_OURS, equipment=equipment_id(server))
+    if look is not None and deleted_there(server, look):
+        return verdict("Provisioned", "False", provider_reasons.SYSTEM_DELETED)
     if shown.applied_generation != server.metadata.generation:
         return verdict("Provisioned", "False", provider_reasons.PROVISIONING)
     if look is not None and look.system is not None and (changed := drift(server, look.system)):

@@ -21,7 +21,7 @@ from pbx_operator.api.schema import (
     member_of_union,
     rules,
 )
-from pbx_operator.api.v1alpha1.commserver_rules import LICENSE, MODE, REPLACEMENT, SECRET_NAME
+from pbx_operator.api.v1alpha1.commserver_rules import LICENSE, MODE, REPLACEMENT, SECRET_NAME, SITE
 from pbx_operator.api.v1alpha1.pbxaccount import CountryCode, EmergencyDigits
 from pbx_operator.api.v1alpha1.shared import (
     NAME_IS_LABEL,
@@ -129,7 +129,7 @@ class NumberingRule(Model):
 class RainbowProvider(Model):
     """A company in ALE Rainbow."""
 
-    model_config = rules(immutable("company", _CREATE_ANOTHER))
+    model_config = rules(immutable("company", _CREATE_ANOTHER), SITE)
 
     url: ProviderURL = "https://openrainbow.com"
     """url is where Rainbow is; default `https://openrainbow.com`."""
@@ -140,7 +140,7 @@ class RainbowProvider(Model):
         default=None, alias="siteID"
     )
     """siteID is the site of the company that the server stands at, 24 letters and digits; default is the only site of
-    the company."""
+    the company. Immutable once it is set: delete the CommServer and create another one."""
     credentials_secret_ref: SecretReference
     """credentialsSecretRef names the Secret with the login of an administrator, entries `username` and `password`."""
     application_secret_ref: SecretReference

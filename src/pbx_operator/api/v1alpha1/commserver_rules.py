@@ -18,6 +18,16 @@ SECRET_NAME = Rule(
     reason="FieldValueForbidden",
 )
 
+SITE = Rule(
+    rule="!has(oldSelf.siteID) || (has(self.siteID) && self.siteID == oldSelf.siteID)",
+    message=f"`siteID` is immutable once it is set: {_CREATE_ANOTHER}",
+    message_expression=sentence(
+        f"`siteID` may not change from '{{oldSelf.siteID}}' to '{{self.?siteID.orValue('')}}': {_CREATE_ANOTHER}"
+    ),
+    field_path=".siteID",
+    reason="FieldValueForbidden",
+)
+
 LICENSE = Rule(
     rule="self.mode == 'Disabled' || self.license == 'Accepted'",
     message="`license` must be Accepted if `mode` is Enabled",
