@@ -106,6 +106,9 @@ def test_defaults_appear_and_an_unseen_object_is_not_ready(tenant: Tenant) -> No
         "numbering": {"outOfRange": "Warn", "dialing": "EnBloc"},
         "emergency": {"protection": "Enforce"},
         "sharing": {"mode": "All"},
+        "provider": {"type": "Builtin"},
+        "deletionPolicy": "Delete",
+        "driftPolicy": "Enforce",
     }
     link = tenant.get("ilk", ISSUING["metadata"]["name"])
     assert link["status"] == {"observedGeneration": -1}

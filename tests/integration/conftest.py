@@ -12,9 +12,11 @@ import pytest_asyncio
 from integration.harness import Stage, World, open_stage
 from integration.office import Office
 from integration.process import free_port
+from integration.shop import PASSWORD, Shop
 from integration.two_clusters import Pair, Story, begin_story, open_pair, watched
 from pbx_operator.sandbox import ControlPlane
 from simulators.rainbow import RainbowSimulator, Reseller, reseller
+from simulators.telecom_center import TelecomCenter
 from support import ROOT, Place, install_crds, kubectl
 from tcpproxy import TcpProxy
 
@@ -124,3 +126,19 @@ async def office(world: World, rainbow: RainbowSimulator, customer: Reseller) ->
     office = Office(world, rainbow, customer, await world.namespace())
     await office.prepare()
     return office
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def center(served: ssl.SSLContext) -> AsyncIterator[TelecomCenter]:
+    """Return telecom.center."""
+    async with TelecomCenter("operator", PASSWORD, tls=served) as center:
+        yield center
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def shop(world: World, center: TelecomCenter) -> Shop:
+    """Return a namespace that has the login of an operator there."""
+    center.clear()
+    shop = Shop(world, center, await world.namespace())
+    await shop.write_login()
+    return shop

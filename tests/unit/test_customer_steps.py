@@ -12,6 +12,7 @@ import pytest
 from builders import NAMESPACE, NOW
 from pbx_operator.api.meta import Condition, ObjectKey
 from pbx_operator.api.v1alpha1 import InternalNumber, PBXAccount
+from pbx_operator.api.v1alpha1.pbxaccount import NumberCounts
 from pbx_operator.domain.conditions import check, find
 from pbx_operator.domain.steps import POLL_PERIOD
 from simulation.customers import DOWN, Center, CustomerSite
@@ -279,10 +280,18 @@ def test_a_failure_that_turned_out_to_be_none_is_forgotten(site: CustomerSite) -
     site.now = NOW + timedelta(seconds=due + 1)
     assert site.settle(lambda task: isinstance(task.waiting, Request) and task.waiting.what.startswith("GET /api"))
     (looking,) = site.process.requests()
-    site.apply(sharing={"mode": "None"})
+    add_number(site)
     work_beside(site, looking)
+    assert site.status().internal_numbers == NumberCounts(shared=1)
     assert shown(site, "Provisioned") == ("True", "Provisioned")
     site.settle()
+
+
+def add_number(site: CustomerSite) -> None:
+    metadata = {"name": "n200", "namespace": NAMESPACE}
+    site.api.create(
+        InternalNumber.resource, {"metadata": metadata, "spec": {"accountRef": {"name": "acme"}, "number": "200"}}
+    )
 
 
 def work_beside(site: CustomerSite, waiting: Task) -> None:
@@ -327,13 +336,7 @@ def correct(site: CustomerSite) -> None:
 
 def test_a_login_that_is_locked_later_makes_the_account_wait_for_a_person(site: CustomerSite, center: Center) -> None:
     site.apply()
-    site.api.create(
-        InternalNumber.resource,
-        {
-            "metadata": {"name": "n200", "namespace": NAMESPACE},
-            "spec": {"accountRef": {"name": "acme"}, "number": "200"},
-        },
-    )
+    add_number(site)
     site.settle()
     center.credentials.lock_out()
     site.settle_for(timedelta(hours=1))

@@ -271,19 +271,12 @@ CUSTOMER_IN_USE = Reason(
     Patience.GRACE,
     shown=_FAILED,
 )
-CUSTOMER_RELEASING = Reason(
-    "CustomerReleasing",
-    "customer {customer} is being released by another PBXAccount",
-    "this one takes it then; see the other one if it lasts",
-    patience=Patience.PROGRESS,
-    shown=_FAILED,
-)
 CUSTOMER_NOT_OURS = Reason(
     "CustomerNotOurs",
     "customer {customer} exists at the provider and is not as wanted, so it may be somebody else's",
     "to take it over make the spec as it is; else choose another customerID",
     Patience.GRACE,
-    shown=_FAILED_OR_UNKNOWN,
+    shown=_FAILED,
 )
 CUSTOMER_GONE = Reason(
     "CustomerGone",

@@ -136,8 +136,9 @@ def _serve(s: AccountSnapshot, account: PBXAccount, now: datetime) -> Plan:
     )
     finalizer = () if TEARDOWN_FINALIZER in account.metadata.finalizers else (AddFinalizer(_target(account)),)
     numbers = _numbers(s, resolution, "Serving" if serving else "NotServing", now)
-    awards = (award, customer.award if customer is not None else None, *(o.award for o in resolution.outcomes))
-    handing_over = any(a is not None and a.won and not a.holds for a in awards)
+    handing_over = any(
+        a is not None and a.won and not a.holds for a in (award, *(o.award for o in resolution.outcomes))
+    )
     wait = _coalesce(s, changes, now)
     if wait is not None:  # a status must not tell of what is not published yet
         return _plan(finalizer, (), wait)

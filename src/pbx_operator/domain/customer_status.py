@@ -39,7 +39,6 @@ _REASONS = {reason.name: reason for reason in provider_reasons.REASONS}
 class CustomerView:
     """The part of an account's status that is about its customer."""
 
-    award: Award
     hindrance: Verdict | None
     """The verdict about Ready, if the customer keeps the account from it."""
     provisioned: Verdict
@@ -71,15 +70,15 @@ def view_customer(s: CustomerSnapshot, now: datetime) -> CustomerView | None:
     if obstacle is not None:
         name = customer_id(account, place)
         ready = verdict("Ready", "False", obstacle, customer=name)
-        return CustomerView(award, ready, verdict("Provisioned", "False", obstacle, customer=name), facts)
+        return CustomerView(ready, verdict("Provisioned", "False", obstacle, customer=name), facts)
     hindrance, provisioned = _hindrance(applied, failure), _provisioned(account, place, look, failure, applied)
     shown = _remembered(account, "Provisioned") if look is None and failure is None else None
     if shown is None:
-        return CustomerView(award, hindrance, provisioned, facts)
+        return CustomerView(hindrance, provisioned, facts)
     before = _remembered(account, "Ready")
     if before is not None and (before.status, before.reason) == ("False", shown.reason):
         hindrance = before
-    return CustomerView(award, hindrance, shown, facts)
+    return CustomerView(hindrance, shown, facts)
 
 
 def waiting_for_customer(s: CustomerSnapshot, now: datetime) -> str:
@@ -110,7 +109,7 @@ def _obstacle(
 ) -> Reason | None:
     """Return what somebody else must change before there can be a customer."""
     if not award.holds:
-        return provider_reasons.CUSTOMER_RELEASING if award.won else provider_reasons.CUSTOMER_IN_USE
+        return provider_reasons.CUSTOMER_IN_USE
     if look is None:
         return None
     if look.customer is not None and not is_ours(account, place, look.customer):
