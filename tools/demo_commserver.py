@@ -6,9 +6,6 @@ one of the tests, so their folder must be on PYTHONPATH; `make demo-commserver` 
 
 from __future__ import annotations
 
-from pathlib import Path
-from tempfile import TemporaryDirectory
-
 import click
 from comm_servers.beside import Beside, Line
 from comm_servers.rainbow import Rainbow, certified_by
@@ -16,8 +13,6 @@ from comm_servers.story import Story
 from three_offices.keeper import free_port
 from three_offices.running import complaints_of, failure_as_exit_code, heed_signals, make_console, tell
 from three_offices.stage import set_stage
-
-from pbx_operator.sandbox.pki import CertificateAuthority
 
 
 @click.command()
@@ -33,18 +28,15 @@ def show() -> None:
     port = free_port()
     exchange = ("--exchange-endpoint", f"https://127.0.0.1:{port}", "--exchange-port", str(port))
     operator = (*exchange, "--allow-network", "127.0.0.0/8")
-    with TemporaryDirectory() as folder:
-        authority = CertificateAuthority.create(Path(folder))
-        trust = {"SSL_CERT_FILE": str(authority.files.certificate)}
-        with (
-            Beside() as beside,
-            Line(beside, free_port()) as line,
-            Rainbow(beside, certified_by(authority)) as rainbow,
-            set_stage(None, tell, operator, trust) as stage,
-            complaints_of(stage),
-        ):
-            Story(stage, operator, line, rainbow, make_console()).tell()
-            click.echo("\nEvery step was as it should be. Taking everything down.")
+    with (
+        set_stage(None, tell, operator, trusting=True) as stage,
+        complaints_of(stage),
+        Beside() as beside,
+        Line(beside, free_port()) as line,
+        Rainbow(beside, certified_by(stage.authority)) as rainbow,
+    ):
+        Story(stage, operator, line, rainbow, make_console()).tell()
+        click.echo("\nEvery step was as it should be. Taking everything down.")
 
 
 if __name__ == "__main__":

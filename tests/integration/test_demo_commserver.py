@@ -43,6 +43,7 @@ def test_it_tells_the_whole_story_and_leaves_nothing(place: Place) -> None:
     assert [line for line in lines if cell_len(line) > COLUMNS or "\x1b" in line or line != line.rstrip()] == []
     assert [done.stdout.count(circle) for circle in "✖⚪🟡🟢"] == [1, 4, 1, 6]
     assert place.is_clean()
+    assert set(place.folder.iterdir()) == {place.sandboxes}
     match = re.search(r"<!-- demo-commserver -->\n```text\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
     assert match is not None, "README.md has a block of the demo's output"
     shown = iter(lines)
@@ -77,3 +78,4 @@ def test_nothing_is_left_after_a_signal(place: Place, number: signal.Signals) ->
         until(lambda: boxes(place) == 1, "the first box runs")
         process.send_signal(number)
     until(place.is_clean, "boxes, operator, control plane and files are gone")
+    assert set(place.folder.iterdir()) == {place.sandboxes}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ssl
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
@@ -11,9 +12,9 @@ from pbx_operator.sandbox.pki import CertificateAuthority
 from simulators.rainbow import Call, RainbowSimulator, reseller
 
 
-def certified_by(authority: CertificateAuthority) -> ssl.SSLContext:
-    """Return what a server on this machine shows to those who trust the authority."""
-    pair = authority.issue_server([HOST])
+def certified_by(authority: Path) -> ssl.SSLContext:
+    """Return what a server on this machine shows to those who trust the authority in this directory."""
+    pair = CertificateAuthority(authority).issue_server([HOST])
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(pair.certificate, pair.key)
     return context

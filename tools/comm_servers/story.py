@@ -27,19 +27,24 @@ TELL_STOCK_BOX = (
 )
 TELL_BOX = """\
 for entry in endpoint instance pin equipmentID activationCode; do
-    kubectl get secret lyon-activation -n lyon -o jsonpath="{.data.$entry}" | base64 -d > $LYON/$entry
+    kubectl get secret lyon-activation -n lyon -o jsonpath="{.data.$entry}" |
+      base64 -d > $LYON/$entry
   done"""
 BLOCK_112 = """\
 kubectl patch commserver nice -n nice --type=merge \\
     -p '{"spec": {"numberingRules": [{"match": "^112$", "action": "Block"}]}}'"""
-RENEW = """kubectl patch commserver lyon -n lyon --type=merge -p '{"spec": {"activation": {"revision": 2}}}'"""
+RENEW = """\
+kubectl patch commserver lyon -n lyon --type=merge \\
+    -p '{"spec": {"activation": {"revision": 2}}}'"""
 WRITE_LOGIN = """\
 kubectl create secret generic rainbow-login -n bern --from-literal=username=$LOGIN \\
     --from-literal=password={password} --dry-run=client -o yaml | kubectl apply -f -"""
 WRITE_APPLICATION = """\
 kubectl create secret generic rainbow-application -n bern \\
     --from-literal=id=$APP_ID --from-literal=secret=$APP_SECRET"""
-DECLARE = """sed "s,https://openrainbow.com,$RAINBOW," examples/comm-servers/rainbow.yaml | kubectl apply -f -"""
+DECLARE = """\
+sed "s,https://openrainbow.com,$RAINBOW," examples/comm-servers/rainbow.yaml |
+    kubectl apply -f -"""
 READ_SECRET = "kubectl get secret bern-activation -n bern -o jsonpath='{{.data.{entry}}}' | base64 -d"
 NAME, OTHER_NAME = "Hotel in Bern", "Bern (old)"
 
@@ -161,9 +166,7 @@ class Story:
             self._stage.shell(READ_SECRET.format(entry=entry)) for entry in ("equipmentID", "activationCode")
         )
         self._check("the equipment ID in the Secret", server.status.equipment_id or "none", equipment_id)
-        self._site.say(
-            "Somebody types what the Secret bern-activation says into the box, and it connects to Rainbow."
-        )
+        self._site.say("Somebody types what the Secret bern-activation says into the box, and it connects to Rainbow.")
         self._rainbow.connect(equipment_id, code)
         self._site.look("bern")
         self._site.see("bern", state="Running", Ready="Running")

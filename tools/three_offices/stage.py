@@ -82,6 +82,8 @@ class Stage:
     kubectl: Path
     log: Path
     """The operator's log, in a directory that goes with the control plane."""
+    authority: Path
+    """Where the certificate authority of the control plane is."""
 
     def shell(self, command: str, variables: Mapping[str, str] | None = None) -> str:
         """Run a command as an administrator of the cluster would type it, and return what it prints.
@@ -168,17 +170,18 @@ def set_stage(
     sandbox: str | None,
     tell: Callable[[str], None],
     operator_options: Sequence[str] = (),
-    variables: Mapping[str, str] | None = None,
+    *,
+    trusting: bool = False,
 ) -> Iterator[Stage]:
     """Start everything, passing on what is told meanwhile; end it at the end, unless it is kept.
 
-    `sandbox` names the control plane; None gives it a random name.  `variables` are set for the operator.
+    `sandbox` names the control plane; None gives it a random name.  A `trusting` operator takes the stage's authority
+    for the only one that vouches for servers elsewhere.
     Raises NotAsExpectedError if something does not start, or does not end in order.
     """
-    named = ["--name", sandbox] if sandbox else []
+    wishes = [*(["--name", sandbox] if sandbox else []), *(["--trusting"] if trusting else [])]
     keeper = subprocess.Popen(
-        [sys.executable, ROOT / "tools" / "three_offices" / "keeper.py", *named, "--", *operator_options],
-        env={**os.environ, **(variables or {})},
+        [sys.executable, ROOT / "tools" / "three_offices" / "keeper.py", *wishes, "--", *operator_options],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -187,7 +190,7 @@ def set_stage(
     )
     try:
         facts = _wait_for_facts(keeper, tell)
-        yield Stage(keeper, facts["kubeconfig"], facts["kubectl"], facts["log"])
+        yield Stage(keeper, **facts)
     except BaseException as problem:
         keeper.terminate()
         if last_words := _await_end(keeper):
