@@ -4,8 +4,8 @@ BIN := .venv/bin
 PYTEST := $(BIN)/python -m pytest
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lint types contracts generate verify unit model contract integration test demo demo-federation bench \
-	lock clean
+.PHONY: help setup lint types contracts generate verify unit model contract integration test demo demo-federation \
+	demo-commserver bench lock clean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
@@ -55,6 +55,9 @@ demo: setup ## three offices on a real control plane; KEEP=1 leaves it running
 
 demo-federation: setup ## two clusters, and a link between them
 	@$(BIN)/python tools/demo_federation.py
+
+demo-commserver: setup ## boxes that connect, and a cloud that is told about them
+	@PYTHONPATH=tests $(BIN)/python tools/demo_commserver.py
 
 bench: setup ## the figures of docs/benchmarks.md
 	$(BIN)/python tools/bench.py

@@ -104,7 +104,8 @@ class DeviceProgram:
         while True:
             channels = await self.probe()
             if channels != told or time.monotonic() >= due:
-                told = channels if await self.report(channels) else None
+                if await self.report(channels):  # a change that comes too soon after another is told again
+                    told = channels
                 due = time.monotonic() + jittered(REPORT_SECONDS)
             await asyncio.sleep(jittered(self._settings.interval))
 
@@ -129,7 +130,7 @@ class DeviceProgram:
         _log.info("equipment %s is associated with installation %s", s.equipment_id, s.instance)
 
     async def report(self, channels: tuple[Channel, ...]) -> bool:
-        """Tell the channels; return whether that was heard as the latest. Raises DeviceError."""
+        """Tell the channels; return whether the exchange has written them down now. Raises DeviceError."""
         s = self._settings
         rev = max(int(self._clock().timestamp() * 1000), self._known_rev + 1)
         draft = partial(ReportRequest, equipment_id=s.equipment_id, rev=rev, channels=channels)
@@ -140,7 +141,7 @@ class DeviceProgram:
                 f" CommServer has a new activation code, put it into {s.activation_code_file} and start again"
             )
         self._known_rev = max(answer.known_rev, rev)
-        return answer.known_rev <= rev
+        return answer.known_rev == rev
 
     async def probe(self) -> tuple[Channel, ...]:
         """Look at all channels at once."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import AsyncIterator
-from contextlib import suppress
+from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,10 +21,11 @@ from equipment_builders import CODE, EQUIPMENT, PLACE, UP, derived
 from pbx_operator.api.meta import ObjectKey
 from pbx_operator.api.v1alpha1 import EquipmentRecord
 from pbx_operator.api.v1alpha1.commserver import Channel
+from pbx_operator.api.v1alpha1.equipmentrecord import EquipmentRecordStatus
 from pbx_operator.api.v1alpha1.linkrecord import Contact
 from pbx_operator.device import DeviceError, DeviceProgram, DeviceSettings, Probe, load_key
 from pbx_operator.device_command import device as command
-from pbx_operator.domain.equipment import record_name
+from pbx_operator.domain.equipment import Report, hear, record_name
 from pbx_operator.domain.systems import SystemOwner, SystemSettings, SystemWish
 from pbx_operator.exchange.certificates import make_pair
 from pbx_operator.exchange.server import make_app
@@ -92,6 +93,18 @@ def port_of(server: asyncio.Server) -> int:
     return int(server.sockets[0].getsockname()[1])
 
 
+@asynccontextmanager
+async def running(box: DeviceProgram) -> AsyncIterator[None]:
+    """Let a box run meanwhile."""
+    task = asyncio.create_task(box.run())
+    try:
+        yield
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+
 class TestAssociation:
     async def test_a_box_that_starts_again_is_the_same(self, exchange: Exchange) -> None:
         await exchange.box().associate()
@@ -130,16 +143,28 @@ class TestAssociation:
 
 class TestReports:
     async def test_the_record_follows_the_line(self, exchange: Exchange, line: asyncio.Server) -> None:
-        box = exchange.box(probes=(Probe("sip", HOST, port_of(line)),))
-        running = asyncio.create_task(box.run())
-        try:
+        async with running(exchange.box(probes=(Probe("sip", HOST, port_of(line)),))):
             await exchange.until_reported(UP)
             line.close()
             await exchange.until_reported(Channel(name="sip", state="Down"))
-        finally:
-            running.cancel()
-            with suppress(asyncio.CancelledError):
-                await running
+
+    async def test_a_change_that_came_too_soon_is_told_again(
+        self, exchange: Exchange, line: asyncio.Server, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        too_soon: list[Report] = []
+
+        def hear_later(record: EquipmentRecord, report: Report, now: datetime) -> EquipmentRecordStatus | None:
+            if report.channels != (UP,) and not too_soon:
+                too_soon.append(report)
+                return None
+            return hear(record, report, now)
+
+        monkeypatch.setattr("pbx_operator.providers.association.hear", hear_later)
+        async with running(exchange.box(probes=(Probe("sip", HOST, port_of(line)),))):
+            await exchange.until_reported(UP)
+            line.close()
+            await exchange.until_reported(Channel(name="sip", state="Down"))
+        assert len(too_soon) == 1
 
     async def test_a_clock_that_was_set_back_does_not_silence_it(self, exchange: Exchange) -> None:
         await exchange.box().associate()

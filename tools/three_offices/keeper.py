@@ -16,12 +16,14 @@ import socket
 import subprocess
 import sys
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from pbx_operator.sandbox import ControlPlane, SandboxError
+from pbx_operator.sandbox.pki import CertificateAuthority
 from pbx_operator.sandbox.processes import signal_with_parent
 from pbx_operator.sandbox.registry import running
+from pbx_operator.sandbox.servers import pki_directory
 
 ROOT = Path(__file__).resolve().parents[2]
 INSTALL = ("kubectl apply --server-side -f crds/", "kubectl apply -f examples/install/rbac.yaml")
@@ -37,16 +39,22 @@ _GRACE_SECONDS = 30.0
 _LOG_LINES = 10
 
 
-def main(name: str | None, options: Sequence[str]) -> None:
-    """Start everything, describe it in one line of JSON, and stay until it is time to end."""
+def main(name: str | None, options: Sequence[str], *, trusting: bool) -> None:
+    """Start everything, describe it in one line of JSON, and stay until it is time to end.
+
+    A `trusting` operator takes the sandbox's authority for the only one that vouches for servers elsewhere.
+    """
     for number in _SIGNALS:
         signal.signal(number, _end)
     with ControlPlane.start(name) as control_plane:
         _install(control_plane)
-        operator = _Operator(control_plane, options)
+        authority = CertificateAuthority(pki_directory(control_plane.data_dir))
+        variables = {"SSL_CERT_FILE": str(authority.files.certificate)} if trusting else {}
+        operator = _Operator(control_plane, options, variables)
+        paths = {"kubeconfig": control_plane.kubeconfig, "kubectl": control_plane.kubectl, "log": operator.log}
         try:
             operator.start()
-            _tell({"kubeconfig": control_plane.kubeconfig, "kubectl": control_plane.kubectl, "log": operator.log})
+            _tell({**paths, "authority": authority.directory})
             _stay(control_plane, operator)
         finally:
             _ignore_signals()
@@ -93,7 +101,8 @@ def _install(control_plane: ControlPlane) -> None:
 class _Operator:
     """The operator, as a user of its own; stopped, it may finish what it does, unless there is no cluster any more."""
 
-    def __init__(self, control_plane: ControlPlane, options: Sequence[str]) -> None:
+    def __init__(self, control_plane: ControlPlane, options: Sequence[str], variables: Mapping[str, str]) -> None:
+        self._variables = variables
         self._control_plane = control_plane
         kubeconfig = control_plane.kubeconfig_for(OPERATOR_USER)
         own = [f"--kubeconfig={kubeconfig}", f"--health-port={free_port()}", "--metrics-port=0"]
@@ -106,6 +115,7 @@ class _Operator:
         with self.log.open("ab") as output:
             self._process = subprocess.Popen(
                 self._command,
+                env={**os.environ, **self._variables},
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
@@ -161,9 +171,10 @@ def _tail(log: Path) -> str:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--name", help="name of the sandbox; default: a random one")
+    parser.add_argument("--trusting", action="store_true", help="the operator trusts the sandbox's authority alone")
     parser.add_argument("options", nargs="*", help="options of the operator, after `--`")
     wanted = parser.parse_args()
     try:
-        main(wanted.name, wanted.options)
+        main(wanted.name, wanted.options, trusting=wanted.trusting)
     except SandboxError as error:
         sys.exit(str(error))

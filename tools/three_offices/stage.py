@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -22,6 +23,7 @@ from click import ClickException
 from pbx_operator.api.meta import ObjectKey, Resource
 from pbx_operator.cli.dial import Published, read_published
 from pbx_operator.cluster import ApiError, Cluster
+from pbx_operator.sandbox.processes import signal_with_parent
 from three_offices.keeper import KEEP, ROOT, START, STOP
 
 R = TypeVar("R", bound=Resource)
@@ -80,19 +82,39 @@ class Stage:
     kubectl: Path
     log: Path
     """The operator's log, in a directory that goes with the control plane."""
+    authority: Path
+    """Where the certificate authority of the control plane is."""
 
     def shell(self, command: str, variables: Mapping[str, str] | None = None) -> str:
         """Run a command as an administrator of the cluster would type it, and return what it prints.
 
         Raises NotAsExpectedError if it fails.
         """
-        path = os.pathsep.join([str(self.kubectl.parent), os.environ["PATH"]])
-        environ = {**os.environ, "KUBECONFIG": str(self.kubeconfig), "PATH": path, **(variables or {})}
+        environ = self._environ(variables or {})
         done = subprocess.run(command, shell=True, cwd=ROOT, env=environ, capture_output=True, text=True, check=False)
         if done.returncode != 0:
             seen = f"exit code {done.returncode}, {done.stderr.strip()}"
             raise NotAsExpectedError(f"$ {command}", "exit code 0", seen)
         return done.stdout + done.stderr
+
+    def start(self, command: str, variables: Mapping[str, str], output: Path) -> subprocess.Popen[bytes]:
+        """Start a program as an administrator would; it lives no longer than the demo, and speaks into a file."""
+        with output.open("ab") as file:
+            return subprocess.Popen(
+                f"exec {command}",
+                shell=True,
+                cwd=ROOT,
+                env=self._environ(variables),
+                stdin=subprocess.DEVNULL,
+                stdout=file,
+                stderr=file,
+                preexec_fn=signal_with_parent(signal.SIGKILL),
+            )
+
+    def _environ(self, variables: Mapping[str, str]) -> dict[str, str]:
+        programs = [str(self.kubectl.parent), str(Path(sys.executable).parent)]
+        path = os.pathsep.join([*programs, os.environ["PATH"]])
+        return {**os.environ, "KUBECONFIG": str(self.kubeconfig), "PATH": path, **variables}
 
     def objects(self, model: type[R]) -> list[R]:
         """Return all objects of a kind. Raises ApiError."""
@@ -145,16 +167,21 @@ class Stage:
 
 @contextmanager
 def set_stage(
-    sandbox: str | None, tell: Callable[[str], None], operator_options: Sequence[str] = ()
+    sandbox: str | None,
+    tell: Callable[[str], None],
+    operator_options: Sequence[str] = (),
+    *,
+    trusting: bool = False,
 ) -> Iterator[Stage]:
     """Start everything, passing on what is told meanwhile; end it at the end, unless it is kept.
 
-    `sandbox` names the control plane; None gives it a random name.
+    `sandbox` names the control plane; None gives it a random name.  A `trusting` operator takes the stage's authority
+    for the only one that vouches for servers elsewhere.
     Raises NotAsExpectedError if something does not start, or does not end in order.
     """
-    named = ["--name", sandbox] if sandbox else []
+    wishes = [*(["--name", sandbox] if sandbox else []), *(["--trusting"] if trusting else [])]
     keeper = subprocess.Popen(
-        [sys.executable, ROOT / "tools" / "three_offices" / "keeper.py", *named, "--", *operator_options],
+        [sys.executable, ROOT / "tools" / "three_offices" / "keeper.py", *wishes, "--", *operator_options],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -163,7 +190,7 @@ def set_stage(
     )
     try:
         facts = _wait_for_facts(keeper, tell)
-        yield Stage(keeper, facts["kubeconfig"], facts["kubectl"], facts["log"])
+        yield Stage(keeper, **facts)
     except BaseException as problem:
         keeper.terminate()
         if last_words := _await_end(keeper):

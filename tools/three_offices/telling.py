@@ -5,7 +5,9 @@ Every command is run exactly as it is printed.
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Callable, Mapping
+from pathlib import Path
 
 from rich.console import Console
 from rich.text import Text
@@ -75,6 +77,12 @@ class Terminal:
             self._teller.lines(f"{self._prompt} {command}")
             output = self._stage.shell(command, self._variables)
         return output
+
+    def start(self, command: str, output: Path) -> subprocess.Popen[bytes]:
+        """Start a program in the background, shown before; what it says goes to a file."""
+        self._teller.block("")
+        self._teller.lines(f"{self._prompt} {command} &")
+        return self._stage.start(command, self._variables or {}, output)
 
     def run_and_show(self, command: str) -> None:
         """Run a command and show what it prints."""

@@ -52,7 +52,7 @@ def print_links(console: Console, interlinks: Iterable[Interlink]) -> None:
     """Print links: a grey circle while a key waits for the peer, a green one once the accounts are linked."""
     rows = [_link_cells(console, link) for link in sorted(interlinks, key=lambda link: link.key)]
     if console.width >= NARROW:
-        console.print(_table(_LINK_COLUMNS, rows))
+        console.print(table(_LINK_COLUMNS, rows))
         return
     for circle, name, account, peer, gate, reason, message in rows:
         console.print(Text.assemble(circle, " ", name, f"  {account} → {peer}  gate {gate}"))
@@ -63,7 +63,7 @@ def print_answers(console: Console, answers: Sequence[Answer]) -> None:
     """Print what happens to dialled digits, why, which links do not get the call, and which prefixes may not work."""
     rows = [row for answer in answers for row in _answer_cells(answer)]
     if console.width >= NARROW:
-        console.print(_table(_ANSWER_COLUMNS, rows))
+        console.print(table(_ANSWER_COLUMNS, rows))
         return
     for dialed, outcome, reaches, because in rows:
         console.print(Text.assemble(dialed, " → " if dialed else "  ", outcome))
@@ -75,7 +75,7 @@ def clean(text: str) -> str:
     return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
 
 
-def _table(columns: Sequence[str], rows: Iterable[Sequence[str | Text]]) -> Table:
+def table(columns: Sequence[str], rows: Iterable[Sequence[str | Text]]) -> Table:
     """Return a table in which only the last column wraps; no cell is markup."""
     table = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0), header_style="bold")
     for column in columns[:-1]:

@@ -1,0 +1,81 @@
+"""The demo of communication servers: it shows what the README promises, fails with a reason, and leaves nothing."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import signal
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from rich.cells import cell_len
+
+from support import ROOT, Place, until
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="finds processes by /proc")
+
+DEMO = "tools/demo_commserver.py"
+COLUMNS = 100
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Iterator[Place]:
+    """Return a place where Python finds the simulators, as `make demo-commserver` has it."""
+    place = Place(tmp_path)
+    known = os.environ.get("PYTHONPATH")
+    place.environ["PYTHONPATH"] = os.pathsep.join([str(ROOT / "tests"), *([known] if known else [])])
+    yield place
+    place.kill()
+
+
+def boxes(place: Place) -> int:
+    """Return how many boxes run."""
+    return sum("pbx-operator device" in command for command in place.processes().values())
+
+
+def test_it_tells_the_whole_story_and_leaves_nothing(place: Place) -> None:
+    done = place.call(str(ROOT / DEMO))
+    assert (done.returncode, done.stderr) == (0, "")
+    lines = done.stdout.splitlines()
+    assert [line for line in lines if cell_len(line) > COLUMNS or "\x1b" in line or line != line.rstrip()] == []
+    assert [done.stdout.count(circle) for circle in "✖⚪🟡🟢"] == [1, 4, 1, 6]
+    assert place.is_clean()
+    assert set(place.folder.iterdir()) == {place.sandboxes}
+    match = re.search(r"<!-- demo-commserver -->\n```text\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    assert match is not None, "README.md has a block of the demo's output"
+    shown = iter(lines)
+    assert [line for line in match[1].splitlines() if line not in shown] == []
+
+
+def test_a_box_that_does_not_get_in_is_a_failure(place: Place, tmp_path: Path) -> None:
+    for folder in ("crds", "examples", "tools/three_offices", "tools/comm_servers"):
+        shutil.copytree(ROOT / folder, tmp_path / folder)
+    shutil.copy(ROOT / DEMO, tmp_path / DEMO)
+    for file, (old, new) in {
+        "examples/comm-servers/stock.yaml": ("fleetReference: ALE12", "fleetReference: ALE13"),
+        "tools/three_offices/stage.py": ("DEADLINE_SECONDS = 30.0", "DEADLINE_SECONDS = 10.0"),
+    }.items():
+        text = (tmp_path / file).read_text()
+        assert text.count(old) == 1, f"{file} has {old!r} once"
+        (tmp_path / file).write_text(text.replace(old, new))
+    done = place.call(str(tmp_path / DEMO))
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-3:] == [
+        "Error: the server nice, after 10 s",
+        "   expected: Ready: Running; WeakActivationCode: -; channels: sip Up; state: Running",
+        "   seen:     Ready: Declared; WeakActivationCode: StockCode; channels: -; state: Pending",
+    ]
+    assert place.is_clean()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+def test_nothing_is_left_after_a_signal(place: Place, number: signal.Signals) -> None:
+    with place.popen(str(ROOT / DEMO)) as process:
+        until(lambda: place.states() != [], "the control plane starts")
+        until(lambda: boxes(place) == 1, "the first box runs")
+        process.send_signal(number)
+    until(place.is_clean, "boxes, operator, control plane and files are gone")
+    assert set(place.folder.iterdir()) == {place.sandboxes}
