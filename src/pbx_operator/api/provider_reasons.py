@@ -96,13 +96,6 @@ EQUIPMENT_IN_USE = Reason(
     Patience.GRACE,
     shown=_FAILED,
 )
-EQUIPMENT_RELEASING = Reason(
-    "EquipmentReleasing",
-    "equipment ID {equipment} is being released by another CommServer",
-    "this one takes it then; see the other one if it lasts",
-    patience=Patience.PROGRESS,
-    shown=_FAILED,
-)
 SYSTEM_NOT_OURS = Reason(
     "SystemNotOurs",
     "the provider has a system {equipment} that this CommServer did not declare",
@@ -271,19 +264,12 @@ CUSTOMER_IN_USE = Reason(
     Patience.GRACE,
     shown=_FAILED,
 )
-CUSTOMER_RELEASING = Reason(
-    "CustomerReleasing",
-    "customer {customer} is being released by another PBXAccount",
-    "this one takes it then; see the other one if it lasts",
-    patience=Patience.PROGRESS,
-    shown=_FAILED,
-)
 CUSTOMER_NOT_OURS = Reason(
     "CustomerNotOurs",
     "customer {customer} exists at the provider and is not as wanted, so it may be somebody else's",
     "to take it over make the spec as it is; else choose another customerID",
     Patience.GRACE,
-    shown=_FAILED_OR_UNKNOWN,
+    shown=_FAILED,
 )
 CUSTOMER_GONE = Reason(
     "CustomerGone",

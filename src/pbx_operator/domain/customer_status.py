@@ -110,7 +110,7 @@ def _obstacle(
 ) -> Reason | None:
     """Return what somebody else must change before there can be a customer."""
     if not award.holds:
-        return provider_reasons.CUSTOMER_RELEASING if award.won else provider_reasons.CUSTOMER_IN_USE
+        return provider_reasons.CUSTOMER_IN_USE
     if look is None:
         return None
     if look.customer is not None and not is_ours(account, place, look.customer):
