@@ -3,91 +3,19 @@
 from __future__ import annotations
 
 import base64
-import itertools
 import json
-import ssl
-from collections.abc import AsyncIterator
-from typing import Any
 
 import pytest
 import pytest_asyncio
 
-from integration.harness import Stage, World, number, open_stage
-from pbx_operator.api.meta import RECONCILE_ANNOTATION
-from pbx_operator.api.v1alpha1 import PBXAccount
-from pbx_operator.sandbox import ControlPlane
-from pbx_operator.sandbox.pki import CertificateAuthority
-from simulators.telecom_center import Fault, TelecomCenter, calls, writes
+from integration.conftest import MAY_DIAL_LOOPBACK, providers_stage
+from integration.harness import Stage, World, number
+from integration.shop import PASSWORD, Shop
+from simulators.telecom_center import Fault, calls, writes
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-PASSWORD = "correct horse battery"
-LOOPBACK = ("--allow-network", "127.0.0.0/8")
-_TOKENS = itertools.count(1)
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def center(served: ssl.SSLContext) -> AsyncIterator[TelecomCenter]:
-    async with TelecomCenter("operator", PASSWORD, tls=served) as center:
-        yield center
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def stage(
-    installed: ControlPlane, authority: CertificateAuthority, tmp_path_factory: pytest.TempPathFactory
-) -> AsyncIterator[Stage]:
-    """Return a stage whose operator trusts the simulator, and may dial it."""
-    with pytest.MonkeyPatch.context() as environment:
-        environment.setenv("SSL_CERT_FILE", str(authority.files.certificate))
-        async with open_stage(installed, tmp_path_factory.mktemp("stage")) as stage:
-            await stage.observer.ready()
-            stage.start(*LOOPBACK)
-            yield stage
-
-
-class Shop:
-    """The namespace of an operator's employee."""
-
-    def __init__(self, world: World, center: TelecomCenter, namespace: str) -> None:
-        self.world, self.center, self.namespace = world, center, namespace
-        self._before = len(center.journal.calls)
-
-    async def write_login(self, password: str = PASSWORD) -> None:
-        """Apply the Secret with the login."""
-        entries = {"username": "operator", "password": password}
-        data = {entry: base64.b64encode(text.encode()).decode() for entry, text in entries.items()}
-        metadata = {"name": "login", "namespace": self.namespace}
-        await self.world.apply({"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "data": data})
-
-    def account(self, place: dict[str, Any] | None = None, **spec: Any) -> PBXAccount:
-        center = {"url": self.center.url, "credentialsSecretRef": {"name": "login"}, **(place or {})}
-        provider = {"type": "TelecomCenter", "telecomCenter": center}
-        metadata = {"name": "a", "namespace": self.namespace}
-        return PBXAccount.model_validate(
-            {"metadata": metadata, "spec": {"country": "NL", "provider": provider, **spec}}
-        )
-
-    async def look(self, account: PBXAccount) -> None:
-        """Ask the operator to look now."""
-        patch = {"metadata": {"annotations": {RECONCILE_ANNOTATION: str(next(_TOKENS))}}}
-        await self.world.stage.api.cluster.patch(account.resource, account.key, patch)
-
-    async def end(self, account: PBXAccount) -> None:
-        await self.world.delete(account)
-        await self.world.gone(account)
-
-    @property
-    def calls(self) -> list[str]:
-        """What was asked since the test began: method, and the status of the answer."""
-        return [f"{call.method} {call.status}" for call in self.center.journal.calls[self._before :]]
-
-
-@pytest_asyncio.fixture(loop_scope="module")
-async def shop(world: World, center: TelecomCenter) -> Shop:
-    center.clear()
-    shop = Shop(world, center, await world.namespace())
-    await shop.write_login()
-    return shop
+stage = pytest_asyncio.fixture(providers_stage, scope="module", loop_scope="module")
 
 
 async def test_a_customer_from_its_account_to_its_deletion(shop: Shop, world: World, stage: Stage) -> None:
@@ -139,7 +67,7 @@ async def test_a_wrong_password_is_tried_once_also_by_the_next_operator(shop: Sh
     await world.apply(account)
     await world.condition(account, "Stalled", "True", "CredentialsRejected")
     await stage.stop()
-    stage.start(*LOOPBACK)
+    stage.start(*MAY_DIAL_LOOPBACK)
     await stage.settle()
     await shop.look(account)
     await stage.settle()
@@ -158,7 +86,7 @@ async def test_an_operator_killed_behind_the_creation_creates_no_second_customer
     await world.apply(account)
     await killed.hit()
     await stage.operator.ended()
-    stage.start(*LOOPBACK)
+    stage.start(*MAY_DIAL_LOOPBACK)
     shown = await world.ready(account, "Serving")
     assert shop.center.customers.ids() == [shown.status.customer_id]
     await shop.end(account)
