@@ -15,6 +15,7 @@ from integration.process import free_port
 from integration.shop import PASSWORD, Shop
 from integration.two_clusters import Pair, Story, begin_story, open_pair, watched
 from pbx_operator.sandbox import ControlPlane
+from pbx_operator.sandbox.pki import CertificateAuthority
 from simulators.rainbow import RainbowSimulator, Reseller, reseller
 from simulators.telecom_center import TelecomCenter
 from support import ROOT, Place, install_crds, kubectl
@@ -55,6 +56,24 @@ async def stage(
         await stage.observer.ready()
         stage.start(periods=getattr(request.module, "PERIODS", None))
         yield stage
+
+
+MAY_DIAL_LOOPBACK = ("--allow-network", "127.0.0.0/8")
+
+
+async def providers_stage(
+    installed: ControlPlane,
+    authority: CertificateAuthority,
+    tmp_path_factory: pytest.TempPathFactory,
+    request: pytest.FixtureRequest,
+) -> AsyncIterator[Stage]:
+    """Yield a stage whose operator trusts the simulators of providers, and may dial them; otherwise as `stage`."""
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("SSL_CERT_FILE", str(authority.files.certificate))
+        async with open_stage(installed, tmp_path_factory.mktemp("stage")) as stage:
+            await stage.observer.ready()
+            stage.start(*MAY_DIAL_LOOPBACK, periods=getattr(request.module, "PERIODS", None))
+            yield stage
 
 
 @pytest_asyncio.fixture(loop_scope="module")
@@ -137,7 +156,7 @@ async def center(served: ssl.SSLContext) -> AsyncIterator[TelecomCenter]:
 
 @pytest_asyncio.fixture(loop_scope="module")
 async def shop(world: World, center: TelecomCenter) -> Shop:
-    """Return a namespace that has the login of an operator there."""
+    """Return a namespace that has the login of the operator."""
     center.clear()
     shop = Shop(world, center, await world.namespace())
     await shop.write_login()

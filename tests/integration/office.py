@@ -31,14 +31,18 @@ class Office:
     async def write_login(self, password: str) -> None:
         await self.write("login", username=self.customer.admin.login, password=password)
 
-    def server(self, name: str = "pbx", login: str = "login", **spec: Any) -> CommServer:
-        place = {
+    def server(
+        self, name: str = "pbx", login: str = "login", place: dict[str, Any] | None = None, **spec: Any
+    ) -> CommServer:
+        """Return a server at Rainbow; `place` has what is special there."""
+        rainbow = {
             "url": self.rainbow.url,
             "company": self.customer.customer.name,
             "credentialsSecretRef": {"name": login},
             "applicationSecretRef": {"name": "application"},
+            **(place or {}),
         }
-        provider = {"type": "Rainbow", "rainbow": place}
+        provider = {"type": "Rainbow", "rainbow": rainbow}
         return CommServer.model_validate(
             {"metadata": {"name": name, "namespace": self.namespace}, "spec": {**BTCO, "provider": provider, **spec}}
         )

@@ -1,4 +1,4 @@
-"""The namespace of somebody who sells accounts with customers at telecom.center."""
+"""An operator's employee who has customers at telecom.center, in a namespace of a world."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _TOKENS = itertools.count(1)
 
 
 class Shop:
-    """The namespace of an operator's employee."""
+    """A namespace with the Secret of a login."""
 
     def __init__(self, world: World, center: TelecomCenter, namespace: str) -> None:
         self.world, self.center, self.namespace = world, center, namespace

@@ -22,7 +22,7 @@ from server_builders import BTCO, STOCK
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-PERIODS = {"silent": 4.0, "gone": 7.0, "reports": 1.0, "changes": 0.1}
+PERIODS = {"silent": 2.0, "gone": 3.0, "reports": 0.25, "changes": 0.1}
 STOCK_CODE = "ALE12-1234.5678.90"
 
 

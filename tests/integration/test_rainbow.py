@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
 
 import pytest
 import pytest_asyncio
 
-from integration.harness import Stage, World, open_stage
+from integration.conftest import MAY_DIAL_LOOPBACK, providers_stage
+from integration.harness import Stage, World
 from integration.office import Office
-from pbx_operator.sandbox import ControlPlane
-from pbx_operator.sandbox.pki import CertificateAuthority
 from server_builders import STOCK
 from simulators.rainbow import Fault, calls
 
@@ -20,17 +18,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 STOCK_CODE = "ALE12-1234.5678.90"
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def stage(
-    installed: ControlPlane, authority: CertificateAuthority, tmp_path_factory: pytest.TempPathFactory
-) -> AsyncIterator[Stage]:
-    """Return a stage whose operator trusts the simulator, and may dial it."""
-    with pytest.MonkeyPatch.context() as environment:
-        environment.setenv("SSL_CERT_FILE", str(authority.files.certificate))
-        async with open_stage(installed, tmp_path_factory.mktemp("stage")) as stage:
-            await stage.observer.ready()
-            stage.start("--allow-network", "127.0.0.0/8")
-            yield stage
+stage = pytest_asyncio.fixture(providers_stage, scope="module", loop_scope="module")
 
 
 async def test_built_to_order_from_its_secret_to_its_deletion(office: Office, world: World) -> None:
@@ -79,7 +67,7 @@ async def test_a_wrong_password_is_tried_once_also_by_the_next_operator(
     await world.apply(server)
     await world.condition(server, "Ready", "False", "CredentialsRejected")
     await stage.stop()
-    stage.start("--allow-network", "127.0.0.0/8")
+    stage.start(*MAY_DIAL_LOOPBACK)
     await stage.settle()
     await office.look(server)
     await stage.settle()
@@ -101,7 +89,7 @@ async def test_an_operator_killed_behind_the_creation_finds_its_system(
     await world.apply(server)
     await killed.hit()
     await stage.operator.ended()
-    stage.start("--allow-network", "127.0.0.0/8")
+    stage.start(*MAY_DIAL_LOOPBACK)
     await world.ready(server, "Declared")
     secret = await office.secret()
     assert office.system(secret["equipmentID"]).activation_code == secret["activationCode"]

@@ -9,28 +9,35 @@ from __future__ import annotations
 from integration import (
     test_numbers,
     test_reasons_accounts,
+    test_reasons_customers,
     test_reasons_installations,
     test_reasons_interlinks,
     test_reasons_peers,
+    test_reasons_rainbow,
+    test_reasons_servers,
     test_rivals,
 )
 from integration.reason_stories import claims_of
-from pbx_operator.api import reasons
+from pbx_operator.api import provider_reasons, reasons
 from pbx_operator.api.reasons import REASONS
 
 MODULES = (
     test_numbers,
     test_reasons_accounts,
+    test_reasons_customers,
     test_reasons_installations,
     test_reasons_interlinks,
     test_reasons_peers,
+    test_reasons_rainbow,
+    test_reasons_servers,
     test_rivals,
 )
+_ROWS = vars(reasons) | vars(provider_reasons)
 
 
 def test_every_reason_has_a_story() -> None:
     claimed = {reason for module in MODULES for reason in claims_of(module)}
-    names = {value: name for name, value in vars(reasons).items() if value in REASONS}
+    names = {value: name for name, value in _ROWS.items() if value in REASONS}
     untold = [names[reason] for reason in REASONS if reason not in claimed]
-    assert not untold, f"no test of {[m.__name__ for m in MODULES]} claims, with @shows, reasons.{untold}"
+    assert not untold, f"no test of {[m.__name__ for m in MODULES]} claims, with @shows, the reasons {untold}"
     assert claimed == set(REASONS), "a story claims a reason that is not in the table"

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 
 import pytest
 import pytest_asyncio
 
-from integration.harness import Stage, World, open_stage
+from integration.conftest import providers_stage
+from integration.harness import World
 from integration.office import Office
 from integration.reason_stories import expect, shows
 from pbx_operator.api import provider_reasons as reasons
 from pbx_operator.api.reasons import Reason
 from pbx_operator.api.v1alpha1 import CommServer
-from pbx_operator.sandbox import ControlPlane
-from pbx_operator.sandbox.pki import CertificateAuthority
 from server_builders import STOCK
 from simulators.rainbow import Answer, Fault, calls, error, failure
 from simulators.rainbow.journal import Call
@@ -56,17 +55,7 @@ LOOKS: dict[int, Reason] = {
 }
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def stage(
-    installed: ControlPlane, authority: CertificateAuthority, tmp_path_factory: pytest.TempPathFactory
-) -> AsyncIterator[Stage]:
-    """Return a stage whose operator trusts the simulator, may dial it, and has little patience."""
-    with pytest.MonkeyPatch.context() as environment:
-        environment.setenv("SSL_CERT_FILE", str(authority.files.certificate))
-        async with open_stage(installed, tmp_path_factory.mktemp("stage")) as stage:
-            await stage.observer.ready()
-            stage.start("--allow-network", "127.0.0.0/8", periods=PERIODS)
-            yield stage
+stage = pytest_asyncio.fixture(providers_stage, scope="module", loop_scope="module")
 
 
 def declared(office: Office, code: int, **spec: object) -> CommServer:

@@ -4,33 +4,18 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import AsyncIterator
 
 import pytest
 import pytest_asyncio
 
-from integration.harness import Stage, World, number, open_stage
+from integration.conftest import MAY_DIAL_LOOPBACK, providers_stage
+from integration.harness import Stage, World, number
 from integration.shop import PASSWORD, Shop
-from pbx_operator.sandbox import ControlPlane
-from pbx_operator.sandbox.pki import CertificateAuthority
 from simulators.telecom_center import Fault, calls, writes
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-LOOPBACK = ("--allow-network", "127.0.0.0/8")
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def stage(
-    installed: ControlPlane, authority: CertificateAuthority, tmp_path_factory: pytest.TempPathFactory
-) -> AsyncIterator[Stage]:
-    """Return a stage whose operator trusts the simulator, and may dial it."""
-    with pytest.MonkeyPatch.context() as environment:
-        environment.setenv("SSL_CERT_FILE", str(authority.files.certificate))
-        async with open_stage(installed, tmp_path_factory.mktemp("stage")) as stage:
-            await stage.observer.ready()
-            stage.start(*LOOPBACK)
-            yield stage
+stage = pytest_asyncio.fixture(providers_stage, scope="module", loop_scope="module")
 
 
 async def test_a_customer_from_its_account_to_its_deletion(shop: Shop, world: World, stage: Stage) -> None:
@@ -82,7 +67,7 @@ async def test_a_wrong_password_is_tried_once_also_by_the_next_operator(shop: Sh
     await world.apply(account)
     await world.condition(account, "Stalled", "True", "CredentialsRejected")
     await stage.stop()
-    stage.start(*LOOPBACK)
+    stage.start(*MAY_DIAL_LOOPBACK)
     await stage.settle()
     await shop.look(account)
     await stage.settle()
@@ -101,7 +86,7 @@ async def test_an_operator_killed_behind_the_creation_creates_no_second_customer
     await world.apply(account)
     await killed.hit()
     await stage.operator.ended()
-    stage.start(*LOOPBACK)
+    stage.start(*MAY_DIAL_LOOPBACK)
     shown = await world.ready(account, "Serving")
     assert shop.center.customers.ids() == [shown.status.customer_id]
     await shop.end(account)

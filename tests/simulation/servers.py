@@ -84,7 +84,7 @@ class Provider:
 
     def _create(self, wish: SystemWish, code: str) -> SystemFacts:
         if wish.equipment_id in self.systems:
-            raise ProviderError(fault("Conflict", provider_reasons.SYSTEM_NOT_OURS, equipment=wish.equipment_id))
+            raise ProviderError(fault("Conflict", provider_reasons.EQUIPMENT_TAKEN, equipment=wish.equipment_id))
         system = self.declare(wish.equipment_id, code)
         system.settings = wish.settings
         return self._facts(system, wish, code)

@@ -124,7 +124,7 @@ class TestProvider:
             bench.provider.update(rival, NAME, ()),
             bench.provider.reset(rival, NAME, "new"),
         ):
-            with pytest.raises(ProviderError, match="SystemNotOurs"):
+            with pytest.raises(ProviderError, match="another CommServer has it by now"):
                 await attempt
         await bench.provider.delete(rival, NAME)
         assert bench.record() == before

@@ -192,9 +192,10 @@ def test_of_two_servers_for_one_box_the_older_has_it(site: Site, provider: Provi
     site.settle()
     site.apply("second", **STOCK)
     site.settle_for(timedelta(minutes=5))
-    second = find(site.status("second").conditions, "Ready")
-    assert second is not None
-    assert (second.reason, site.status("second").equipment_id) == ("EquipmentInUse", None)
+    second = site.status("second")
+    shown = [find(second.conditions, type_) for type_ in ("Ready", "Provisioned")]
+    assert [c and (c.status, c.reason) for c in shown] == [("False", "EquipmentInUse")] * 2
+    assert second.equipment_id is None
     site.delete("second")
     site.settle()
     assert list(provider.systems) == ["ALE12-1234.5678.90"]

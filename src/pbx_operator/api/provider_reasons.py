@@ -96,13 +96,6 @@ EQUIPMENT_IN_USE = Reason(
     Patience.GRACE,
     shown=_FAILED,
 )
-EQUIPMENT_RELEASING = Reason(
-    "EquipmentReleasing",
-    "equipment ID {equipment} is being released by another CommServer",
-    "this one takes it then; see the other one if it lasts",
-    patience=Patience.PROGRESS,
-    shown=_FAILED,
-)
 SYSTEM_NOT_OURS = Reason(
     "SystemNotOurs",
     "the provider has a system {equipment} that this CommServer did not declare",

@@ -77,7 +77,7 @@ def server_status(
         _ready(s, server, judgement, award, failure, shown),
         judgement.accepted,
         *judgement.references,
-        _provisioned(s, server, failure, shown),
+        _provisioned(s, server, award, failure, shown),
         _connected(shown.state),
         *_weakness(server, shown),
     ]
@@ -151,8 +151,7 @@ def _ready(
     if judgement.refusal is not None:
         return judgement.refusal
     if not award.holds:
-        reason = provider_reasons.EQUIPMENT_RELEASING if award.won else provider_reasons.EQUIPMENT_IN_USE
-        return verdict("Ready", "False", reason, equipment=equipment_id(server))
+        return verdict("Ready", "False", provider_reasons.EQUIPMENT_IN_USE, equipment=equipment_id(server))
     hindrance = _hindrance(s, server)
     if hindrance is not None:
         return hindrance
@@ -178,8 +177,12 @@ def _hindrance(s: ServerSnapshot, server: CommServer) -> Verdict | None:
     return None
 
 
-def _provisioned(s: ServerSnapshot, server: CommServer, failure: FailedStep | None, shown: CommServerStatus) -> Verdict:
+def _provisioned(
+    s: ServerSnapshot, server: CommServer, award: Award, failure: FailedStep | None, shown: CommServerStatus
+) -> Verdict:
     look = s.attempts.look
+    if not award.holds:
+        return verdict("Provisioned", "False", provider_reasons.EQUIPMENT_IN_USE, equipment=equipment_id(server))
     if failure is not None:
         known: ConditionStatus = "False" if shown.system_id is None else "Unknown"
         return Verdict("Provisioned", known, failure.fault.reason, failure.fault.message)

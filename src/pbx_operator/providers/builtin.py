@@ -138,9 +138,8 @@ class Builtin:
         for _ in range(MAX_ATTEMPTS):
             raw = await self._cluster.get(EquipmentRecord.resource, ObjectKey("", name))
             record = EquipmentRecord.model_validate(raw)
-            if not _declared_by(record.spec, wish.owner):
-                found = fault("Conflict", provider_reasons.SYSTEM_NOT_OURS, equipment=wish.equipment_id)
-                raise ProviderError(found)
+            if not _declared_by(record.spec, wish.owner):  # since the last look: the next one tells of it
+                raise ProviderError(fault("Retry", provider_reasons.PROVISIONING), "another CommServer has it by now")
             spec = change(record.spec)
             if spec == record.spec:
                 return record
