@@ -8,7 +8,9 @@ from datetime import timedelta
 
 import pytest
 
+from builders import NAMESPACE
 from pbx_operator.api import provider_reasons
+from pbx_operator.api.meta import SECRETS, ObjectKey
 from pbx_operator.domain.conditions import check, find
 from pbx_operator.domain.faults import fault
 from pbx_operator.domain.steps import POLL_PERIOD
@@ -266,6 +268,32 @@ def test_what_is_declared_while_its_deletion_begins_goes_as_well(site: Site, pro
     site.settle()
     assert site.server() is None
     assert not provider.systems
+
+
+def test_a_system_that_is_not_found_yet_is_deleted_nevertheless(site: Site, provider: Provider) -> None:
+    site.apply()
+    site.settle()
+    provider.hides = True
+    site.restart()
+    site.delete()
+    site.settle()
+    assert site.server() is None
+    assert not provider.systems
+
+
+def test_a_secret_of_somebody_else_does_not_keep_a_system_from_being_deleted(site: Site, provider: Provider) -> None:
+    site.apply()
+    site.settle()
+    site.api.delete(SECRETS, ObjectKey(NAMESPACE, "pbx-activation"))
+    site.keep("pbx-activation", note="ours")
+    site.restart()
+    site.settle()
+    assert ready(site) == ("False", "SecretNameTaken")
+    site.delete()
+    site.settle()
+    assert site.server() is None
+    assert not provider.systems
+    assert site.secret() == {"note": "ours"}
 
 
 # --- crashes ----------------------------------------------------------------------------------------------------

@@ -19,6 +19,7 @@ from pbx_operator.domain.server_facts import (
     StepName,
     claim_of,
     equipment_id,
+    system_to_delete,
 )
 from pbx_operator.domain.server_status import behind_revision, deleted_there, deleting_status, server_status, unapplied
 from pbx_operator.domain.steps import current_failure, look_due, may_try, next_due
@@ -93,7 +94,7 @@ def _last_step(server: CommServer, look: ServerLook | None, now: datetime) -> St
         return None
     if look is None or look_due(look, now):
         return "look"
-    return "delete" if look.system is not None and look.system.ours else None
+    return "delete" if system_to_delete(server, look) is not None else None
 
 
 def _target(server: CommServer) -> Target:
