@@ -137,7 +137,8 @@ class Login:
             return
         refusal = self._refusal
         if refusal is None:
-            if rejected == credentials.version:
+            if rejected == credentials.version:  # nor may objects whose status does not say so
+                self._refusal = _Refusal(provider_reasons.CREDENTIALS_REJECTED, None)
                 raise _refused(credentials, provider_reasons.CREDENTIALS_REJECTED)
         elif refusal.until is None:
             raise _refused(credentials, refusal.reason)
