@@ -291,6 +291,16 @@ async def test_a_system_that_is_gone_counts_as_deleted(bench: Bench) -> None:
     assert [call.code for call in bench.rainbow.journal.select(operation="DeleteSystems")] == [None, 404000]
 
 
+async def test_a_404_that_is_not_rainbows_says_nothing_about_a_system(bench: Bench) -> None:
+    wish, system = await bench.declared()
+    page = Answer(404, b"<html>no such page</html>", content_type="text/html")
+    bench.rainbow.add(Fault(calls(operation="GetSystemsIdByPbxId"), then=page))
+    bench.rainbow.add(Fault(calls(operation="DeleteSystems"), then=page))
+    assert (await fault_of(bench.provider().observe(wish, CODE))).reason.name == "ProviderUnavailable"
+    assert (await fault_of(bench.provider().delete(wish, system.id))).reason.name == "ProviderUnavailable"
+    assert system.id in bench.rainbow.state.systems
+
+
 async def test_a_media_pillar_keeps_a_system(bench: Bench) -> None:
     wish, system = await bench.declared()
     bench.rainbow.equipment.set_media_pillar(system.pbx_id, linked=True)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -122,6 +123,8 @@ class Client:
         """Return the document of a success. `hidden` is a secret of the body, not to be shown if it is quoted."""
         call = Call(method, _ROOT + path, query=query or {}, body=body)
         answer: Answer = await self.session.call(call, self.credentials, self.rejected)
+        if answer.status == HTTPStatus.NOT_FOUND and not isinstance(answer.document, dict):
+            raise _unreadable("404, and no word of Rainbow's")  # a proxy's: nothing is known to be gone
         if not answer.ok:
             raise RefusedError(answer, equipment=self.equipment, secret=self.credentials.secret, hidden=hidden)
         return answer.document
