@@ -206,6 +206,18 @@ def test_of_two_servers_for_one_box_the_older_has_it(site: Site, provider: Provi
     assert site.status("second").state == "Pending"
 
 
+def test_a_box_is_followed_while_the_spec_is_refused(site: Site, provider: Provider) -> None:
+    site.apply(**STOCK)
+    site.settle()
+    site.apply(displayName="other", numberingRules=[{"match": "^18$", "action": "Block"}])
+    site.settle()
+    assert ready(site) == ("False", "EmergencyCall")
+    assert provider.connect("ALE12-1234.5678.90", "ALE12-1234.5678.90")
+    site.settle_for(POLL_PERIOD * 2)
+    assert (ready(site), site.status().state) == (("False", "EmergencyCall"), "Running")
+    assert provider.changes == ["create"], "nothing of it is given to the provider"
+
+
 # --- failures ---------------------------------------------------------------------------------------------------
 
 

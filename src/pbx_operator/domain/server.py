@@ -33,8 +33,10 @@ def plan_server(s: ServerSnapshot, now: datetime) -> Plan:
     if server.metadata.deleting:
         return _teardown(s, server, now)
     judgement, award = judge_server(server, s.account), settle_equipment(s, server)
-    may_begin = judgement.refusal is None and award.holds and server.status.equipment_id == equipment_id(server)
-    needed = _needed_step(server, s.attempts.look, now) if may_begin else None
+    may_ask = award.holds and server.status.equipment_id == equipment_id(server)
+    needed = _needed_step(server, s.attempts.look, now) if may_ask else None
+    if judgement.refusal is not None and needed != "look":
+        needed = None  # a box that is there is followed nevertheless
     actions: list[Action] = []
     if TEARDOWN_FINALIZER not in server.metadata.finalizers:
         actions.append(AddFinalizer(_target(server)))
