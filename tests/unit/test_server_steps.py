@@ -9,7 +9,7 @@ from datetime import timedelta
 import pytest
 
 from builders import NAMESPACE
-from pbx_operator.api import provider_reasons
+from pbx_operator.api import provider_reasons, reasons
 from pbx_operator.api.meta import SECRETS, ObjectKey
 from pbx_operator.domain.conditions import check, find
 from pbx_operator.domain.faults import fault
@@ -255,6 +255,23 @@ def test_a_deletion_waits_for_the_provider_and_says_so(site: Site, provider: Pro
     site.settle_for(timedelta(minutes=6))
     assert site.server() is None
     assert not provider.systems
+
+
+def test_a_clone_of_a_cluster_leaves_the_systems_of_the_original(site: Site, provider: Provider) -> None:
+    site.apply()
+    site.settle()
+    unconfirmed = fault("Retry", reasons.CLUSTER_UNCONFIRMED, identity="pbx-system/pbx-operator-identity")
+    provider.refuses = dict.fromkeys(("observe", "create", "update", "reset", "delete"), unconfirmed)
+    site.restart()
+    site.apply(displayName="other")
+    site.settle_for(timedelta(minutes=5))
+    assert ready(site) == ("False", "ClusterUnconfirmed")
+    site.delete()
+    site.settle_for(timedelta(minutes=30))
+    server = site.server()
+    assert server is not None
+    assert "was made in another cluster" in server.status.conditions[0].message
+    assert provider.changes == ["create"]
 
 
 def test_an_orphan_stays_at_the_provider(site: Site, provider: Provider) -> None:
