@@ -19,11 +19,13 @@ from typing import Any, TypeVar
 from aiohttp import web
 from prometheus_client import REGISTRY
 
+from pbx_operator.api.meta import ObjectKey
 from pbx_operator.api.v1alpha1.linkrecord import Contact
 from pbx_operator.cluster import ApiError, Cluster
 from pbx_operator.cluster.errors import explained
 from pbx_operator.engine.engine import RESTORE_PERIOD, Engine, EngineSettings, Federation
 from pbx_operator.engine.identity import (
+    IDENTITY_SECRET,
     Identity,
     IdentityKeeper,
     load_identity,
@@ -44,7 +46,7 @@ from pbx_operator.links.records import RecordDesk
 from pbx_operator.links.signs import SignsOfLife
 from pbx_operator.providers.association import EquipmentDesk
 from pbx_operator.providers.builtin import Builtin
-from pbx_operator.providers.choice import CustomerProviders, SystemProviders
+from pbx_operator.providers.choice import CustomerProviders, Outside, SystemProviders
 from pbx_operator.providers.http import Dialler
 from pbx_operator.watching import Watches
 
@@ -102,8 +104,9 @@ async def operate(options: Options) -> None:
         federation = Federation(peer, contact, options.exchange.sync_interval)
         restored = clocks.now() + RESTORE_PERIOD if options.engine.after_restore else None
         builtin = Builtin(cluster, identity.instance, clocks.now, restored)
-        dialler = Dialler(options.exchange.network)
-        systems, customers = SystemProviders(cluster, dialler, builtin), CustomerProviders(cluster, dialler)
+        secret = ObjectKey(options.engine.namespace, IDENTITY_SECRET)
+        outside = Outside(Dialler(options.exchange.network), identity, secret)
+        systems, customers = SystemProviders(cluster, outside, builtin), CustomerProviders(cluster, outside)
         engine = Engine(cluster, identity, options.engine, clocks, REGISTRY, federation, systems, customers)
         await _until_answered(engine.load, "listing the objects")
         watches = Watches(engine, options.kubeconfig, take_signals)

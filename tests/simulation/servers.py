@@ -47,6 +47,8 @@ class Provider:
     changes: list[str] = field(default_factory=list)
     refuses: dict[str, Fault] = field(default_factory=dict)
     """Calls that it refuses, by name."""
+    hides: bool = False
+    """Whether looks find nothing, as in a copy that is behind."""
     _ids: Any = field(default_factory=lambda: itertools.count(1))
 
     def declare(self, equipment_id: str, code: str) -> System:
@@ -73,7 +75,7 @@ class Provider:
 
     def _observe(self, wish: SystemWish, code: str | None) -> SystemFacts | None:
         system = self.systems.get(wish.equipment_id)
-        return self._facts(system, wish, code) if system is not None else None
+        return self._facts(system, wish, code) if system is not None and not self.hides else None
 
     def _facts(self, system: System, wish: SystemWish, code: str | None) -> SystemFacts:
         pending = system.state == "Pending"

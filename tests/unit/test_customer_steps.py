@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from builders import NAMESPACE, NOW
-from pbx_operator.api.meta import Condition, ObjectKey
+from pbx_operator.api.meta import SECRETS, Condition, ObjectKey
 from pbx_operator.api.v1alpha1 import InternalNumber, PBXAccount
 from pbx_operator.api.v1alpha1.pbxaccount import NumberCounts
 from pbx_operator.domain.conditions import check, find
@@ -328,8 +328,6 @@ def test_a_wrong_password_is_tried_once_until_the_secret_changes() -> None:
 
 
 def correct(site: CustomerSite) -> None:
-    from pbx_operator.api.meta import SECRETS
-
     site.api.delete(SECRETS, ObjectKey(NAMESPACE, "login"))
     site.keep("login", username="operator", password="correct horse")
 

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from pbx_operator.engine import errands
-from pbx_operator.engine.errands import Errands
+from pbx_operator.engine.errands import WAITING, Errands
 
 
 class Peer:
@@ -44,6 +44,19 @@ async def test_a_peer_that_does_not_answer_keeps_nobody(monkeypatch: pytest.Monk
     async with asyncio.timeout(10):
         await peer.over.wait()
     assert peer.heard == ["answer"]
+
+
+async def test_of_many_that_are_not_answered_a_few_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(errands, "PATIENCE", 1000.0)
+    peer, all_errands = Peer(), Errands()
+    patient = [asyncio.create_task(all_errands.run(peer.ask())) for _ in range(WAITING)]
+    await asyncio.sleep(0)
+    async with asyncio.timeout(10):
+        await all_errands.run(peer.ask())
+    assert not any(task.done() for task in patient)
+    peer.answers.set()
+    async with asyncio.timeout(10):
+        await asyncio.gather(*patient)
 
 
 async def test_what_runs_at_the_end_is_broken_off(monkeypatch: pytest.MonkeyPatch) -> None:

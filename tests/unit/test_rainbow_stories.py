@@ -115,6 +115,30 @@ def test_a_wrong_password_is_tried_once_by_all_processes_together(site: RainbowS
     assert asked(site, "GetBasicLogin") == 2
 
 
+def test_a_wrong_password_is_tried_once_while_a_server_is_being_deleted(site: RainbowSite) -> None:
+    site.apply()
+    site.settle()
+    site.restart()
+    site.reseller.admin.password = "changed there"
+    site.delete()
+    for _ in range(3):
+        site.settle_for(LATER)
+        site.restart()
+    assert asked(site, "GetBasicLogin") == 2, "one that was right, and one that was wrong"
+    assert site.server() is not None
+
+
+def test_a_server_that_joins_later_does_not_try_what_another_one_saw_refused(site: RainbowSite) -> None:
+    site.reseller.admin.password = "changed there"
+    site.apply()
+    site.settle_for(LATER)
+    site.restart()
+    site.settle()
+    site.apply("another")
+    site.settle_for(LATER)
+    assert asked(site, "GetBasicLogin") == 1
+
+
 def test_a_gateway_keeps_a_deleted_server_until_it_is_taken_off(site: RainbowSite) -> None:
     site.apply()
     site.settle()

@@ -8,7 +8,9 @@ from datetime import timedelta
 
 import pytest
 
-from pbx_operator.api import provider_reasons
+from builders import NAMESPACE
+from pbx_operator.api import provider_reasons, reasons
+from pbx_operator.api.meta import SECRETS, ObjectKey
 from pbx_operator.domain.conditions import check, find
 from pbx_operator.domain.faults import fault
 from pbx_operator.domain.steps import POLL_PERIOD
@@ -205,6 +207,18 @@ def test_of_two_servers_for_one_box_the_older_has_it(site: Site, provider: Provi
     assert site.status("second").state == "Pending"
 
 
+def test_a_box_is_followed_while_the_spec_is_refused(site: Site, provider: Provider) -> None:
+    site.apply(**STOCK)
+    site.settle()
+    site.apply(displayName="other", numberingRules=[{"match": "^18$", "action": "Block"}])
+    site.settle()
+    assert ready(site) == ("False", "EmergencyCall")
+    assert provider.connect("ALE12-1234.5678.90", "ALE12-1234.5678.90")
+    site.settle_for(POLL_PERIOD * 2)
+    assert (ready(site), site.status().state) == (("False", "EmergencyCall"), "Running")
+    assert provider.changes == ["create"], "nothing of it is given to the provider"
+
+
 # --- failures ---------------------------------------------------------------------------------------------------
 
 
@@ -244,6 +258,23 @@ def test_a_deletion_waits_for_the_provider_and_says_so(site: Site, provider: Pro
     assert not provider.systems
 
 
+def test_a_clone_of_a_cluster_leaves_the_systems_of_the_original(site: Site, provider: Provider) -> None:
+    site.apply()
+    site.settle()
+    unconfirmed = fault("Retry", reasons.CLUSTER_UNCONFIRMED, identity="pbx-system/pbx-operator-identity")
+    provider.refuses = dict.fromkeys(("observe", "create", "update", "reset", "delete"), unconfirmed)
+    site.restart()
+    site.apply(displayName="other")
+    site.settle_for(timedelta(minutes=5))
+    assert ready(site) == ("False", "ClusterUnconfirmed")
+    site.delete()
+    site.settle_for(timedelta(minutes=30))
+    server = site.server()
+    assert server is not None
+    assert "was made in another cluster" in server.status.conditions[0].message
+    assert provider.changes == ["create"]
+
+
 def test_an_orphan_stays_at_the_provider(site: Site, provider: Provider) -> None:
     site.apply()
     site.settle()
@@ -267,6 +298,32 @@ def test_what_is_declared_while_its_deletion_begins_goes_as_well(site: Site, pro
     site.settle()
     assert site.server() is None
     assert not provider.systems
+
+
+def test_a_system_that_is_not_found_yet_is_deleted_nevertheless(site: Site, provider: Provider) -> None:
+    site.apply()
+    site.settle()
+    provider.hides = True
+    site.restart()
+    site.delete()
+    site.settle()
+    assert site.server() is None
+    assert not provider.systems
+
+
+def test_a_secret_of_somebody_else_does_not_keep_a_system_from_being_deleted(site: Site, provider: Provider) -> None:
+    site.apply()
+    site.settle()
+    site.api.delete(SECRETS, ObjectKey(NAMESPACE, "pbx-activation"))
+    site.keep("pbx-activation", note="ours")
+    site.restart()
+    site.settle()
+    assert ready(site) == ("False", "SecretNameTaken")
+    site.delete()
+    site.settle()
+    assert site.server() is None
+    assert not provider.systems
+    assert site.secret() == {"note": "ours"}
 
 
 # --- crashes ----------------------------------------------------------------------------------------------------

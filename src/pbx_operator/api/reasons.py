@@ -61,6 +61,7 @@ _REACHABLE: Place = ("PeerReachable", "True")
 _UNREACHABLE: Place = ("PeerReachable", "Unknown")
 _CONFLICTED: Place = ("Conflicted", "True")
 
+_UNPROVISIONED: tuple[Place, ...] = (("Provisioned", "False"), ("Provisioned", "Unknown"))
 _NO_LINK = (_NOT_READY, _UNLINKED)
 _BAD_SPEC = (_NOT_READY, _REFUSED)
 _SEE_READY = "the condition Ready says why, and what to do"
@@ -128,7 +129,7 @@ CLUSTER_UNCONFIRMED = Reason(
     "the operator's identity, in Secret {identity}, was made in another cluster",
     "an administrator confirms it as the operator's log explains",
     Patience.PROGRESS,
-    shown=(*_NO_LINK, _CLOSED),
+    shown=(*_NO_LINK, _CLOSED, *_UNPROVISIONED),
 )
 AWAITING_PEER = Reason(
     "AwaitingPeer",

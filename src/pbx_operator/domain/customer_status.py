@@ -64,7 +64,7 @@ def view_customer(s: CustomerSnapshot, now: datetime) -> CustomerView | None:
     facts = {
         "customer_id": customer_id(account, place) if award.holds else None,
         "applied_generation": applied,
-        "rejected_credentials": rejected_credentials(account.status.rejected_credentials, look, failure),
+        "rejected_credentials": rejected_credentials(account.status.rejected_credentials, look, failure, now),
     }
     obstacle = _obstacle(account, place, award, look)
     if obstacle is not None:

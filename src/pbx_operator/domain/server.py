@@ -19,6 +19,7 @@ from pbx_operator.domain.server_facts import (
     StepName,
     claim_of,
     equipment_id,
+    system_to_delete,
 )
 from pbx_operator.domain.server_status import behind_revision, deleted_there, deleting_status, server_status, unapplied
 from pbx_operator.domain.steps import current_failure, look_due, may_try, next_due
@@ -32,8 +33,10 @@ def plan_server(s: ServerSnapshot, now: datetime) -> Plan:
     if server.metadata.deleting:
         return _teardown(s, server, now)
     judgement, award = judge_server(server, s.account), settle_equipment(s, server)
-    may_begin = judgement.refusal is None and award.holds and server.status.equipment_id == equipment_id(server)
-    needed = _needed_step(server, s.attempts.look, now) if may_begin else None
+    may_ask = award.holds and server.status.equipment_id == equipment_id(server)
+    needed = _needed_step(server, s.attempts.look, now) if may_ask else None
+    if judgement.refusal is not None and needed != "look":
+        needed = None  # a box that is there is followed nevertheless
     actions: list[Action] = []
     if TEARDOWN_FINALIZER not in server.metadata.finalizers:
         actions.append(AddFinalizer(_target(server)))
@@ -93,7 +96,7 @@ def _last_step(server: CommServer, look: ServerLook | None, now: datetime) -> St
         return None
     if look is None or look_due(look, now):
         return "look"
-    return "delete" if look.system is not None and look.system.ours else None
+    return "delete" if system_to_delete(server, look) is not None else None
 
 
 def _target(server: CommServer) -> Target:

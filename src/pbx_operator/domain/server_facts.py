@@ -31,6 +31,8 @@ class ServerLook:
     next_look: datetime
     secret_revision: int | None = None
     """The revision of the code in the Secret, if that is ours."""
+    deleted: bool = False
+    """We deleted the system ourselves; a provider that is slow to find a new one may have shown none before."""
 
 
 ServerAttempts = StepAttempts[ServerLook]
@@ -91,6 +93,17 @@ def known_revision(server: CommServer, look: ServerLook) -> int:
     """
     known = [r for r in (look.secret_revision, server.status.activation_revision) if r is not None]
     return max(known, default=server.spec.activation.revision)
+
+
+def system_to_delete(server: CommServer, look: ServerLook) -> str | None:
+    """Return the provider's name of the system that goes with a CommServer, if one is left.
+
+    The one that the status names is ours even if the look missed it, since it was just declared or the Secret is not
+    readable.
+    """
+    if look.system is not None and look.system.ours:
+        return look.system.system_id
+    return server.status.system_id if not look.deleted else None
 
 
 def wish_of(server: CommServer) -> SystemWish:

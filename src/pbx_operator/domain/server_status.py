@@ -72,7 +72,7 @@ def server_status(
     now: datetime,
 ) -> tuple[StatusUpdate, datetime | None]:
     """Return the status of a CommServer, and when patience with its Ready reason runs out."""
-    shown = _facts(s, server, award, failure)
+    shown = _facts(s, server, award, failure, now)
     verdicts = [
         _ready(s, server, judgement, award, failure, shown),
         judgement.accepted,
@@ -95,16 +95,20 @@ def deleting_status(
     if failure is not None:
         waiting += f" ({failure.fault.message}); to leave it there, set spec.deletionPolicy to Orphan"
     ready = verdict("Ready", "False", reasons.DELETING, waiting=waiting)
-    status, again = status_with(server.status, server.metadata, [ready], s.since, now)
+    rejected = rejected_credentials(server.status.rejected_credentials, s.attempts.look, failure, now)
+    known = server.status.model_copy(update={"rejected_credentials": rejected})
+    status, again = status_with(known, server.metadata, [ready], s.since, now)
     return StatusUpdate(Target(CommServer.resource, server.key, server.metadata.uid), status), again
 
 
-def _facts(s: ServerSnapshot, server: CommServer, award: Award, failure: FailedStep | None) -> CommServerStatus:
+def _facts(
+    s: ServerSnapshot, server: CommServer, award: Award, failure: FailedStep | None, now: datetime
+) -> CommServerStatus:
     """Return the status with what is known now, the conditions still as they were."""
     before, look = server.status, s.attempts.look
     facts: dict[str, object] = {
         "equipment_id": equipment_id(server) if award.holds else None,
-        "rejected_credentials": rejected_credentials(before.rejected_credentials, look, failure),
+        "rejected_credentials": rejected_credentials(before.rejected_credentials, look, failure, now),
     }
     if look is not None:
         facts["activation_secret_name"] = activation_secret_name(server) if look.secret == "Ours" else None

@@ -88,8 +88,13 @@ def next_due(attempts: StepAttempts[L], needed: str | None, now: datetime) -> da
     return look.next_look if look is not None and not look_due(look, now) else None
 
 
-def rejected_credentials(before: str | None, look: Look | None, failure: FailedStep | None) -> str | None:
-    """Return the version of the credentials that were refused, until others were accepted; `before` is as shown."""
+def rejected_credentials(
+    before: str | None, look: Look | None, failure: FailedStep | None, now: datetime
+) -> str | None:
+    """Return the version of the credentials that were refused, until others were accepted; `before` is as shown.
+
+    A look that is due does not tell: the credentials may have been refused since.
+    """
     if failure is not None:
         return failure.fault.credentials or before
-    return before if look is None else None
+    return before if look_due(look, now) else None

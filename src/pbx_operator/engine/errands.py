@@ -10,6 +10,8 @@ from collections.abc import Coroutine
 
 PATIENCE = 0.5
 """Seconds that a worker waits nevertheless: most peers answer sooner, which spares a status that nobody would read."""
+WAITING = 4
+"""Workers that wait at a time, out of 16: a thousand objects of a provider that hangs must not keep all of them."""
 
 
 class Errands:
@@ -17,13 +19,20 @@ class Errands:
 
     def __init__(self) -> None:
         self._running: set[asyncio.Task[None]] = set()
+        self._waiting = 0
 
     async def run(self, errand: Coroutine[None, None, None]) -> None:
-        """Begin an errand, and return once it is done or patience has run out."""
+        """Begin an errand, and return once it is done, or patience has run out, or enough others wait."""
         task = asyncio.create_task(errand)
         self._running.add(task)
         task.add_done_callback(self._running.discard)
-        await asyncio.wait((task,), timeout=PATIENCE)
+        if self._waiting >= WAITING:
+            return
+        self._waiting += 1
+        try:
+            await asyncio.wait((task,), timeout=PATIENCE)
+        finally:
+            self._waiting -= 1
 
     async def end(self) -> None:
         """Break off what still runs; whoever needs it begins it again."""

@@ -23,6 +23,7 @@ from pbx_operator.domain.server_facts import (
     StepName,
     known_revision,
     stock_code,
+    system_to_delete,
     wish_of,
 )
 from pbx_operator.domain.server_status import drift, unapplied
@@ -100,9 +101,11 @@ class ServerWork:
                 if system := self._system(server):
                     await self._new_code(server, provider, system.system_id, reset=step == "reset")
             case "delete":
-                if system := self._system(server):
-                    await provider.delete(wish_of(server), system.system_id)
-                    self._amend_look(server, system=None)
+                look = self._memory.server(server.metadata.uid).look
+                system_id = system_to_delete(server, look) if look is not None else None
+                if system_id is not None:
+                    await provider.delete(wish_of(server), system_id)
+                    self._amend_look(server, system=None, deleted=True)
 
     async def _look(self, server: CommServer, provider: SystemProvider) -> None:
         activation, stock = await read_activation(self._cluster, server), stock_code(server)

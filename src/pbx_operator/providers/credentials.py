@@ -23,6 +23,7 @@ from pbx_operator.api.conditions import Reason
 from pbx_operator.api.meta import SECRETS, ObjectKey
 from pbx_operator.cluster import Cluster, Gone
 from pbx_operator.domain.faults import fault
+from pbx_operator.network.circuits import MAX_CALLS
 from pbx_operator.providers.errors import ProviderError
 
 
@@ -110,6 +111,7 @@ class Login:
 
     def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._monotonic = monotonic
+        self._turns = asyncio.Semaphore(MAX_CALLS)
         self._trying = asyncio.Lock()
         self._good = False
         self._refusal: _Refusal | None = None
@@ -118,18 +120,20 @@ class Login:
     async def attempt(self, credentials: Credentials, rejected: str | None) -> AsyncIterator[None]:
         """Make a call with the login inside, and raise LoginRefusedError there if the provider refuses it.
 
-        While it is not known to be good, one call goes at a time, and the others learn from it.  `rejected` is the
-        version of the Secrets that a process before this one saw refused.  Raises ProviderError (`Credentials`).
+        While it is not known to be good, one call goes at a time, and the others learn from it.  Later a few go, and no
+        more of those that wait once one was refused.  `rejected` is the version of the Secrets that a process before
+        this one saw refused.  Raises ProviderError (`Credentials`).
         """
-        if self._good:
-            async with self._judged(credentials):
-                yield
-            return
-        async with self._trying:
-            self._stop_refused(credentials, rejected)
-            async with self._judged(credentials):
-                yield
-            self._good = True
+        async with self._turns:
+            if self._good:
+                async with self._judged(credentials):
+                    yield
+                return
+            async with self._trying:
+                self._stop_refused(credentials, rejected)
+                async with self._judged(credentials):
+                    yield
+                self._good = True
 
     def _stop_refused(self, credentials: Credentials, rejected: str | None) -> None:
         """Raise what was found before, if it still counts."""
@@ -137,7 +141,8 @@ class Login:
             return
         refusal = self._refusal
         if refusal is None:
-            if rejected == credentials.version:
+            if rejected == credentials.version:  # nor may objects whose status does not say so
+                self._refusal = _Refusal(provider_reasons.CREDENTIALS_REJECTED, None)
                 raise _refused(credentials, provider_reasons.CREDENTIALS_REJECTED)
         elif refusal.until is None:
             raise _refused(credentials, refusal.reason)

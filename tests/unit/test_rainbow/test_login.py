@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import json
+from base64 import b64encode
 from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
 from pbx_operator.domain.faults import Fault as Found
+from pbx_operator.providers.rainbow.session import MAX_TOKEN
 from simulators.rainbow import Answer, Fault, calls
 from test_rainbow.bench import CODE, WISH, Bench, fault_of
 
 MINUTE = 60.0
 TOKEN_LIFE = 7200.0
+PAYLOAD = b64encode(b'{"iat": 0, "exp": 7200, "countRenewed": 0, "maxTokenRenew": 5}').decode()
 
 
 async def look(bench: Bench, rejected: str | None = None) -> Found:
@@ -112,6 +116,14 @@ async def test_a_wrong_application_counts_as_a_wrong_login(bench: Bench) -> None
     assert bench.logins() == 1
 
 
+@pytest.mark.parametrize("status", [403, 404, 418])
+async def test_a_host_that_knows_no_logins_says_nothing_about_this_one(bench: Bench, status: int) -> None:
+    bench.rainbow.add(Fault(calls(operation="GetBasicLogin"), then=Answer(status, b"<html>maintenance</html>")))
+    fault = await look(bench)
+    assert (fault.kind, fault.reason.name, fault.credentials) == ("Retry", "ProviderUnavailable", None)
+    assert await bench.provider().observe(WISH, CODE) is None
+
+
 async def test_a_login_without_an_answer_is_tried_again(bench: Bench) -> None:
     bench.rainbow.add(Fault(calls(operation="GetBasicLogin"), at="after-commit", then="drop"))
     assert (await look(bench)).reason.name == "ProviderUnavailable"
@@ -167,6 +179,8 @@ async def test_a_login_whose_calls_are_refused_is_told_and_not_given_up(bench: B
     assert await bench.provider().observe(WISH, CODE) is None
 
 
-async def test_a_token_that_cannot_be_read_is_no_answer(bench: Bench) -> None:
-    bench.rainbow.add(Fault(calls(operation="GetBasicLogin"), then=Answer(200, b'{"token": "a.b.c"}')))
+@pytest.mark.parametrize("token", ["a.b.c", f"a.{PAYLOAD}.{'c' * MAX_TOKEN}"], ids=["no payload", "too long"])
+async def test_a_token_that_cannot_be_read_is_no_answer(bench: Bench, token: str) -> None:
+    body = json.dumps({"token": token}).encode()
+    bench.rainbow.add(Fault(calls(operation="GetBasicLogin"), then=Answer(200, body)))
     assert (await look(bench)).reason.name == "ProviderUnavailable"

@@ -10,7 +10,8 @@ import pytest
 
 from pbx_operator.api.v1alpha1.commserver import NumberingRule
 from pbx_operator.domain.systems import SystemSettings, differences
-from simulators.rainbow import Channels, Fault, calls, failure
+from pbx_operator.providers.rainbow.client import MAX_PAGES
+from simulators.rainbow import Answer, Channels, Fault, calls, failure
 from test_rainbow.bench import CODE, WISH, Bench, fault_of
 
 ALL = SystemSettings(
@@ -105,6 +106,13 @@ async def test_a_company_is_found_by_its_whole_name_however_many_there_are(bench
     assert bench.operations().count("GetCompanies") == 3
     (system,) = bench.rainbow.state.systems.values()
     assert system.site_ids == [bench.world.site.id]
+
+
+async def test_a_list_without_an_end_is_given_up(bench: Bench) -> None:
+    page = b'{"data": [{"id": "1", "name": "x"}], "total": 1000000}'
+    bench.rainbow.add(Fault(calls(operation="GetCompanies"), times=None, then=Answer(200, page)))
+    assert (await fault_of(bench.provider().create(WISH, CODE))).reason.name == "ProviderUnavailable"
+    assert bench.operations().count("GetCompanies") == MAX_PAGES
 
 
 @pytest.mark.parametrize(
@@ -281,6 +289,16 @@ async def test_a_system_that_is_gone_counts_as_deleted(bench: Bench) -> None:
     for _ in range(2):
         await bench.provider().delete(wish, system.id)
     assert [call.code for call in bench.rainbow.journal.select(operation="DeleteSystems")] == [None, 404000]
+
+
+async def test_a_404_that_is_not_rainbows_says_nothing_about_a_system(bench: Bench) -> None:
+    wish, system = await bench.declared()
+    page = Answer(404, b"<html>no such page</html>", content_type="text/html")
+    bench.rainbow.add(Fault(calls(operation="GetSystemsIdByPbxId"), then=page))
+    bench.rainbow.add(Fault(calls(operation="DeleteSystems"), then=page))
+    assert (await fault_of(bench.provider().observe(wish, CODE))).reason.name == "ProviderUnavailable"
+    assert (await fault_of(bench.provider().delete(wish, system.id))).reason.name == "ProviderUnavailable"
+    assert system.id in bench.rainbow.state.systems
 
 
 async def test_a_media_pillar_keeps_a_system(bench: Bench) -> None:

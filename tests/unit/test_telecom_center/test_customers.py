@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import ssl
 from collections.abc import AsyncIterator, Awaitable
@@ -17,6 +18,7 @@ from pbx_operator.api.v1alpha1.pbxaccount import TelecomCenterProvider
 from pbx_operator.domain.customer_facts import CustomerFacts, CustomerSettings, CustomerWish
 from pbx_operator.domain.differences import Difference
 from pbx_operator.domain.faults import Fault
+from pbx_operator.network.circuits import MAX_CALLS
 from pbx_operator.providers.errors import ProviderError
 from pbx_operator.providers.http import Dialler
 from pbx_operator.providers.telecom_center import Logins, TelecomCenter
@@ -179,6 +181,13 @@ async def test_a_wrong_login_is_tried_once_by_all_accounts_and_processes(bench: 
     assert bench.center.refused_logins == len(bench.center.journal.calls) == 1
     bench.secrets.write("login", username="operator", password="correct: hörse")
     assert await bench.client.observe(remembered) is None
+
+
+async def test_a_login_that_is_locked_later_is_tried_by_those_alone_that_are_on_their_way(bench: Bench) -> None:
+    assert await bench.client.observe(WISH) is None
+    bench.center.credentials.lock_out()
+    await asyncio.gather(*(fault_of(bench.client.observe(WISH)) for _ in range(20)))
+    assert bench.center.refused_logins <= MAX_CALLS
 
 
 async def test_a_right_that_is_missing_is_told_with_the_secret(bench: Bench) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -22,6 +23,8 @@ from pbx_operator.providers.rainbow.refusals import RefusedError
 from pbx_operator.providers.rainbow.session import Session
 
 PAGE = 100
+MAX_PAGES = 100
+"""Pages of the longest list that is read: the URL may lead to whoever never comes to an end."""
 _ROOT = "/api/rainbow/admin/v1.0"
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
@@ -92,9 +95,9 @@ class Client:
                 raise
 
     async def _pages(self, path: str, **filters: str) -> AsyncIterator[Named]:
-        """Return the items of a list, page by page."""
-        offset, total = 0, 1
-        while offset < total:
+        """Return the items of a list, page by page. Raises ProviderError if there are too many."""
+        offset = 0
+        for _ in range(MAX_PAGES):
             query = {"format": "small", "limit": str(PAGE), "offset": str(offset), **filters}
             page = await self._call("GET", path, query=query)
             try:
@@ -103,9 +106,10 @@ class Client:
                 raise _unreadable("a page") from error
             for item in items:
                 yield _read(Named, {"data": item})
-            if not items:
-                return
             offset += len(items)
+            if not items or offset >= total:
+                return
+        raise _unreadable("a list without an end")
 
     async def _call(
         self,
@@ -119,6 +123,8 @@ class Client:
         """Return the document of a success. `hidden` is a secret of the body, not to be shown if it is quoted."""
         call = Call(method, _ROOT + path, query=query or {}, body=body)
         answer: Answer = await self.session.call(call, self.credentials, self.rejected)
+        if answer.status == HTTPStatus.NOT_FOUND and not isinstance(answer.document, dict):
+            raise _unreadable("404, and no word of Rainbow's")  # a proxy's: nothing is known to be gone
         if not answer.ok:
             raise RefusedError(answer, equipment=self.equipment, secret=self.credentials.secret, hidden=hidden)
         return answer.document

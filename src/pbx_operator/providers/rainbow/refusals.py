@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import timedelta
+from http import HTTPStatus
 from typing import Any
 
 from pbx_operator.api import provider_reasons as reasons
@@ -46,7 +47,6 @@ _CALLS: Mapping[int, tuple[FaultKind, Reason]] = {
     409552: ("Conflict", reasons.NUMBER_IN_GROUP),
     409554: ("Conflict", reasons.NUMBER_MULTI_TENANT),
 }
-_NOT_FOUND = 404
 
 
 class RefusedError(ProviderError):
@@ -58,11 +58,16 @@ class RefusedError(ProviderError):
         words = _words(answer, hidden)
         found = fault(kind, reason, equipment=equipment, secret=secret, code=code, words=words)
         super().__init__(found, f"error {code}: {words}")
-        self.not_found = answer.status == _NOT_FOUND
+        self.not_found = answer.status == HTTPStatus.NOT_FOUND
 
 
-def login_refused(answer: Answer) -> LoginRefusedError:
-    """Return what a refused login means: unless the code tells otherwise, that it is wrong."""
+def login_refused(answer: Answer) -> LoginRefusedError | ProviderError:
+    """Return what a refused login means: unless the code tells otherwise, that it is wrong.
+
+    Any other status than those for what is malformed or wrong comes from a host that knows no logins.
+    """
+    if answer.status not in (HTTPStatus.BAD_REQUEST, HTTPStatus.UNAUTHORIZED):
+        return ProviderError(fault("Retry", reasons.PROVIDER_UNAVAILABLE), f"HTTP {answer.status} for a login")
     return LoginRefusedError(*_LOGIN.get(_code(answer), _LOGIN[401500]))
 
 
@@ -72,7 +77,7 @@ def _code(answer: Answer) -> int:
     code = document.get("errorDetailsCode")
     if isinstance(code, int):
         return code
-    return 404000 if answer.status == _NOT_FOUND else answer.status
+    return 404000 if answer.status == HTTPStatus.NOT_FOUND else answer.status
 
 
 def _words(answer: Answer, hidden: str | None) -> str:

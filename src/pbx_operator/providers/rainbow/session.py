@@ -29,6 +29,8 @@ LOGIN_ENTRIES = ("username", "password")
 APPLICATION_ENTRIES = ("id", "secret")
 RENEW_AFTER = 0.75
 """The part of a token's life after which it is renewed."""
+MAX_TOKEN = 16 * 1024
+"""Characters of the longest token that is kept; one of a real login has about one thousand."""
 _ROOT = "/api/rainbow/authentication/v1.0"
 
 
@@ -100,6 +102,8 @@ class Session:
         try:
             text = answer.document["token"]
             payload = _payload(text)
+            if len(text) > MAX_TOKEN:
+                raise ValueError("too long")
             life = float(payload["exp"] - payload["iat"])
             renewable = payload["countRenewed"] < payload["maxTokenRenew"]
         except (KeyError, TypeError, ValueError, AttributeError, OverflowError, binascii.Error) as error:
