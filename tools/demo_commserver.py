@@ -10,9 +10,10 @@ import click
 from comm_servers.beside import Beside, Line
 from comm_servers.rainbow import Rainbow, certified_by
 from comm_servers.story import Story
-from three_offices.keeper import free_port
 from three_offices.running import complaints_of, failure_as_exit_code, heed_signals, make_console, tell
 from three_offices.stage import set_stage
+
+from pbx_operator.sandbox.ports import unused_port
 
 
 @click.command()
@@ -25,14 +26,14 @@ def main() -> None:
 
 def show() -> None:
     """Set the stage, tell the story, and end everything."""
-    port = free_port()
+    port = unused_port()
     exchange = ("--exchange-endpoint", f"https://127.0.0.1:{port}", "--exchange-port", str(port))
     operator = (*exchange, "--allow-network", "127.0.0.0/8")
     with (
         set_stage(None, tell, operator, trusting=True) as stage,
         complaints_of(stage),
         Beside() as beside,
-        Line(beside, free_port()) as line,
+        Line(beside, unused_port()) as line,
         Rainbow(beside, certified_by(stage.authority)) as rainbow,
     ):
         Story(stage, operator, line, rainbow, make_console()).tell()

@@ -6,10 +6,11 @@ The story, and what must be seen in it, is in the package `two_clusters` beside 
 from __future__ import annotations
 
 import click
-from three_offices.keeper import free_port
 from three_offices.running import complaints_of, failure_as_exit_code, heed_signals, make_console, tell
 from three_offices.stage import set_stage
 from two_clusters.story import Story
+
+from pbx_operator.sandbox.ports import unused_port
 
 ROME = ("--sync-interval 1", "--allow-network 127.0.0.0/8")
 
@@ -24,7 +25,7 @@ def main() -> None:
 
 def show() -> None:
     """Set both stages, tell the story, and end everything."""
-    port = free_port()
+    port = unused_port()
     paris = (f"--exchange-endpoint https://127.0.0.1:{port}", f"--exchange-port {port}")
     with (
         set_stage(None, tell, words(paris)) as first,

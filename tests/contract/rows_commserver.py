@@ -223,6 +223,18 @@ ROWS = (
         before=_rainbow(),
     ),
     Row(
+        "another Rainbow",
+        _rainbow(url="https://sandbox.openrainbow.com"),
+        (
+            forbidden(
+                "spec.provider.rainbow.url",
+                "`url` may not change from 'https://openrainbow.com' to 'https://sandbox.openrainbow.com':"
+                f" {_CREATE_ANOTHER}",
+            ),
+        ),
+        before=_rainbow(),
+    ),
+    Row(
         "another site",
         _rainbow(siteID=None),
         (

@@ -182,7 +182,7 @@ ROWS = (
     ),
     Row("a customer with everything set", CUSTOMER),
     Row("the least of a customer", _at({"credentialsSecretRef": {"name": "telecom-center"}})),
-    Row("all of a customer but its id may change", _at(LEAST), before=_at(CENTER)),
+    Row("all of a customer but its place and id may change", _at({**LEAST, "url": CENTER["url"]}), before=_at(CENTER)),
     Row(
         "TelecomCenter without a customer",
         _at(None),
@@ -198,6 +198,17 @@ ROWS = (
         _at(CENTER),
         (forbidden("spec.provider.type", f"`type` may not change from 'Builtin' to 'TelecomCenter': {ANOTHER}"),),
         before=MINIMAL,
+    ),
+    Row(
+        "another place",
+        changed(_at(CENTER), {"spec": {"provider": {"telecomCenter": {"url": "https://api.example.com"}}}}),
+        (
+            forbidden(
+                "spec.provider.telecomCenter.url",
+                f"`url` may not change from '{CENTER['url']}' to 'https://api.example.com': {ANOTHER}",
+            ),
+        ),
+        before=_at(CENTER),
     ),
     Row(
         "another customer",

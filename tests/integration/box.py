@@ -11,7 +11,8 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from integration.process import DEADLINE, HOST, LAUNCHER, free_port
+from integration.process import DEADLINE, HOST, LAUNCHER
+from pbx_operator.sandbox.ports import unused_port
 from support import ROOT
 
 
@@ -19,7 +20,7 @@ class Line:
     """A line of the box: accepts connections, or does not."""
 
     def __init__(self) -> None:
-        self.port = free_port()
+        self.port = unused_port()
         self._server: asyncio.Server | None = None
 
     async def up(self) -> None:

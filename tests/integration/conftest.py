@@ -11,11 +11,11 @@ import pytest_asyncio
 
 from integration.harness import Stage, World, open_stage
 from integration.office import Office
-from integration.process import free_port
 from integration.shop import PASSWORD, Shop
 from integration.two_clusters import Pair, Story, begin_story, open_pair, watched
 from pbx_operator.sandbox import ControlPlane
 from pbx_operator.sandbox.pki import CertificateAuthority
+from pbx_operator.sandbox.ports import unused_port
 from simulators.rainbow import RainbowSimulator, Reseller, reseller
 from simulators.telecom_center import TelecomCenter
 from support import ROOT, Place, install_crds, kubectl
@@ -89,7 +89,7 @@ async def world(stage: Stage, request: pytest.FixtureRequest) -> AsyncIterator[W
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def network() -> AsyncIterator[TcpProxy]:
     """Return what lies between a cluster that redeems and the exchange that issued."""
-    async with TcpProxy(free_port()) as proxy:
+    async with TcpProxy(unused_port()) as proxy:
         yield proxy
 
 

@@ -7,7 +7,6 @@ import json
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator
@@ -19,6 +18,7 @@ from typing import Any
 import aiohttp
 
 from pbx_operator.network.addresses import NetworkRules
+from pbx_operator.sandbox.ports import unused_port
 from support import ROOT
 
 DEADLINE = 30.0
@@ -36,7 +36,7 @@ class OperatorProcess:
     def __init__(self, kubeconfig: Path, log: Path, *arguments: str, periods: dict[str, float] | None = None) -> None:
         """Start it; with `periods` (see `launcher`) it waits for `go` after it has loaded its code."""
         self.log = log
-        self._health, self._metrics = free_port(), free_port()
+        self._health, self._metrics = unused_port(), unused_port()
         options = ("--kubeconfig", kubeconfig, "--health-port", self._health, "--metrics-port", self._metrics)
         self._process = _start(log, *options, *arguments, periods=periods)
 
@@ -110,7 +110,7 @@ async def exchange_server(
 ) -> AsyncIterator[None]:
     """Run an exchange server of its own, which others reach at the ports `endpoints`; it must end in order."""
     reached = [part for endpoint in endpoints for part in ("--endpoint", f"https://localhost:{endpoint}")]
-    options = ("--kubeconfig", kubeconfig, "--port", port, "--metrics-port", free_port())
+    options = ("--kubeconfig", kubeconfig, "--port", port, "--metrics-port", unused_port())
     process = _start(log, "exchange", *options, *reached, periods=periods)
     assert process.stdin is not None
     process.stdin.close()
@@ -136,11 +136,3 @@ def _start(log: Path, *arguments: object, periods: dict[str, float] | None) -> s
             stderr=output,
             bufsize=0,
         )
-
-
-def free_port() -> int:
-    """Return a port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        port: int = probe.getsockname()[1]
-        return port

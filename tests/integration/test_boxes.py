@@ -13,11 +13,11 @@ import pytest_asyncio
 
 from integration.box import Box, Line
 from integration.harness import Stage, World, open_stage
-from integration.process import free_port
 from pbx_operator.api.meta import SECRETS, ObjectKey
 from pbx_operator.api.v1alpha1 import CommServer, EquipmentRecord
 from pbx_operator.domain.equipment import record_name
 from pbx_operator.sandbox import ControlPlane
+from pbx_operator.sandbox.ports import unused_port
 from server_builders import BTCO, STOCK
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -29,7 +29,7 @@ STOCK_CODE = "ALE12-1234.5678.90"
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def stage(installed: ControlPlane, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stage]:
     """Return a stage whose operator can be reached by boxes."""
-    port = free_port()
+    port = unused_port()
     async with open_stage(installed, tmp_path_factory.mktemp("stage")) as stage:
         await stage.observer.ready()
         endpoint = ("--exchange-endpoint", f"https://localhost:{port}", "--exchange-port", str(port))

@@ -18,7 +18,7 @@ import pytest_asyncio
 from builders import interlink
 from faultproxy import FaultProxy
 from integration.harness import Stage, World, open_stage
-from integration.process import LOOPBACK, exchange_server, free_port
+from integration.process import LOOPBACK, exchange_server
 from pbx_operator.api.meta import SECRETS, ObjectKey
 from pbx_operator.api.v1alpha1 import CommServer
 from pbx_operator.api.v1alpha1.linkrecord import Contact, InterlinkIdentity, NamespacedName
@@ -31,6 +31,7 @@ from pbx_operator.domain.succession import Successions
 from pbx_operator.exchange.client import RemotePeer
 from pbx_operator.links.peer import PeerUnavailable
 from pbx_operator.sandbox import ControlPlane
+from pbx_operator.sandbox.ports import unused_port
 from server_builders import BTCO
 from support import until
 
@@ -74,7 +75,7 @@ async def stage(
     installed: ControlPlane, proxy: FaultProxy, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[tuple[Stage, list[int]]]:
     """Return the operator's stage, beside which exchange servers listen on these ports."""
-    directory, ports = tmp_path_factory.mktemp("stage"), [free_port() for _ in range(SERVERS)]
+    directory, ports = tmp_path_factory.mktemp("stage"), [unused_port() for _ in range(SERVERS)]
     endpoints = [part for port in ports for part in ("--exchange-endpoint", f"https://localhost:{port}")]
     kubeconfig = proxy.kubeconfig(directory / "exchange-kubeconfig")
     async with open_stage(installed, directory) as stage:
@@ -163,7 +164,7 @@ async def test_one_says_where_it_listens_and_that_it_ends(
     stage: tuple[Stage, list[int]], proxy: FaultProxy, tmp_path: Path
 ) -> None:
     """And it does not call the certificate new that the operator made before."""
-    port, log = free_port(), tmp_path / "exchange.log"
+    port, log = unused_port(), tmp_path / "exchange.log"
     kubeconfig = proxy.kubeconfig(tmp_path / "kubeconfig")
     async with exchange_server(kubeconfig, log, port, *stage[1]):
         await asyncio.to_thread(until, lambda: "listens on" in log.read_text(), "the exchange listens")

@@ -13,12 +13,12 @@ import pytest_asyncio
 
 from integration.conftest import ready_plane
 from integration.harness import World, open_stage
-from integration.process import free_port
 from integration.test_exchange import Rival, until_answered
 from integration.two_clusters import Pair, Story, begin_story
 from pbx_operator.domain.keys import parse_key
 from pbx_operator.sandbox import ControlPlane
 from pbx_operator.sandbox.components import ComponentName
+from pbx_operator.sandbox.ports import unused_port
 from support import kubectl
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -77,7 +77,7 @@ class Clusters:
 
 @pytest_asyncio.fixture(loop_scope="module")
 async def clusters(issuing_plane: ControlPlane, second_plane: ControlPlane, tmp_path: Path) -> AsyncIterator[Clusters]:
-    port = free_port()
+    port = unused_port()
     endpoint = ("--exchange-endpoint", f"https://localhost:{port}", "--exchange-port", str(port))
     (tmp_path / "hidden").mkdir()
     async with open_stage(second_plane, tmp_path / "hidden") as hidden:

@@ -19,7 +19,6 @@ from builders import digest, interlink
 from integration.attacker import report
 from integration.false_issuer import HOST, Call, FalseIssuer, json_response
 from integration.harness import Stage, World, open_stage
-from integration.process import free_port
 from integration.test_federation_faults import traces_of_bundle
 from pbx_operator.api.v1alpha1 import Interlink, LinkRecord
 from pbx_operator.api.v1alpha1.linkrecord import Contact
@@ -27,6 +26,7 @@ from pbx_operator.domain.endpoints import parse_endpoint
 from pbx_operator.domain.keys import SigningKey, base64url, instance_id, key_id
 from pbx_operator.exchange.client import MAX_BODY
 from pbx_operator.sandbox import ControlPlane
+from pbx_operator.sandbox.ports import unused_port
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -188,7 +188,7 @@ async def test_a_bundle_steers_nobody_into_the_cluster(stage: Stage, world: Worl
             "https://10.96.0.1": f"10.96.0.1 is in the forbidden network {FORBIDDEN}",
         }
         pins = inside.contact.pins
-        contacts = [Contact(endpoints=(f"https://{HOST}:{free_port()}", place), pins=pins) for place in places]
+        contacts = [Contact(endpoints=(f"https://{HOST}:{unused_port()}", place), pins=pins) for place in places]
         links = [await enter(world, f"p{n}", inside.bundle(c).text()) for n, c in enumerate(contacts)]
         for link in links:
             await world.ready(link, "PeerUnavailable")

@@ -25,7 +25,7 @@ from builders import interlink
 from faultproxy import FaultProxy
 from integration.attacker import Installation, Reply, ago, content_of, records_of, report
 from integration.harness import Stage, World, open_stage
-from integration.process import POLL, exchange_server, free_port
+from integration.process import POLL, exchange_server
 from integration.test_federation_faults import traces_of_bundle
 from pbx_operator.domain.envelope import Envelope, open_envelope
 from pbx_operator.domain.keys import Bundle, base64url, key_id, parse_key
@@ -34,6 +34,7 @@ from pbx_operator.exchange.refusals import LOG_BURST, LOG_RATE
 from pbx_operator.exchange.server import SMALL_BODY, SYNC_BODY
 from pbx_operator.links.records import MAX_UNKNOWN
 from pbx_operator.sandbox import ControlPlane
+from pbx_operator.sandbox.ports import unused_port
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -133,7 +134,7 @@ class Scene:
 async def scene(
     installed: ControlPlane, second_plane: ControlPlane, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[Scene]:
-    directory, port, other = tmp_path_factory.mktemp("scene"), free_port(), free_port()
+    directory, port, other = tmp_path_factory.mktemp("scene"), unused_port(), unused_port()
     places = [directory / name for name in ("here", "there")]
     for place in places:
         place.mkdir()

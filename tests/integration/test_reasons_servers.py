@@ -53,7 +53,7 @@ async def end(world: World, servers: Iterable[CommServer]) -> None:
 # --- the spec ---------------------------------------------------------------------------------------------------
 
 
-@shows(reasons.INVALID_NUMBERING_RULE, reasons.EMERGENCY_CALL, reasons.ACCEPTED_WITH_WARNINGS)
+@shows(reasons.INVALID_NUMBERING_RULE, reasons.EMERGENCY_CALL, reasons.ACCEPTED_WITH_WARNINGS, reasons.NOT_PROVISIONED)
 async def test_numbering_rules(office: Office, world: World) -> None:
     def blocks(name: str, match: str) -> CommServer:
         return office.server(name, numberingRules=[{"match": match, "action": "Block"}])

@@ -15,7 +15,7 @@ import pytest
 
 from builders import NOW
 from integration.harness import OPERATOR, Stage, World, number
-from integration.process import LOOPBACK, exchange_server, free_port
+from integration.process import LOOPBACK, exchange_server
 from integration.two_clusters import Pair, Story
 from pbx_operator.api.meta import SECRETS, ObjectKey
 from pbx_operator.api.v1alpha1 import Interlink, LinkRecord, PBXAccount
@@ -25,6 +25,7 @@ from pbx_operator.domain.succession import speaks_for, succeed
 from pbx_operator.engine.identity import IDENTITY_SECRET, Identity, read_identity
 from pbx_operator.exchange.client import RemotePeer
 from pbx_operator.links.peer import PeerUnavailable
+from pbx_operator.sandbox.ports import unused_port
 from support import ROOT
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -236,7 +237,7 @@ async def answers_by(pair: Pair, port: int, identity: Identity) -> None:
 
 async def test_an_exchange_server_takes_the_new_key_up(pair: Pair, story: Story, tmp_path: Path) -> None:
     await story.link()
-    port = free_port()
+    port = unused_port()
     kubeconfig = pair.reachable.control_plane.kubeconfig_for("pbx-exchange")
     async with exchange_server(kubeconfig, tmp_path / "exchange.log", port, port, periods=PERIODS):
         await answers_by(pair, port, await identity_of(pair.reachable))

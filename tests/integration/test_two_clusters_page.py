@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from integration.process import free_port
 from pbx_operator.sandbox.binaries import ASSETS_VARIABLE, find_binaries
+from pbx_operator.sandbox.ports import unused_port
 from support import ROOT, Place, until
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="finds processes by /proc")
@@ -66,7 +66,7 @@ def files_of(place: Place) -> set[Path]:
 def test_its_commands_do_what_it_shows_and_leave_nothing(place: Place) -> None:
     page, environ = blocks(), newcomer(place)
     before = files_of(place)
-    script = "".join(f"{commands}echo '{END_OF_BLOCK}'\n" for commands, _ in page).replace(PORT, str(free_port()))
+    script = "".join(f"{commands}echo '{END_OF_BLOCK}'\n" for commands, _ in page).replace(PORT, str(unused_port()))
     done = subprocess.run(
         ["bash", "-e", "-o", "pipefail", "-c", script],
         cwd=ROOT,

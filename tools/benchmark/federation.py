@@ -24,7 +24,7 @@ from typing import Any
 from benchmark.client import Client
 from benchmark.figures import api_calls, metric_sum, writes
 from benchmark.observer import established
-from benchmark.stage import STOP_SECONDS, Operator, control_plane, free_port, kubectl
+from benchmark.stage import STOP_SECONDS, Operator, control_plane, kubectl
 from benchmark.topology import NAMESPACE, Pair, redeemer_manifest
 from benchmark.world import World, each
 from pbx_operator.api.meta import SECRETS
@@ -44,6 +44,7 @@ from pbx_operator.domain.keys import SECRET_ENTRY, SEED_BYTES, Bundle, IssuerAdd
 from pbx_operator.engine.identity import Identity, load_identity
 from pbx_operator.exchange.beside import ExchangeSettings, contact_of, prepare_certificate
 from pbx_operator.sandbox import ControlPlane
+from pbx_operator.sandbox.ports import unused_port
 
 SIZES = ((100, 10), (1000, 10), (1000, 2))
 """Links, and the peers that they lead to."""
@@ -135,7 +136,7 @@ async def _installations(plane: ControlPlane, count: int) -> AsyncIterator[list[
         try:
             peers = []
             for number in range(count):
-                namespace, port = f"installation-{number}", free_port()
+                namespace, port = f"installation-{number}", unused_port()
                 kubectl(plane, "create", "namespace", namespace)
                 settings = ExchangeSettings((f"https://localhost:{port}",), port)
                 identity = await load_identity(cluster, namespace)
@@ -155,7 +156,7 @@ def _exchange(plane: ControlPlane, namespace: str, settings: ExchangeSettings) -
     command += ["--namespace", namespace, "--endpoint", settings.endpoints[0], "--port", str(settings.port)]
     with (plane.data_dir / f"{namespace}.log").open("wb") as output:
         return subprocess.Popen(
-            [*command, "--metrics-port", str(free_port())], env=dict(os.environ), stdout=output, stderr=output
+            [*command, "--metrics-port", str(unused_port())], env=dict(os.environ), stdout=output, stderr=output
         )
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -20,6 +19,7 @@ from pbx_operator.api.meta import API_VERSION
 from pbx_operator.api.v1alpha1 import KINDS
 from pbx_operator.sandbox import ControlPlane
 from pbx_operator.sandbox.components import ComponentName
+from pbx_operator.sandbox.ports import unused_port
 
 ROOT = Path(__file__).resolve().parents[2]
 USER = "pbx-operator"
@@ -92,9 +92,9 @@ class Operator:
     @asynccontextmanager
     async def start(cls, plane: ControlPlane, *options: str) -> AsyncIterator[Operator]:
         """Start the operator; at the end let it end in order."""
-        log, port = plane.data_dir / "operator.log", free_port()
+        log, port = plane.data_dir / "operator.log", unused_port()
         command = [sys.executable, "-m", "pbx_operator", "--kubeconfig", str(plane.kubeconfig_for(USER))]
-        command += ["--metrics-port", str(port), "--health-port", str(free_port()), *options]
+        command += ["--metrics-port", str(port), "--health-port", str(unused_port()), *options]
         async with aiohttp.ClientSession() as session:
             with log.open("ab") as output:
                 process = await asyncio.create_subprocess_exec(*command, stdout=output, stderr=output)
@@ -160,11 +160,3 @@ async def _end(process: asyncio.subprocess.Process) -> None:
             await process.wait()
     except TimeoutError:
         process.kill()
-
-
-def free_port() -> int:
-    """Return a port that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port

@@ -12,7 +12,6 @@ import json
 import os
 import select
 import signal
-import socket
 import subprocess
 import sys
 from collections import deque
@@ -21,6 +20,7 @@ from pathlib import Path
 
 from pbx_operator.sandbox import ControlPlane, SandboxError
 from pbx_operator.sandbox.pki import CertificateAuthority
+from pbx_operator.sandbox.ports import unused_port
 from pbx_operator.sandbox.processes import signal_with_parent
 from pbx_operator.sandbox.registry import running
 from pbx_operator.sandbox.servers import pki_directory
@@ -63,14 +63,6 @@ def main(name: str | None, options: Sequence[str], *, trusting: bool) -> None:
             sys.exit(f"the operator ended with code {code}:\n{_tail(operator.log)}")
 
 
-def free_port() -> int:
-    """Return a port on which nobody listens now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
 def _tell(facts: dict[str, Path]) -> None:
     print(json.dumps({name: str(value) for name, value in facts.items()}), flush=True)
 
@@ -105,7 +97,7 @@ class _Operator:
         self._variables = variables
         self._control_plane = control_plane
         kubeconfig = control_plane.kubeconfig_for(OPERATOR_USER)
-        own = [f"--kubeconfig={kubeconfig}", f"--health-port={free_port()}", "--metrics-port=0"]
+        own = [f"--kubeconfig={kubeconfig}", f"--health-port={unused_port()}", "--metrics-port=0"]
         self._command = [sys.executable, "-m", "pbx_operator", *own, *options]
         self._process: subprocess.Popen[bytes] | None = None
         self.log = control_plane.data_dir / "operator.log"

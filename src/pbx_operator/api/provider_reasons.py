@@ -349,6 +349,12 @@ EMERGENCY_CALL = Reason(
 
 # --- beside Ready -----------------------------------------------------------------------------------------------
 ACCEPTED_WITH_WARNINGS = Reason("AcceptedWithWarnings", "the spec is valid, but: {problems}", shown=(_WARNED,))
+NOT_PROVISIONED = Reason(
+    "NotProvisioned",
+    "the provider is not asked for it as the spec is now",
+    "the condition Ready says why",
+    shown=(_UNPROVISIONED,),
+)
 NOT_DECLARED = Reason(
     "NotDeclared",
     "the provider does not know the server yet",

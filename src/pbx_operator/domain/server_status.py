@@ -73,11 +73,12 @@ def server_status(
 ) -> tuple[StatusUpdate, datetime | None]:
     """Return the status of a CommServer, and when patience with its Ready reason runs out."""
     shown = _facts(s, server, award, failure, now)
+    ready = _ready(s, server, judgement, award, failure, shown)
     verdicts = [
-        _ready(s, server, judgement, award, failure, shown),
+        ready,
         judgement.accepted,
         *judgement.references,
-        _provisioned(s, server, award, failure, shown),
+        _provisioned(s, server, award, failure, shown, ready),
         _connected(shown.state),
         *_weakness(server, shown),
     ]
@@ -182,7 +183,12 @@ def _hindrance(s: ServerSnapshot, server: CommServer) -> Verdict | None:
 
 
 def _provisioned(
-    s: ServerSnapshot, server: CommServer, award: Award, failure: FailedStep | None, shown: CommServerStatus
+    s: ServerSnapshot,
+    server: CommServer,
+    award: Award,
+    failure: FailedStep | None,
+    shown: CommServerStatus,
+    ready: Verdict,
 ) -> Verdict:
     look = s.attempts.look
     if not award.holds:
@@ -195,7 +201,9 @@ def _provisioned(
     if look is not None and deleted_there(server, look):
         return verdict("Provisioned", "False", provider_reasons.SYSTEM_DELETED)
     if shown.applied_generation != server.metadata.generation:
-        return verdict("Provisioned", "False", provider_reasons.PROVISIONING)
+        under_way = ready.reason is provider_reasons.PROVISIONING
+        reason = provider_reasons.PROVISIONING if under_way else provider_reasons.NOT_PROVISIONED
+        return verdict("Provisioned", "False", reason)
     if look is not None and look.system is not None and (changed := drift(server, look.system)):
         return verdict("Provisioned", "True", provider_reasons.DRIFTED, drift=described(changed))
     return verdict("Provisioned", "True", provider_reasons.PROVISIONED)

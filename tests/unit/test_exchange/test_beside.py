@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 from functools import partial
 from ipaddress import ip_network
 from pathlib import Path
@@ -21,17 +20,12 @@ from pbx_operator.exchange.certificates import make_pair
 from pbx_operator.exchange.client import RemotePeer
 from pbx_operator.exchange.tls import ServedCertificate
 from pbx_operator.network.addresses import NetworkRules
+from pbx_operator.sandbox.ports import unused_port
 from support import needs_ipv6
 from test_exchange.world import PEER, US, FakeDesk, FixedSource
 
 LOOPBACK = NetworkRules(allowed=(ip_network("127.0.0.0/8"), ip_network("::1/128")))
 SYNC = partial(SyncRequest, links=())
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port: int = probe.getsockname()[1]
-        return port
 
 
 async def served(settings: ExchangeSettings) -> ServedCertificate:
@@ -44,7 +38,7 @@ async def served(settings: ExchangeSettings) -> ServedCertificate:
 @pytest.mark.parametrize("host", ["127.0.0.1", pytest.param("[::1]", marks=needs_ipv6)])
 async def test_whoever_has_the_bundle_reaches_it(host: str) -> None:
     """By IPv4 and by IPv6, with what a bundle says of it and nothing else."""
-    port = free_port()
+    port = unused_port()
     settings = ExchangeSettings((f"https://{host}:{port}",), port)
     certificate = await served(settings)
     issuer = IssuerAddress(
@@ -67,7 +61,7 @@ async def test_mounted_files_are_shown_in_place_of_a_certificate_of_its_own(tmp_
     pair, cluster = make_pair(["127.0.0.1"], NOW), mock.AsyncMock()
     (tmp_path / "tls.crt").write_bytes(pair.certificate)
     (tmp_path / "tls.key").write_bytes(pair.key)
-    port = free_port()
+    port = unused_port()
     settings = ExchangeSettings((f"https://127.0.0.1:{port}",), port, certificate=tmp_path)
     certificate = await prepare_certificate(cluster, "pbx-system", settings, lambda: NOW)
     assert contact_of(settings, certificate).pins == (pair.pin,)
@@ -87,7 +81,7 @@ async def test_it_says_where_it_listens_and_what_it_shows(
 ) -> None:
     monkeypatch.setattr(beside, "everywhere", lambda: host)
     caplog.set_level("INFO")
-    port = free_port()
+    port = unused_port()
     settings = ExchangeSettings(("https://pbx.example.com:8443", "https://[2001:db8::1]:8443"), port)
     certificate = await served(settings)
     async with exchange_beside(FakeDesk(), FakeDesk(), US, certificate, settings, lambda: NOW):

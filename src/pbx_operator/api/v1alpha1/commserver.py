@@ -129,10 +129,11 @@ class NumberingRule(Model):
 class RainbowProvider(Model):
     """A company in ALE Rainbow."""
 
-    model_config = rules(immutable("company", _CREATE_ANOTHER), SITE)
+    model_config = rules(immutable("url", _CREATE_ANOTHER), immutable("company", _CREATE_ANOTHER), SITE)
 
     url: ProviderURL = "https://openrainbow.com"
-    """url is where Rainbow is; default `https://openrainbow.com`."""
+    """url is where Rainbow is; default `https://openrainbow.com`. Immutable: delete the CommServer and create another
+    one."""
     company: Annotated[str, Field(min_length=1, max_length=255)]
     """company is the name of the customer company in Rainbow. Immutable: delete the CommServer and create another
     one."""

@@ -102,11 +102,11 @@ class Emergency(Model):
 class TelecomCenterProvider(Model):
     """A customer of an operator at telecom.center, which sells phone.systems under other names."""
 
-    model_config = rules(CUSTOMER_ID)
+    model_config = rules(immutable("url", _CREATE_ANOTHER), CUSTOMER_ID)
 
     url: ProviderURL = "https://api.telecom.center"
     """url is where the Operator API is; default `https://api.telecom.center`, for tests
-    `https://api.sandbox.telecom.center`."""
+    `https://api.sandbox.telecom.center`. Immutable: delete the PBXAccount and create another one."""
     credentials_secret_ref: SecretReference
     """credentialsSecretRef names the Secret with the operator's login, entries `username` and `password`."""
     customer_id: CustomerID | None = Field(default=None, alias="customerID")

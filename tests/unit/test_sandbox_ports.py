@@ -1,0 +1,26 @@
+"""Ports for servers beside a sandbox."""
+
+from __future__ import annotations
+
+import socket
+from unittest import mock
+
+import pytest
+
+from pbx_operator.sandbox import ports
+from pbx_operator.sandbox.ports import LOOPBACK, unused_port
+
+
+def test_a_server_can_listen_there_and_nobody_else_does() -> None:
+    found = {unused_port() for _ in range(20)}
+    assert len(found) > 10
+    for port in found:
+        with socket.create_server((LOOPBACK, port)):
+            assert 10_000 <= port < 32_768
+
+
+def test_a_port_that_is_taken_is_not_given() -> None:
+    with socket.create_server((LOOPBACK, unused_port())) as taken:
+        port: int = taken.getsockname()[1]
+        with mock.patch.object(ports, "_RANGE", range(port, port + 1)), pytest.raises(OSError, match="no unused port"):
+            unused_port()
