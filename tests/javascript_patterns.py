@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from hypothesis import strategies as st
 
-from pbx_operator.domain.pattern_search import Match
+from pbx_operator.domain.numbering.search import Match
 
 Captures = tuple[tuple[int, int] | None, ...]
 State = tuple[int, Captures]

@@ -23,7 +23,7 @@ def load(periods: dict[str, timedelta]) -> Callable[[], object]:
     account_status.COUNTER_PERIOD = periods.get("counters", account_status.COUNTER_PERIOD)
     record.ORPHAN_PERIOD = periods.get("orphan", record.ORPHAN_PERIOD)
 
-    from pbx_operator.domain import equipment
+    from pbx_operator.domain.servers import equipment
 
     equipment.SILENT = periods.get("silent", equipment.SILENT)
     equipment.GONE = periods.get("gone", equipment.GONE)

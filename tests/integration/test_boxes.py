@@ -15,7 +15,7 @@ from integration.box import Box, Line
 from integration.harness import Stage, World, open_stage
 from pbx_operator.api.meta import SECRETS, ObjectKey
 from pbx_operator.api.v1alpha1 import CommServer, EquipmentRecord
-from pbx_operator.domain.equipment import record_name
+from pbx_operator.domain.servers.equipment import record_name
 from pbx_operator.sandbox import ControlPlane
 from pbx_operator.sandbox.ports import unused_port
 from server_builders import BTCO, STOCK

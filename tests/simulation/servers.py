@@ -19,7 +19,7 @@ from pbx_operator.api.v1alpha1 import CommServer
 from pbx_operator.api.v1alpha1.commserver import Channel, CommServerStatus, ServerState
 from pbx_operator.domain.differences import Difference
 from pbx_operator.domain.faults import Fault, fault
-from pbx_operator.domain.systems import CodeState, SystemFacts, SystemSettings, SystemWish, given
+from pbx_operator.domain.servers.systems import CodeState, SystemFacts, SystemSettings, SystemWish, given
 from pbx_operator.providers.errors import ProviderError
 from server_builders import BTCO
 from simulation.process import Process, Request

@@ -16,10 +16,10 @@ from pbx_operator.api.meta import ObjectKey, ResourceType
 from pbx_operator.api.v1alpha1 import EquipmentRecord
 from pbx_operator.api.v1alpha1.commserver import Channel, NumberingRule
 from pbx_operator.cluster import Conflict, Unavailable
-from pbx_operator.domain.equipment import REPORT_PERIOD, SILENT, record_name
-from pbx_operator.domain.equipment_messages import AssociateRequest, ReportRequest
 from pbx_operator.domain.keys import base64url, instance_id
-from pbx_operator.domain.systems import SystemFacts, SystemOwner, SystemSettings, SystemWish, differences
+from pbx_operator.domain.servers.equipment import REPORT_PERIOD, SILENT, record_name
+from pbx_operator.domain.servers.equipment_messages import AssociateRequest, ReportRequest
+from pbx_operator.domain.servers.systems import SystemFacts, SystemOwner, SystemSettings, SystemWish, differences
 from pbx_operator.providers.association import AssociateReply, EquipmentDesk, ReportReply
 from pbx_operator.providers.builtin import MAX_ATTEMPTS, Builtin
 from pbx_operator.providers.errors import ProviderError

@@ -17,10 +17,10 @@ from equipment_builders import box
 from pbx_operator.api.meta import SECRETS, ObjectKey
 from pbx_operator.api.v1alpha1 import EquipmentRecord
 from pbx_operator.api.v1alpha1.equipmentrecord import EquipmentRecordSpec
-from pbx_operator.domain import equipment
-from pbx_operator.domain.equipment import Association, decide
 from pbx_operator.domain.keys import SigningKey
 from pbx_operator.domain.link_facts import ClusterFacts
+from pbx_operator.domain.servers import equipment
+from pbx_operator.domain.servers.equipment import Association, decide
 from pbx_operator.engine.identity import Identity
 from pbx_operator.providers.builtin import Builtin
 from server_builders import STOCK
@@ -90,7 +90,7 @@ def _without_threads(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr("pbx_operator.providers.builtin.asyncio.to_thread", at_once)
     monkeypatch.setattr("pbx_operator.providers.builtin.code_key", quick)
-    monkeypatch.setattr("pbx_operator.domain.equipment.code_key", quick)
+    monkeypatch.setattr("pbx_operator.domain.servers.equipment.code_key", quick)
 
 
 def created(site: BoxSite) -> None:

@@ -10,8 +10,8 @@ import pytest
 from builders import account
 from pbx_operator.api.v1alpha1 import PBXAccount
 from pbx_operator.api.v1alpha1.pbxaccount import AccountProvider, PBXAccountStatus
-from pbx_operator.domain.customer_facts import claimed_customers, customer_id, place_of
-from pbx_operator.domain.customer_impact import customer_rivals, has_customer_work
+from pbx_operator.domain.customers.facts import claimed_customers, customer_id, place_of
+from pbx_operator.domain.customers.impact import customer_rivals, has_customer_work
 
 URL = "https://api.telecom.center"
 

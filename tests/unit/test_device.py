@@ -25,8 +25,8 @@ from pbx_operator.api.v1alpha1.equipmentrecord import EquipmentRecordStatus
 from pbx_operator.api.v1alpha1.linkrecord import Contact
 from pbx_operator.device import DeviceError, DeviceProgram, DeviceSettings, Probe, load_key
 from pbx_operator.device_command import device as command
-from pbx_operator.domain.equipment import Report, hear, record_name
-from pbx_operator.domain.systems import SystemOwner, SystemSettings, SystemWish
+from pbx_operator.domain.servers.equipment import Report, hear, record_name
+from pbx_operator.domain.servers.systems import SystemOwner, SystemSettings, SystemWish
 from pbx_operator.exchange.certificates import make_pair
 from pbx_operator.exchange.server import make_app
 from pbx_operator.exchange.serving import serve
@@ -69,7 +69,7 @@ class Exchange:
 
 @pytest_asyncio.fixture
 async def exchange(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Exchange]:
-    monkeypatch.setattr("pbx_operator.domain.equipment.CHANGE_PERIOD", NOW - NOW)
+    monkeypatch.setattr("pbx_operator.domain.servers.equipment.CHANGE_PERIOD", NOW - NOW)
     changed = asyncio.Event()
     api = Api(lambda: NOW, lambda *_: changed.set())
     certificate = ServedCertificate(FixedSource(make_pair([HOST], datetime.now(UTC))))

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from pbx_operator.api.v1alpha1.commserver import NumberingRule
 from pbx_operator.domain.differences import described, every_difference
-from pbx_operator.domain.systems import SystemSettings
+from pbx_operator.domain.servers.systems import SystemSettings
 
 RULES = tuple(NumberingRule(match=f"^{n}$", action="Rewrite", replace="$1") for n in range(100))
 WANTED = SystemSettings("Reception", "FR", numbering_rules=RULES)

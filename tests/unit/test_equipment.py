@@ -29,7 +29,8 @@ from equipment_builders import (
 from pbx_operator.api.v1alpha1 import EquipmentRecord
 from pbx_operator.api.v1alpha1.commserver import Channel
 from pbx_operator.api.v1alpha1.equipmentrecord import EquipmentRecordSpec, EquipmentRecordStatus
-from pbx_operator.domain.equipment import (
+from pbx_operator.domain.keys import base64url
+from pbx_operator.domain.servers.equipment import (
     CHANGE_PERIOD,
     GONE,
     REPORT_PERIOD,
@@ -47,7 +48,6 @@ from pbx_operator.domain.equipment import (
     renewed,
     state_of,
 )
-from pbx_operator.domain.keys import base64url
 
 SECOND = timedelta(seconds=1)
 

@@ -18,7 +18,7 @@ from pbx_operator.api.v1alpha1 import CommServer, DialPlanSlice, Interlink, Inte
 from pbx_operator.api.v1alpha1.interlink import AllowedRedeemer, IssueKey
 from pbx_operator.api.v1alpha1.linkrecord import Policy
 from pbx_operator.domain.account import wanted_domain
-from pbx_operator.domain.customer_facts import claimed_customers
+from pbx_operator.domain.customers.facts import claimed_customers
 from pbx_operator.domain.impact import WorkKey, affected
 from pbx_operator.domain.interlink import plan_link
 from pbx_operator.domain.plan import Plan

@@ -8,7 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pbx_operator.domain.emergency import emergency_numbers
-from pbx_operator.domain.numbering_rules import (
+from pbx_operator.domain.numbering.patterns import PatternError
+from pbx_operator.domain.numbering.replacements import parse_replacement
+from pbx_operator.domain.numbering.rules import (
     MAX_NUMBER,
     Analysis,
     Dialing,
@@ -18,8 +20,6 @@ from pbx_operator.domain.numbering_rules import (
     dry_run,
     translate,
 )
-from pbx_operator.domain.patterns import PatternError
-from pbx_operator.domain.replacements import parse_replacement
 
 FRANCE = Dialing("FR", "0", "00", "0")
 USA = Dialing("US", "1", "011", "9")

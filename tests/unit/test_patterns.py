@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from javascript_patterns import Node, nodes, reference
-from pbx_operator.domain.pattern_search import Match, Search
-from pbx_operator.domain.patterns import MAX_PATTERN, MAX_STEPS, PatternError, compile_pattern
+from pbx_operator.domain.numbering.patterns import MAX_PATTERN, MAX_STEPS, PatternError, compile_pattern
+from pbx_operator.domain.numbering.search import Match, Search
 
 VENDOR_EXAMPLES = [r"^(\d{1,5})$", "^((?=(258))[0-9]{8})$", "^0321", "^0800", "^3699$", "^218", "^18$"]
 ARABIC_ONE = "\N{ARABIC-INDIC DIGIT ONE}"

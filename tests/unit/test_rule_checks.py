@@ -7,8 +7,8 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from pbx_operator.domain.emergency import emergency_numbers
-from pbx_operator.domain.numbering_rules import Dialing, NumberingRule, translate
-from pbx_operator.domain.rule_checks import Problem, RuleFinding, check_rules, judge_rules
+from pbx_operator.domain.numbering.checks import Problem, RuleFinding, check_rules, judge_rules
+from pbx_operator.domain.numbering.rules import Dialing, NumberingRule, translate
 
 FRANCE = Dialing("FR", "0", "00", "0")
 NONE = frozenset[str]()

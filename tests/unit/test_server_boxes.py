@@ -16,13 +16,13 @@ from pbx_operator.api.meta import ObjectKey
 from pbx_operator.api.v1alpha1 import EquipmentRecord
 from pbx_operator.api.v1alpha1.commserver import CommServerStatus
 from pbx_operator.api.v1alpha1.equipmentrecord import EquipmentOwner
-from pbx_operator.domain.equipment import REPORT_PERIOD, SILENT, record_name
 from pbx_operator.domain.plan import ServerStep
-from pbx_operator.domain.server import plan_server
-from pbx_operator.domain.server_facts import ServerLook, ServerSnapshot
-from pbx_operator.domain.server_impact import servers_of_record
+from pbx_operator.domain.servers.equipment import REPORT_PERIOD, SILENT, record_name
+from pbx_operator.domain.servers.facts import ServerLook, ServerSnapshot
+from pbx_operator.domain.servers.impact import servers_of_record
+from pbx_operator.domain.servers.plan import plan_server
+from pbx_operator.domain.servers.systems import SystemFacts, SystemWish, settings_of
 from pbx_operator.domain.steps import StepAttempts
-from pbx_operator.domain.systems import SystemFacts, SystemWish, settings_of
 from pbx_operator.domain.unreadable import Unreadable
 from server_builders import STOCK, commserver
 from simulation.process import Request, Task

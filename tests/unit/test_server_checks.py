@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from builders import account
-from pbx_operator.domain.server_checks import judge_server
+from pbx_operator.domain.servers.checks import judge_server
 from server_builders import commserver
 
 

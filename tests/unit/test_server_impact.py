@@ -11,8 +11,8 @@ from builders import NAMESPACE, account
 from pbx_operator.api.meta import ObjectKey
 from pbx_operator.api.v1alpha1 import CommServer
 from pbx_operator.api.v1alpha1.commserver import CommServerStatus
-from pbx_operator.domain.server_facts import equipment_of
-from pbx_operator.domain.server_impact import servers_of_change, servers_of_changed_account
+from pbx_operator.domain.servers.facts import equipment_of
+from pbx_operator.domain.servers.impact import servers_of_change, servers_of_changed_account
 from pbx_operator.domain.unreadable import Observed, OpaqueStatus, Unreadable
 from server_builders import STOCK, commserver
 

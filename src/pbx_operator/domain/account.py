@@ -30,9 +30,9 @@ from pbx_operator.domain.account_status import (
 )
 from pbx_operator.domain.claims import Award, Claim, created, settle
 from pbx_operator.domain.conditions import Since, status_with
-from pbx_operator.domain.customer import customer_left
-from pbx_operator.domain.customer_facts import CustomerSnapshot
-from pbx_operator.domain.customer_status import view_customer, waiting_for_customer
+from pbx_operator.domain.customers.facts import CustomerSnapshot
+from pbx_operator.domain.customers.plan import customer_left
+from pbx_operator.domain.customers.status import view_customer, waiting_for_customer
 from pbx_operator.domain.numbers import Resolution, protected_numbers, resolve
 from pbx_operator.domain.offers import EstablishedLink
 from pbx_operator.domain.plan import Action, AddFinalizer, Plan, RemoveFinalizer, StatusUpdate, Target

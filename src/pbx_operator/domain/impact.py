@@ -11,7 +11,7 @@ from typing import Literal, NamedTuple, Protocol, TypeVar
 
 from pbx_operator.api.meta import ObjectKey, Resource
 from pbx_operator.api.v1alpha1 import DialPlanSlice, Interlink, InternalNumber, LinkRecord, PBXAccount
-from pbx_operator.domain.customer_impact import CustomerIndex, customer_rivals, has_customer_work
+from pbx_operator.domain.customers.impact import CustomerIndex, customer_rivals, has_customer_work
 from pbx_operator.domain.link_facts import account_ready
 from pbx_operator.domain.record_facts import (
     SIDES,
@@ -23,7 +23,7 @@ from pbx_operator.domain.record_facts import (
     peer_instance,
     places_of,
 )
-from pbx_operator.domain.server_impact import (
+from pbx_operator.domain.servers.impact import (
     ServerIndex,
     servers_of_change,
     servers_of_changed_account,

@@ -18,7 +18,7 @@ from pbx_operator.api.v1alpha1 import CommServer
 from pbx_operator.api.v1alpha1.linkrecord import Contact
 from pbx_operator.cluster import AlreadyExists, Cluster, Gone
 from pbx_operator.domain.keys import base32
-from pbx_operator.domain.server_facts import activation_secret_name, equipment_id
+from pbx_operator.domain.servers.facts import activation_secret_name, equipment_id
 
 SECRET_TYPE = "pbx-operator.io/activation"
 EQUIPMENT_ENTRY, CODE_ENTRY, REVISION_ENTRY = "equipmentID", "activationCode", "revision"

@@ -13,7 +13,7 @@ from functools import partial
 from pbx_operator.api import provider_reasons
 from pbx_operator.api.meta import ObjectKey
 from pbx_operator.api.v1alpha1.pbxaccount import PBXAccount, TelecomCenterProvider
-from pbx_operator.domain.customer_facts import (
+from pbx_operator.domain.customers.facts import (
     CustomerLook,
     CustomerStepName,
     CustomerWish,

@@ -13,7 +13,7 @@ from pbx_operator.api.meta import TEARDOWN_FINALIZER, Condition, ObjectKey, Reso
 from pbx_operator.api.reasons import Verdict
 from pbx_operator.api.v1alpha1 import DialPlanSlice, Interlink, LinkRecord
 from pbx_operator.cluster import AlreadyExists, Cluster, Conflict, Gone, Unavailable
-from pbx_operator.domain.customer_facts import CustomerStepName
+from pbx_operator.domain.customers.facts import CustomerStepName
 from pbx_operator.domain.interlink import redemption_basis
 from pbx_operator.domain.link_facts import LinkSnapshot
 from pbx_operator.domain.link_ready import gone_with_peer
@@ -37,7 +37,7 @@ from pbx_operator.domain.plan import (
     TellPeer,
     WriteSlice,
 )
-from pbx_operator.domain.server_facts import StepName
+from pbx_operator.domain.servers.facts import StepName
 from pbx_operator.engine.intake import Intake
 from pbx_operator.engine.issuing import KeyWork
 from pbx_operator.engine.store import Store

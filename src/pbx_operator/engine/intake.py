@@ -19,11 +19,11 @@ from pbx_operator.api.v1alpha1 import (
     LinkRecord,
     PBXAccount,
 )
-from pbx_operator.domain.customer_facts import place_of
+from pbx_operator.domain.customers.facts import place_of
 from pbx_operator.domain.impact import WorkKey, affected
 from pbx_operator.domain.plan import Target
 from pbx_operator.domain.record_facts import Party, places_of
-from pbx_operator.domain.server_impact import servers_of_record
+from pbx_operator.domain.servers.impact import servers_of_record
 from pbx_operator.domain.unreadable import Unreadable
 from pbx_operator.engine.memory import Memory
 from pbx_operator.engine.queue import WorkQueue

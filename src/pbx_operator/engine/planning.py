@@ -6,11 +6,11 @@ from datetime import datetime
 
 from pbx_operator.api.meta import ObjectKey
 from pbx_operator.domain.account import plan_account
-from pbx_operator.domain.customer import plan_customer
+from pbx_operator.domain.customers.plan import plan_customer
 from pbx_operator.domain.impact import WorkKey
 from pbx_operator.domain.interlink import plan_link, plan_unreadable
 from pbx_operator.domain.plan import Plan, StatusUpdate
-from pbx_operator.domain.server import plan_server
+from pbx_operator.domain.servers.plan import plan_server
 from pbx_operator.domain.unreadable import show_unreadable
 from pbx_operator.engine.snapshots import Snapshots
 from pbx_operator.engine.store import Store

@@ -18,7 +18,7 @@ from pbx_operator.api.v1alpha1 import CommServer
 from pbx_operator.cluster import Cluster
 from pbx_operator.domain.differences import described
 from pbx_operator.domain.plan import Target
-from pbx_operator.domain.server_facts import (
+from pbx_operator.domain.servers.facts import (
     ServerLook,
     StepName,
     known_revision,
@@ -26,8 +26,8 @@ from pbx_operator.domain.server_facts import (
     system_to_delete,
     wish_of,
 )
-from pbx_operator.domain.server_status import drift, unapplied
-from pbx_operator.domain.systems import SystemFacts, given
+from pbx_operator.domain.servers.status import drift, unapplied
+from pbx_operator.domain.servers.systems import SystemFacts, given
 from pbx_operator.engine.activation_secrets import (
     NotOurSecretError,
     fresh_code,

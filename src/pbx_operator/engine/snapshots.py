@@ -13,7 +13,7 @@ from pbx_operator.api.v1alpha1.pbxaccount import InterlinkCounts
 from pbx_operator.domain.account import AccountSnapshot, wanted_domain
 from pbx_operator.domain.claims import Claim
 from pbx_operator.domain.conditions import Since
-from pbx_operator.domain.customer_facts import CustomerSnapshot, customer_claim, customer_id, place_of
+from pbx_operator.domain.customers.facts import CustomerSnapshot, customer_claim, customer_id, place_of
 from pbx_operator.domain.link_facts import (
     ClusterFacts,
     LinkSnapshot,
@@ -28,7 +28,7 @@ from pbx_operator.domain.plan import Target
 from pbx_operator.domain.prefixes import prefix_holders
 from pbx_operator.domain.record_facts import SIDES, Party, account_of, interlink_of, other_side, pair_of, peer_instance
 from pbx_operator.domain.redemption import Redemption
-from pbx_operator.domain.server_facts import ServerSnapshot, claim_of, equipment_id
+from pbx_operator.domain.servers.facts import ServerSnapshot, claim_of, equipment_id
 from pbx_operator.domain.unreadable import Unreadable
 from pbx_operator.engine.memory import Memory
 from pbx_operator.engine.offers import Offers

@@ -11,12 +11,6 @@ from pydantic.json_schema import models_json_schema
 
 from pbx_operator.api.meta import Model
 from pbx_operator.domain.envelope import PROTOCOL, Envelope
-from pbx_operator.domain.equipment_messages import (
-    AssociateAnswer,
-    AssociateRequest,
-    ReportAnswer,
-    ReportRequest,
-)
 from pbx_operator.domain.messages import (
     Answer,
     Cancel,
@@ -28,6 +22,12 @@ from pbx_operator.domain.messages import (
     Request,
     SyncAnswer,
     SyncRequest,
+)
+from pbx_operator.domain.servers.equipment_messages import (
+    AssociateAnswer,
+    AssociateRequest,
+    ReportAnswer,
+    ReportRequest,
 )
 
 JSON = dict[str, Any]

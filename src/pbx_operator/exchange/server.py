@@ -21,12 +21,6 @@ from aiohttp.typedefs import Handler
 
 from pbx_operator.cluster import ApiError
 from pbx_operator.domain.envelope import MAX_PAYLOAD, MAX_SEALED
-from pbx_operator.domain.equipment_messages import (
-    AssociateAnswer,
-    AssociateRequest,
-    ReportAnswer,
-    ReportRequest,
-)
 from pbx_operator.domain.keys import SigningKey
 from pbx_operator.domain.messages import (
     Answer,
@@ -38,6 +32,12 @@ from pbx_operator.domain.messages import (
     SyncAnswer,
     SyncRequest,
     sign,
+)
+from pbx_operator.domain.servers.equipment_messages import (
+    AssociateAnswer,
+    AssociateRequest,
+    ReportAnswer,
+    ReportRequest,
 )
 from pbx_operator.domain.succession import Successions, speaks_for
 from pbx_operator.exchange.limits import Addresses, Guesses, Strangers, source_of

@@ -15,7 +15,7 @@ from typing import Any, Literal, TypeVar
 from pbx_operator.api.meta import ObjectKey
 from pbx_operator.api.v1alpha1.equipmentrecord import EquipmentRecord
 from pbx_operator.cluster import Cluster, Conflict, Gone, Unavailable
-from pbx_operator.domain.equipment import (
+from pbx_operator.domain.servers.equipment import (
     Association,
     Report,
     decide,
@@ -24,7 +24,7 @@ from pbx_operator.domain.equipment import (
     last_report,
     record_name,
 )
-from pbx_operator.domain.equipment_messages import AssociateRequest, AssociationResult, ReportRequest
+from pbx_operator.domain.servers.equipment_messages import AssociateRequest, AssociationResult, ReportRequest
 
 MAX_ATTEMPTS = 5
 """How often a box is answered anew on what others wrote meanwhile, before it is asked to come back."""

@@ -1,7 +1,7 @@
 """Provider Builtin: servers that connect to the exchange of this operator.
 
 A system is an EquipmentRecord, read and swapped at the API server itself, like the records of links.  What boxes say to
-it is the matter of `association`; what a record means, that of `domain.equipment`.
+it is the matter of `association`; what a record means, that of `domain.servers.equipment`.
 """
 
 from __future__ import annotations
@@ -21,7 +21,8 @@ from pbx_operator.api.v1alpha1.equipmentrecord import (
 )
 from pbx_operator.cluster import AlreadyExists, Cluster, Conflict, Gone
 from pbx_operator.domain.differences import Difference
-from pbx_operator.domain.equipment import (
+from pbx_operator.domain.faults import fault
+from pbx_operator.domain.servers.equipment import (
     channels_of,
     code_key,
     good_until,
@@ -30,8 +31,7 @@ from pbx_operator.domain.equipment import (
     renewed,
     state_of,
 )
-from pbx_operator.domain.faults import fault
-from pbx_operator.domain.systems import (
+from pbx_operator.domain.servers.systems import (
     CodeState,
     SystemFacts,
     SystemOwner,

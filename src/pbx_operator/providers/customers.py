@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from pbx_operator.domain.customer_facts import CustomerFacts, CustomerWish
+from pbx_operator.domain.customers.facts import CustomerFacts, CustomerWish
 from pbx_operator.domain.differences import Difference
 
 

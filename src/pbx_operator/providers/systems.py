@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from pbx_operator.domain.differences import Difference
-from pbx_operator.domain.systems import SystemFacts, SystemWish
+from pbx_operator.domain.servers.systems import SystemFacts, SystemWish
 
 
 class SystemProvider(Protocol):

@@ -20,7 +20,7 @@ from pbx_operator.api import provider_reasons
 from pbx_operator.api.meta import ObjectKey
 from pbx_operator.api.v1alpha1.pbxaccount import TelecomCenterProvider
 from pbx_operator.cluster import Cluster
-from pbx_operator.domain.customer_facts import CustomerFacts, CustomerSettings, CustomerWish
+from pbx_operator.domain.customers.facts import CustomerFacts, CustomerSettings, CustomerWish
 from pbx_operator.domain.differences import Difference
 from pbx_operator.domain.faults import fault
 from pbx_operator.providers.credentials import (

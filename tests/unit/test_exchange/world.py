@@ -18,9 +18,9 @@ import aiohttp
 from builders import NOW, digest
 from pbx_operator.api.meta import format_time
 from pbx_operator.domain.envelope import Envelope, open_envelope, payload_bytes, seal
-from pbx_operator.domain.equipment_messages import AssociateRequest, ReportRequest
 from pbx_operator.domain.keys import SigningKey, base64url, instance_id
 from pbx_operator.domain.messages import CancelRequest, LinkReport, RedeemRequest, SyncRequest
+from pbx_operator.domain.servers.equipment_messages import AssociateRequest, ReportRequest
 from pbx_operator.domain.succession import Successions
 from pbx_operator.exchange.certificates import KeyPair, make_pair
 from pbx_operator.exchange.server import make_app

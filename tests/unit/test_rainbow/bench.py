@@ -11,7 +11,7 @@ from builders import NAMESPACE
 from pbx_operator.api.meta import ObjectKey
 from pbx_operator.api.v1alpha1.commserver import RainbowProvider
 from pbx_operator.domain.faults import Fault
-from pbx_operator.domain.systems import SystemOwner, SystemSettings, SystemWish
+from pbx_operator.domain.servers.systems import SystemOwner, SystemSettings, SystemWish
 from pbx_operator.providers.errors import ProviderError
 from pbx_operator.providers.http import Dialler
 from pbx_operator.providers.rainbow import RainbowSystems, Sessions

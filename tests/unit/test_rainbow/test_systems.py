@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from pbx_operator.api.v1alpha1.commserver import NumberingRule
-from pbx_operator.domain.systems import SystemSettings, differences
+from pbx_operator.domain.servers.systems import SystemSettings, differences
 from pbx_operator.providers.rainbow.client import MAX_PAGES
 from simulators.rainbow import Answer, Channels, Fault, calls, failure
 from test_rainbow.bench import CODE, WISH, Bench, fault_of

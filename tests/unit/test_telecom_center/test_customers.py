@@ -15,7 +15,7 @@ import pytest
 from builders import NAMESPACE
 from pbx_operator.api.meta import ObjectKey
 from pbx_operator.api.v1alpha1.pbxaccount import TelecomCenterProvider
-from pbx_operator.domain.customer_facts import CustomerFacts, CustomerSettings, CustomerWish
+from pbx_operator.domain.customers.facts import CustomerFacts, CustomerSettings, CustomerWish
 from pbx_operator.domain.differences import Difference
 from pbx_operator.domain.faults import Fault
 from pbx_operator.network.circuits import MAX_CALLS

@@ -11,7 +11,7 @@ from pbx_operator.api.v1alpha1.commserver import RainbowProvider
 from pbx_operator.cluster import Cluster
 from pbx_operator.domain.differences import Difference
 from pbx_operator.domain.faults import fault
-from pbx_operator.domain.systems import CodeState, SystemFacts, SystemWish
+from pbx_operator.domain.servers.systems import CodeState, SystemFacts, SystemWish
 from pbx_operator.providers.credentials import read_credentials
 from pbx_operator.providers.errors import ProviderError
 from pbx_operator.providers.rainbow.client import Client

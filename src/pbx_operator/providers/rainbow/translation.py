@@ -16,7 +16,7 @@ from iso3166 import countries_by_alpha2, countries_by_alpha3
 from pbx_operator.api import provider_reasons
 from pbx_operator.api.v1alpha1.commserver import Channel, NumberingRule, ServerState, ServerType
 from pbx_operator.domain.faults import fault
-from pbx_operator.domain.systems import SystemSettings, SystemWish
+from pbx_operator.domain.servers.systems import SystemSettings, SystemWish
 from pbx_operator.providers.errors import ProviderError
 from pbx_operator.providers.rainbow.documents import Rule, State, System
 

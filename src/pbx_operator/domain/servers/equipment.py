@@ -19,8 +19,8 @@ from pbx_operator.api.v1alpha1.equipmentrecord import (
     EquipmentRecordSpec,
     EquipmentRecordStatus,
 )
-from pbx_operator.domain.equipment_messages import AssociationResult
 from pbx_operator.domain.keys import SEED_BYTES, SigningKey, base32, verify
+from pbx_operator.domain.servers.equipment_messages import AssociationResult
 
 SILENT = timedelta(minutes=3)
 """After so long without a report a server that runs counts as Degraded."""

@@ -17,8 +17,7 @@ from pbx_operator.api.reasons import Verdict, verdict
 from pbx_operator.api.v1alpha1.pbxaccount import PBXAccount, TelecomCenterProvider
 from pbx_operator.domain.claims import Award, settle
 from pbx_operator.domain.conditions import find
-from pbx_operator.domain.customer import needed_step
-from pbx_operator.domain.customer_facts import (
+from pbx_operator.domain.customers.facts import (
     CustomerLook,
     CustomerSnapshot,
     customer_changes,
@@ -29,6 +28,7 @@ from pbx_operator.domain.customer_facts import (
     place_of,
     reported_gone,
 )
+from pbx_operator.domain.customers.plan import needed_step
 from pbx_operator.domain.differences import described
 from pbx_operator.domain.steps import FailedStep, current_failure, rejected_credentials
 

@@ -10,7 +10,7 @@ from datetime import datetime
 
 from pbx_operator.api.meta import TEARDOWN_FINALIZER
 from pbx_operator.api.v1alpha1.pbxaccount import PBXAccount, TelecomCenterProvider
-from pbx_operator.domain.customer_facts import (
+from pbx_operator.domain.customers.facts import (
     CustomerAttempts,
     CustomerLook,
     CustomerSnapshot,

@@ -7,7 +7,7 @@ from typing import Protocol
 
 from pbx_operator.api.meta import ObjectKey
 from pbx_operator.api.v1alpha1 import PBXAccount
-from pbx_operator.domain.customer_facts import claimed_customers, place_of
+from pbx_operator.domain.customers.facts import claimed_customers, place_of
 from pbx_operator.domain.unreadable import Observed
 
 

@@ -13,8 +13,8 @@ from pbx_operator.api.reasons import Reason, Verdict, verdict
 from pbx_operator.api.v1alpha1 import CommServer, PBXAccount
 from pbx_operator.api.v1alpha1.commserver import CommServerSpec, ServerDialing, TranslatedNumber
 from pbx_operator.domain import emergency
-from pbx_operator.domain.numbering_rules import Dialing, NumberingRule, dry_run
-from pbx_operator.domain.rule_checks import check_rules, judge_rules
+from pbx_operator.domain.numbering.checks import check_rules, judge_rules
+from pbx_operator.domain.numbering.rules import Dialing, NumberingRule, dry_run
 
 _SHOWN = 5
 """Messages that a condition holds; 100 rules may have more to say than anybody reads."""

@@ -3,7 +3,7 @@
 A communication server has an ordered list of rules, each a pattern with what replaces its match.  The first rule
 that matches decides alone.  If none does, the default analysis adds the prefixes that the PBX expects, as its
 dialling information tells.  This module says what comes out, for one number (`translate`) and for a table of typical
-ones (`dry_run`); `rule_checks` judges the rules, by asking this module.
+ones (`dry_run`); `checks` judges the rules, by asking this module.
 
 Sources: the articles of Rainbow's help centre on associating a PBX (dialling information) and on configuring its
 numbering rules (order, first match, partial replacement, default analysis).  What they leave open is decided here:
@@ -21,9 +21,9 @@ from typing import Literal
 import phonenumbers
 from phonenumbers import PhoneNumberType
 
-from pbx_operator.domain.pattern_search import Search
-from pbx_operator.domain.patterns import Program, compile_pattern
-from pbx_operator.domain.replacements import Replacement, parse_replacement
+from pbx_operator.domain.numbering.patterns import Program, compile_pattern
+from pbx_operator.domain.numbering.replacements import Replacement, parse_replacement
+from pbx_operator.domain.numbering.search import Search
 
 Action = Literal["Rewrite", "Block"]
 Analysis = Literal["National", "International", "AsTyped"]
@@ -134,7 +134,7 @@ class Translator:
 
     @classmethod
     def of(cls, rules: Sequence[NumberingRule], dialing: Dialing) -> Translator:
-        """Compile the rules, or raise PatternError; `rule_checks.check_rules` finds all that is wrong with them."""
+        """Compile the rules, or raise PatternError; `checks.check_rules` finds all that is wrong with them."""
         return cls(tuple(CompiledRule.of(index, rule) for index, rule in enumerate(rules)), dialing)
 
     def translate(self, number: str) -> Outcome:
@@ -158,7 +158,7 @@ def dry_run(rules: Sequence[NumberingRule], dialing: Dialing, emergency_numbers:
 
     These are internal numbers, numbers of the country as people type them and as contacts hold them, one of another
     country, and as many emergency numbers as there is room for: 112, then the shortest.  All of them are judged by
-    `rule_checks`.  Raises PatternError if a rule cannot be compiled.
+    `checks`.  Raises PatternError if a rule cannot be compiled.
     """
     translator = Translator.of(rules, dialing)
     rows = []

@@ -1,7 +1,7 @@
 """A CommServer as its provider knows it, in words that no provider owns.
 
 A provider translates between these and its own API and decides nothing: it says what there is (`SystemFacts`), and
-`domain/server` says what to do.  So whatever holds for one provider holds for all, and can be tried without any.
+`domain/servers/plan` says what to do.  So whatever holds for one provider holds for all, and can be tried without any.
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from pbx_operator.domain.patterns import (
+from pbx_operator.domain.numbering.patterns import (
     Character,
     Edge,
     Forget,

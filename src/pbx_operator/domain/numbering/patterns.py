@@ -3,7 +3,7 @@ r"""Patterns of numbering rules: what may be written, and the program that each 
 A numbering rule finds numbers by a regular expression in JavaScript's syntax, with look-ahead.  Users write it and
 the operator runs it, so it must never hang.  Engines that backtrack, like those of Python and JavaScript, can take
 exponential time for a pattern of ten characters; engines that cannot (RE2) know no look-ahead; and time limits would
-make results depend on the load.  So patterns are compiled here, to a small program that `pattern_search` runs in a
+make results depend on the load.  So patterns are compiled here, to a small program that `search` runs in a
 number of steps that is bounded in advance.
 
 The language is what numbers need: the characters 0-9 * # +, `.`, classes, `\d`, groups `( )` and `(?: )`, look-ahead

@@ -16,8 +16,8 @@ from pbx_operator.api.v1alpha1 import CommServer, PBXAccount
 from pbx_operator.domain.claims import Claim, created
 from pbx_operator.domain.conditions import Since
 from pbx_operator.domain.keys import base32
+from pbx_operator.domain.servers.systems import SystemFacts, SystemOwner, SystemWish, settings_of
 from pbx_operator.domain.steps import StepAttempts
-from pbx_operator.domain.systems import SystemFacts, SystemOwner, SystemWish, settings_of
 
 StepName = Literal["look", "deliver", "create", "update", "recover", "reset", "delete"]
 

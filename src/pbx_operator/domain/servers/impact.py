@@ -7,8 +7,8 @@ from typing import Protocol
 
 from pbx_operator.api.meta import ObjectKey
 from pbx_operator.api.v1alpha1 import CommServer, EquipmentRecord, PBXAccount
-from pbx_operator.domain.equipment import is_news
-from pbx_operator.domain.server_facts import equipment_of
+from pbx_operator.domain.servers.equipment import is_news
+from pbx_operator.domain.servers.facts import equipment_of
 from pbx_operator.domain.unreadable import Observed, Unreadable
 
 

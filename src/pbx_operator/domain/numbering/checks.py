@@ -1,6 +1,6 @@
 r"""What is wrong with the numbering rules of a communication server, and what they do to emergency numbers.
 
-`check_rules` reads the rules as they are written.  `judge_rules` asks `numbering_rules` what becomes of the numbers
+`check_rules` reads the rules as they are written.  `judge_rules` asks `rules` what becomes of the numbers
 that matter.  The first must refuse nothing before the second may be asked.
 
 The judgement rests on how a PBX treats what it gets: if it starts with the outbound prefix, the PBX seizes an outside
@@ -15,7 +15,9 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
 from pbx_operator.domain.emergency import Severity
-from pbx_operator.domain.numbering_rules import (
+from pbx_operator.domain.numbering.patterns import DIALABLE, PatternError, Program, compile_pattern
+from pbx_operator.domain.numbering.replacements import parse_replacement
+from pbx_operator.domain.numbering.rules import (
     MAX_NUMBER,
     CompiledRule,
     Dialing,
@@ -23,9 +25,7 @@ from pbx_operator.domain.numbering_rules import (
     Outcome,
     Translator,
 )
-from pbx_operator.domain.pattern_search import Search
-from pbx_operator.domain.patterns import DIALABLE, PatternError, Program, compile_pattern
-from pbx_operator.domain.replacements import parse_replacement
+from pbx_operator.domain.numbering.search import Search
 
 MAX_STEPS_TOGETHER = 2048
 """Instructions of all programs of one communication server."""

@@ -17,16 +17,16 @@ from pbx_operator.domain.claims import Award
 from pbx_operator.domain.conditions import status_with
 from pbx_operator.domain.differences import Difference, described
 from pbx_operator.domain.plan import StatusUpdate, Target
-from pbx_operator.domain.server_checks import Judgement
-from pbx_operator.domain.server_facts import (
+from pbx_operator.domain.servers.checks import Judgement
+from pbx_operator.domain.servers.facts import (
     ServerLook,
     ServerSnapshot,
     activation_secret_name,
     equipment_id,
     known_revision,
 )
+from pbx_operator.domain.servers.systems import SystemFacts, differences, settings_of
 from pbx_operator.domain.steps import FailedStep, rejected_credentials
-from pbx_operator.domain.systems import SystemFacts, differences, settings_of
 
 LAST_SEEN_PERIOD = timedelta(minutes=10)
 """How old `lastSeenTime` may be while nothing else changes."""

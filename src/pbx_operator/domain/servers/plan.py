@@ -12,8 +12,8 @@ from pbx_operator.api.meta import TEARDOWN_FINALIZER
 from pbx_operator.api.v1alpha1 import CommServer
 from pbx_operator.domain.claims import Award, settle
 from pbx_operator.domain.plan import Action, AddFinalizer, Plan, RemoveFinalizer, ServerStep, Target
-from pbx_operator.domain.server_checks import judge_server
-from pbx_operator.domain.server_facts import (
+from pbx_operator.domain.servers.checks import judge_server
+from pbx_operator.domain.servers.facts import (
     ServerLook,
     ServerSnapshot,
     StepName,
@@ -21,7 +21,7 @@ from pbx_operator.domain.server_facts import (
     equipment_id,
     system_to_delete,
 )
-from pbx_operator.domain.server_status import behind_revision, deleted_there, deleting_status, server_status, unapplied
+from pbx_operator.domain.servers.status import behind_revision, deleted_there, deleting_status, server_status, unapplied
 from pbx_operator.domain.steps import current_failure, look_due, may_try, next_due
 
 
