@@ -327,7 +327,16 @@ class TestReceipt:
             {"redeemer": OTHER.instance},
             {"redeemer": "nonsense"},
         ],
-        ids=str,
+        ids=[
+            "signed elsewhere",
+            "of elsewhere",
+            "a cancel",
+            "of another issuer",
+            "of another key",
+            "of another link",
+            "of another redeemer",
+            "of nobody",
+        ],
     )
     async def test_one_that_proves_nothing(self, story: Story, changes: dict[str, Any]) -> None:
         assert await story.redeem(proven(story, **changes)) == NO_PROOF
