@@ -11,8 +11,9 @@ import pytest
 from aiohttp import web
 
 from pbx_operator.network.addresses import NetworkRules
+from pbx_operator.network.circuits import MAX_CALLS
 from pbx_operator.providers.errors import ProviderError
-from pbx_operator.providers.http import DEFAULT_PAUSE, LONGEST_PAUSE, MAX_ANSWER, Account, Call, Dialler
+from pbx_operator.providers.http import DEFAULT_PAUSE, LONGEST_PAUSE, MAX_ANSWER, Account, Answer, Call, Dialler
 from pbx_operator.sandbox.pki import CertificateAuthority
 
 LOOPBACK = NetworkRules(allowed=(ip_network("127.0.0.0/8"),))
@@ -202,3 +203,21 @@ async def test_a_dead_provider_is_asked_by_one_call_at_a_time(server: Server, ac
     server.handler = server.fine
     clock.now = 2
     assert (await account.call(LOOK)).ok
+
+
+async def test_many_that_call_at_once_get_their_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+    answered, loop = asyncio.Event(), asyncio.get_running_loop()
+
+    class Slow(Dialler):
+        async def send(self, url: str, call: Call) -> Answer:
+            await answered.wait()
+            return Answer(200, None)
+
+    account, time = Account(Slow(NetworkRules()), "https://provider.example"), loop.time
+    calls = [asyncio.create_task(account.call(Call("GET", "/"))) for _ in range(3 * MAX_CALLS)]
+    await asyncio.sleep(0)
+    monkeypatch.setattr(loop, "time", lambda: time() + 60.0)
+    for _ in range(5):
+        await asyncio.sleep(0)
+    answered.set()
+    assert {answer.status for answer in await asyncio.gather(*calls)} == {200}

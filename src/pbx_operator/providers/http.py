@@ -40,6 +40,9 @@ MAX_ANSWER = 1024 * 1024
 """Bytes of the longest answer."""
 DEFAULT_PAUSE = 10.0
 """Seconds that a provider is left alone which asks for patience without saying how much."""
+LONGEST_TURN = 300.0
+"""Seconds that a call waits for its turn: after a restart all objects of a login look at once, and nobody waits for
+them.  If the provider dies meanwhile, those that wait fail at once."""
 LONGEST_PAUSE = 3600.0
 """Seconds that a provider is left alone at most, whatever it asks for."""
 
@@ -143,7 +146,7 @@ class Account:
         self._dialler = dialler
         self._url = url
         self._monotonic = monotonic
-        self._circuit = Circuit(monotonic, NoAnswerError)
+        self._circuit = Circuit(monotonic, NoAnswerError, max_wait=LONGEST_TURN)
         self._quiet_until = float("-inf")
 
     async def call(self, call: Call) -> Answer:

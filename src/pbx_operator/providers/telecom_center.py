@@ -155,6 +155,8 @@ class TelecomCenter:
             answer = await account.call(replace(call, headers={"Authorization": _basic(credentials.values)}))
             if answer.status == HTTPStatus.UNAUTHORIZED:
                 raise LoginRefusedError(provider_reasons.CREDENTIALS_REJECTED)
+        if answer.status == HTTPStatus.NOT_FOUND and not isinstance(answer.document, dict):
+            raise _strange("404, and no word of the API's")  # a proxy's: nothing is known to be gone
         if answer.status == HTTPStatus.FORBIDDEN:
             raise ProviderError(fault("Credentials", provider_reasons.ACCESS_DENIED, secret=secret))
         return answer

@@ -237,6 +237,12 @@ async def test_an_answer_of_another_form_is_no_answer(bench: Bench, body: str) -
     assert (fault.kind, fault.reason.name) == ("Retry", "ProviderUnavailable")
 
 
+async def test_a_404_that_is_not_the_apis_says_nothing_about_a_customer(bench: Bench) -> None:
+    bench.answer(404, "<html>no such page</html>")
+    for call in (bench.client.observe(WISH), bench.client.delete(WISH)):
+        assert (await fault_of(call)).reason.name == "ProviderUnavailable"
+
+
 async def test_a_provider_on_a_local_address_is_not_called(bench: Bench) -> None:
     from pbx_operator.network.addresses import NetworkRules
 
