@@ -108,7 +108,7 @@ class Stage:
                 stdin=subprocess.DEVNULL,
                 stdout=file,
                 stderr=file,
-                preexec_fn=signal_with_parent(signal.SIGKILL),
+                preexec_fn=signal_with_parent(signal.SIGKILL),  # tied to the main thread, which tells the story
             )
 
     def _environ(self, variables: Mapping[str, str]) -> dict[str, str]:
