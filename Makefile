@@ -2,6 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 PYTEST := $(BIN)/python -m pytest
+SIDE_BY_SIDE := --numprocesses auto --maxprocesses 4
 
 .DEFAULT_GOAL := help
 .PHONY: help setup lint types contracts generate verify unit model contract integration test demo demo-federation \
@@ -37,16 +38,16 @@ verify: setup ## generated files are up to date
 	$(BIN)/python tools/generate.py --check
 
 unit: setup ## the rules, without a cluster
-	$(PYTEST) tests/unit
+	$(PYTEST) tests/unit $(SIDE_BY_SIDE) --dist worksteal
 
 model: setup ## every story of small worlds, with the rules as they are
-	$(PYTEST) tests/model
+	$(PYTEST) tests/model $(SIDE_BY_SIDE) --dist worksteal
 
 contract: setup ## CRDs and admission on a real API server
 	$(PYTEST) tests/contract
 
 integration: setup ## the operator on a real control plane
-	$(PYTEST) tests/integration
+	$(PYTEST) tests/integration $(SIDE_BY_SIDE) --dist loadfile
 
 test: lint types contracts verify unit model contract integration ## everything that must be green
 
