@@ -18,7 +18,7 @@ from pydantic import BaseModel, ValidationError
 
 from pbx_operator.api import provider_reasons
 from pbx_operator.api.meta import ObjectKey
-from pbx_operator.api.v1alpha1.pbxaccount import TelecomCenterProvider
+from pbx_operator.api.v1alpha1.pbxaccount import TELECOM_CENTER_URL, TelecomCenterProvider
 from pbx_operator.cluster import Cluster
 from pbx_operator.domain.customers.facts import CustomerFacts, CustomerSettings, CustomerWish
 from pbx_operator.domain.differences import Difference
@@ -149,8 +149,9 @@ class TelecomCenter:
         """Make a call with the login. Raises ProviderError unless the login was accepted and may do this."""
         secret = self._place.credentials_secret_ref.name
         wanted = (SecretEntries(secret, ("username", "password")),)
-        credentials = await read_credentials(self._cluster, self._namespace, self._place.url, wanted)
-        account = self._logins.account(self._place.url, credentials)
+        url = self._place.url
+        credentials = await read_credentials(self._cluster, self._namespace, url, wanted, home=TELECOM_CENTER_URL)
+        account = self._logins.account(url, credentials)
         async with self._logins.login(credentials).attempt(credentials, wish.rejected_credentials):
             answer = await account.call(replace(call, headers={"Authorization": _basic(credentials.values)}))
             if answer.status == HTTPStatus.UNAUTHORIZED:
