@@ -5,7 +5,7 @@ the Secret.  So a login goes to the provider's own URL, or to the one that its S
 
 Providers lock a login after a few wrong passwords, and each further try may lengthen that.  So what a provider has
 refused is not tried again before the Secrets say something else: this process remembers the contents, and the status
-of the object remembers the version of the Secrets for the next process.
+of the object remembers the version of the Secrets, and why, for the next process.
 """
 
 from __future__ import annotations
@@ -123,6 +123,10 @@ class LoginRefusedError(Exception):
         self.hold = hold
 
 
+_LASTING = (provider_reasons.CREDENTIALS_REJECTED, provider_reasons.LOGIN_LOCKED)
+"""Why a login is not tried again before the Secrets say something else."""
+
+
 @dataclass(slots=True)
 class _Refusal:
     reason: Reason
@@ -144,8 +148,8 @@ class Login:
         """Make a call with the login inside, and raise LoginRefusedError there if the provider refuses it.
 
         While it is not known to be good, one call goes at a time, and the others learn from it.  Later a few go, and no
-        more of those that wait once one was refused.  `rejected` is the version of the Secrets that a process before
-        this one saw refused.  Raises ProviderError (`Credentials`).
+        more of those that wait once one was refused.  `rejected` is what a process before this one told with its fault:
+        the version of the Secrets that was refused, and why.  Raises ProviderError (`Credentials`).
         """
         async with self._turns:
             if self._good:
@@ -164,9 +168,10 @@ class Login:
             return
         refusal = self._refusal
         if refusal is None:
-            if rejected == credentials.version:  # nor may objects whose status does not say so
-                self._refusal = _Refusal(provider_reasons.CREDENTIALS_REJECTED, None)
-                raise _refused(credentials, provider_reasons.CREDENTIALS_REJECTED)
+            reason = next((reason for reason in _LASTING if _remark(credentials, reason) == rejected), None)
+            if reason is not None:  # nor may objects whose status does not say so
+                self._refusal = _Refusal(reason, None)
+                raise _refused(credentials, reason)
         elif refusal.until is None:
             raise _refused(credentials, refusal.reason)
         elif (left := refusal.until - self._monotonic()) > 0:
@@ -188,8 +193,13 @@ class Login:
 
 
 def _refused(credentials: Credentials, reason: Reason) -> ProviderError:
-    secret, version = credentials.secret, credentials.version
-    return ProviderError(fault("Credentials", reason, secret=secret, credentials=version))
+    remark = _remark(credentials, reason)
+    return ProviderError(fault("Credentials", reason, secret=credentials.secret, credentials=remark))
+
+
+def _remark(credentials: Credentials, reason: Reason) -> str:
+    """Return what the status remembers of a refusal."""
+    return f"{credentials.version} {reason.name}"
 
 
 def _held(credentials: Credentials, reason: Reason, seconds: float) -> ProviderError:

@@ -98,6 +98,8 @@ async def test_a_locked_login_is_left_alone(bench: Bench) -> None:
         bench.clock.advance(61 * MINUTE)
     assert (fault.kind, fault.reason.name) == ("Credentials", "LoginLocked")
     assert fault.credentials is not None
+    bench.restart()
+    assert await look(bench, rejected=fault.credentials) == fault, "the next process gives the same advice"
     assert bench.logins() == 1
 
 

@@ -251,7 +251,8 @@ class CommServerStatus(Status):
     translations: Annotated[tuple[TranslatedNumber, ...], Field(max_length=16), ATOMIC] = ()
     """translations shows what the numbering rules make of typical numbers."""
     rejected_credentials: Token | None = None
-    """rejectedCredentials is the version of the Secrets whose login the provider refused; it is not tried again."""
+    """rejectedCredentials is the version of the Secrets whose login the provider refused, and why; it is not tried
+    again."""
 
 
 class CommServer(Resource):

@@ -209,7 +209,8 @@ class PBXAccountStatus(Status):
     """appliedGeneration is the metadata.generation whose settings the provider was last given or found to have; absent:
     the customer is not known to exist."""
     rejected_credentials: Token | None = None
-    """rejectedCredentials is the version of the Secret whose login the provider refused; it is not tried again."""
+    """rejectedCredentials is the version of the Secret whose login the provider refused, and why; it is not tried
+    again."""
 
 
 class PBXAccount(Resource):
