@@ -408,6 +408,19 @@ def test_a_customer_that_is_not_found_yet_is_deleted_nevertheless(site: Customer
     assert not center.customers.ids()
 
 
+def test_a_customer_of_a_chosen_id_that_a_look_misses_is_not_forgotten(site: CustomerSite, center: Center) -> None:
+    center.customers.read_lag = 1_000
+    site.apply(place=NAMED)
+    site.settle()
+    site.restart()
+    site.settle()
+    assert shown(site, "Provisioned")[0] == "False", "it was looked for, and is missed"
+    site.delete()
+    site.settle_for(POLL_PERIOD)
+    assert site.account() is None
+    assert not center.customers.ids()
+
+
 # --- crashes ----------------------------------------------------------------------------------------------------
 
 Act = Callable[[CustomerSite, dict[str, Any]], None]

@@ -207,7 +207,7 @@ class PBXAccountStatus(Status):
     """customerID is the id of the provider's customer; no other PBXAccount of the cluster has it."""
     applied_generation: Annotated[int, Field(ge=0, le=MAX_EXACT_INTEGER)] | None = None
     """appliedGeneration is the metadata.generation whose settings the provider was last given or found to have; absent:
-    the customer is not known to exist."""
+    the customer was never known to exist."""
     rejected_credentials: Token | None = None
     """rejectedCredentials is the version of the Secret whose login the provider refused, and why; it is not tried
     again."""
