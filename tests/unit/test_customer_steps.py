@@ -238,6 +238,13 @@ def test_of_two_accounts_for_one_customer_the_older_has_it(site: CustomerSite, c
     assert center.writes == ["POST 201", "DELETE 204", "POST 201"]
 
 
+def test_a_place_in_two_spellings_is_one_place(site: CustomerSite) -> None:
+    for name, port in (("first", ""), ("second", ":443")):
+        site.apply(name, place={**NAMED, "url": f"https://api.telecom.center{port}"})
+        site.settle()
+    assert shown(site, "Ready", "second") == ("False", "CustomerInUse")
+
+
 def test_a_customer_elsewhere_is_another_one(site: CustomerSite) -> None:
     site.apply("first", place=NAMED)
     site.apply("second", place={**NAMED, "url": "https://api.sandbox.telecom.center"})

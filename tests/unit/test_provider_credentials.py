@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from builders import NAMESPACE
 from pbx_operator.domain.faults import Fault
+from pbx_operator.network.addresses import NetworkRules
 from pbx_operator.providers.credentials import Credentials, SecretEntries, read_credentials
 from pbx_operator.providers.errors import ProviderError
+from pbx_operator.providers.http import Account, Dialler
+from pbx_operator.providers.rainbow import Sessions
+from pbx_operator.providers.telecom_center import Logins
 from provider_secrets import Secrets
 
 HOME = "https://provider.example"
@@ -52,3 +58,19 @@ async def test_a_url_that_is_no_endpoint_is_not_the_absent_one() -> None:
 async def test_one_place_in_two_spellings_is_one_login() -> None:
     first, second = await read(HOME), await read(f"{HOME}:443")
     assert (first.version, first.digest) == (second.version, second.digest)
+    logins = Logins(Dialler(NetworkRules()))
+    assert logins.account(HOME, first) is logins.account(f"{HOME}:443", second)
+
+
+async def test_two_passwords_of_one_name_share_what_the_provider_asks_for_in_rainbow_too() -> None:
+    opened: list[str] = []
+
+    class Counted(Sessions):
+        def _open(self, url: str) -> Account:
+            opened.append(url)
+            return super()._open(url)
+
+    first, sessions = await read(HOME), Counted(Dialler(NetworkRules()))
+    sessions.of(HOME, first)
+    sessions.of(f"{HOME}:443", replace(first, digest="of another password"))
+    assert opened == [HOME]
