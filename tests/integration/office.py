@@ -29,7 +29,7 @@ class Office:
         await self.world.apply({"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "data": data})
 
     async def write_login(self, password: str) -> None:
-        await self.write("login", username=self.customer.admin.login, password=password)
+        await self.write("login", username=self.customer.admin.login, password=password, url=self.rainbow.url)
 
     def server(
         self, name: str = "pbx", login: str = "login", place: dict[str, Any] | None = None, **spec: Any

@@ -24,7 +24,7 @@ class Shop:
 
     async def write_login(self, password: str = PASSWORD) -> None:
         """Apply the Secret with the login."""
-        entries = {"username": "operator", "password": password}
+        entries = {"username": "operator", "password": password, "url": self.center.url}
         data = {entry: base64.b64encode(text.encode()).decode() for entry, text in entries.items()}
         metadata = {"name": "login", "namespace": self.namespace}
         await self.world.apply({"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "data": data})

@@ -116,7 +116,8 @@ class OwnLogin:
     async def set_password(self, password: str) -> None:
         """Change the password, at Rainbow and in the Secret."""
         self.office.rainbow.state.set_password(self.user, password)
-        await self.office.write(f"login-{self.code}", username=self.user.login, password=password)
+        url = self.office.rainbow.url
+        await self.office.write(f"login-{self.code}", username=self.user.login, password=password, url=url)
 
     def break_login(self) -> None:
         """Let Rainbow refuse it."""

@@ -255,7 +255,7 @@ async def test_companies_and_sites(office: Office, world: World) -> None:
     await end(world, servers)
 
 
-@shows(reasons.CREDENTIALS_MISSING, reasons.COUNTRY_UNSUPPORTED)
+@shows(reasons.CREDENTIALS_MISSING, reasons.CREDENTIALS_ELSEWHERE, reasons.COUNTRY_UNSUPPORTED)
 async def test_no_login_and_no_code_for_the_country(office: Office, world: World) -> None:
     lonely = from_stock(office, "lonely", login="other")
     island = from_stock(office, "abroad", dialing={"country": "AC"})
@@ -264,6 +264,9 @@ async def test_no_login_and_no_code_for_the_country(office: Office, world: World
     await expect(world, island, reasons.COUNTRY_UNSUPPORTED, "'AC'")
     admin = office.customer.admin
     await office.write("other", username=admin.login, password=admin.password)
+    await office.look(lonely)
+    await expect(world, lonely, reasons.CREDENTIALS_ELSEWHERE, "Secret other", "'url'")
+    await office.write("other", username=admin.login, password=admin.password, url=office.rainbow.url)
     await world.apply(from_stock(office, "abroad"))
     await look(office, lonely, island)
     await world.ready(lonely, "Declared")
@@ -274,4 +277,7 @@ async def test_no_login_and_no_code_for_the_country(office: Office, world: World
     await world.condition(lonely, "Provisioned", "Unknown", "CredentialsMissing")
     await world.condition(island, "Provisioned", "Unknown", "CountryUnsupported")
     await office.write("other", username=admin.login, password=admin.password)
+    await office.look(lonely)
+    await world.condition(lonely, "Provisioned", "Unknown", "CredentialsElsewhere")
+    await office.write("other", username=admin.login, password=admin.password, url=office.rainbow.url)
     await end(world, (lonely, island))

@@ -59,7 +59,7 @@ class DirectSessions(Sessions):
         super().__init__(_NO_NETWORK, monotonic)
         self._rainbow = rainbow
 
-    def _account(self, url: str, username: str) -> Account:
+    def _open(self, url: str) -> Account:
         return DirectAccount(self._rainbow, self._monotonic)
 
 

@@ -13,7 +13,7 @@ from pbx_operator.api.v1alpha1.pbxaccount import AccountProvider, PBXAccountStat
 from pbx_operator.domain.customers.facts import claimed_customers, customer_id, place_of
 from pbx_operator.domain.customers.impact import customer_rivals, has_customer_work
 
-URL = "https://api.telecom.center"
+PLACE = "api.telecom.center:443"
 
 
 def with_customer(
@@ -71,5 +71,5 @@ def test_an_id_of_ours_belongs_to_one_life_of_one_account() -> None:
         assert customer_id(one, place) == customer_id(one.model_copy(), place)
     assert len(ids) == 3
     assert all(10**18 <= int(each) < 2**63 for each in ids)
-    assert claimed_customers(A) == {f"{URL}/7"}
-    assert claimed_customers(with_customer(identifier="7", holds="6")) == {f"{URL}/6", f"{URL}/7"}
+    assert claimed_customers(A) == {f"{PLACE}/7"}
+    assert claimed_customers(with_customer(identifier="7", holds="6")) == {f"{PLACE}/6", f"{PLACE}/7"}

@@ -238,6 +238,13 @@ def test_of_two_accounts_for_one_customer_the_older_has_it(site: CustomerSite, c
     assert center.writes == ["POST 201", "DELETE 204", "POST 201"]
 
 
+def test_a_place_in_two_spellings_is_one_place(site: CustomerSite) -> None:
+    for name, port in (("first", ""), ("second", ":443")):
+        site.apply(name, place={**NAMED, "url": f"https://api.telecom.center{port}"})
+        site.settle()
+    assert shown(site, "Ready", "second") == ("False", "CustomerInUse")
+
+
 def test_a_customer_elsewhere_is_another_one(site: CustomerSite) -> None:
     site.apply("first", place=NAMED)
     site.apply("second", place={**NAMED, "url": "https://api.sandbox.telecom.center"})
@@ -404,6 +411,19 @@ def test_a_customer_that_is_not_found_yet_is_deleted_nevertheless(site: Customer
     site.restart()
     site.delete()
     site.settle()
+    assert site.account() is None
+    assert not center.customers.ids()
+
+
+def test_a_customer_of_a_chosen_id_that_a_look_misses_is_not_forgotten(site: CustomerSite, center: Center) -> None:
+    center.customers.read_lag = 1_000
+    site.apply(place=NAMED)
+    site.settle()
+    site.restart()
+    site.settle()
+    assert shown(site, "Provisioned")[0] == "False", "it was looked for, and is missed"
+    site.delete()
+    site.settle_for(POLL_PERIOD)
     assert site.account() is None
     assert not center.customers.ids()
 

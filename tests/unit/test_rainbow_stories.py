@@ -115,6 +115,16 @@ def test_a_wrong_password_is_tried_once_by_all_processes_together(site: RainbowS
     assert asked(site, "GetBasicLogin") == 2
 
 
+def test_a_locked_login_is_shown_as_locked_by_all_processes(site: RainbowSite) -> None:
+    site.rainbow.lock(site.reseller.admin)
+    site.apply()
+    for _ in range(3):
+        site.settle_for(LATER)
+        assert shown(site, "Stalled") == ("True", "LoginLocked")
+        site.restart()
+    assert asked(site, "GetBasicLogin") == 1
+
+
 def test_a_wrong_password_is_tried_once_while_a_server_is_being_deleted(site: RainbowSite) -> None:
     site.apply()
     site.settle()

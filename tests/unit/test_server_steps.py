@@ -11,6 +11,7 @@ import pytest
 from builders import NAMESPACE
 from pbx_operator.api import provider_reasons, reasons
 from pbx_operator.api.meta import SECRETS, ObjectKey
+from pbx_operator.api.v1alpha1 import CommServer
 from pbx_operator.domain.conditions import check, find
 from pbx_operator.domain.faults import fault
 from pbx_operator.domain.steps import POLL_PERIOD
@@ -273,6 +274,42 @@ def test_a_clone_of_a_cluster_leaves_the_systems_of_the_original(site: Site, pro
     assert server is not None
     assert "was made in another cluster" in server.status.conditions[0].message
     assert provider.changes == ["create"]
+
+
+def restored(site: Site, *, status: bool) -> None:
+    """Restore the CommServer from a backup, which gives it another UID, while no operator runs."""
+    site.process.die()
+    site.api.delete(SECRETS, ObjectKey(NAMESPACE, "pbx-activation"))
+    raw = site.api.objects.pop((CommServer.resource.plural, ObjectKey(NAMESPACE, "pbx")))
+    fresh = site.api.create(
+        CommServer.resource, {"metadata": {"name": "pbx", "namespace": NAMESPACE}, "spec": raw["spec"]}
+    )
+    if status:
+        site.api.put_status(CommServer.resource, {**fresh, "status": raw["status"]})
+    site.start()
+
+
+def test_one_that_is_restored_with_its_status_has_the_same_box(site: Site, provider: Provider) -> None:
+    site.apply()
+    site.settle()
+    (system,) = provider.systems.values()
+    restored(site, status=True)
+    site.settle_for(timedelta(minutes=5))
+    assert list(provider.systems.values()) == [system]
+    assert ready(site) == ("True", "Declared")
+    assert secret_code(site) == system.code
+    site.delete()
+    site.settle()
+    assert not provider.systems
+
+
+def test_one_that_is_restored_without_its_status_is_another_one(site: Site, provider: Provider) -> None:
+    site.apply()
+    site.settle()
+    before = equipment(site)
+    restored(site, status=False)
+    site.settle()
+    assert sorted(provider.systems) == sorted([before, equipment(site)])
 
 
 def test_an_orphan_stays_at_the_provider(site: Site, provider: Provider) -> None:

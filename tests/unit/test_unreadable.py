@@ -10,7 +10,7 @@ import pytest
 from builders import NOW, account, number, planned, settled, shown, snapshot
 from link_builders import ISSUER, LINK, REDEEMER, around, closing, going, ready_account
 from pbx_operator.api.meta import TEARDOWN_FINALIZER, ObjectMeta
-from pbx_operator.api.v1alpha1 import Interlink, PBXAccount
+from pbx_operator.api.v1alpha1 import CommServer, Interlink, PBXAccount
 from pbx_operator.domain.account import AccountSnapshot
 from pbx_operator.domain.interlink import plan_link, plan_unreadable
 from pbx_operator.domain.link_facts import LinkSnapshot
@@ -18,7 +18,9 @@ from pbx_operator.domain.link_status import link_status
 from pbx_operator.domain.plan import ChangeRecord, Plan, RemoveFinalizer, Target
 from pbx_operator.domain.record import ORPHAN_PERIOD, Leave, RunTimers
 from pbx_operator.domain.record_facts import Side
-from pbx_operator.domain.unreadable import Unreadable
+from pbx_operator.domain.servers.plan import plan_unreadable as plan_unreadable_server
+from pbx_operator.domain.unreadable import OpaqueStatus, Unreadable
+from server_builders import commserver
 
 SIDES: list[tuple[Interlink, Side]] = [(ISSUER, "issuer"), (REDEEMER, "redeemer")]
 
@@ -90,3 +92,31 @@ class TestAccount:
 
     def leaving(self) -> ObjectMeta:
         return account(deleting=True, finalizers=(TEARDOWN_FINALIZER,)).metadata
+
+
+class TestServer:
+    def plan(self, *, finalizers: tuple[str, ...] = (TEARDOWN_FINALIZER,), **status: Any) -> Plan:
+        metadata = commserver(deleting=NOW).metadata.model_copy(update={"finalizers": finalizers})
+        gone_bad = Unreadable(
+            CommServer.resource, metadata, "spec.type: no", status=OpaqueStatus.model_validate(status)
+        )
+        return plan_unreadable_server(gone_bad, NOW)
+
+    def test_it_is_told(self) -> None:
+        gone_bad = Unreadable(CommServer.resource, commserver().metadata, "spec.type: no")
+        (update,) = plan_unreadable_server(gone_bad, NOW).statuses
+        assert shown(update.status) == ("False", "Unreadable")
+
+    def test_deleted_it_goes_if_no_provider_was_asked_about_it(self) -> None:
+        server = commserver()
+        release = RemoveFinalizer(Target(CommServer.resource, server.key, server.metadata.uid))
+        assert self.plan() == Plan((release,))
+        assert self.plan(finalizers=()) == Plan()
+
+    def test_deleted_it_waits_for_its_system_and_says_so(self) -> None:
+        plan = self.plan(equipmentID="PBX1234")
+        (update,) = plan.statuses
+        assert (plan.actions, shown(update.status)) == ((), ("False", "Deleting"))
+        ready = update.status.conditions[0]
+        assert "spec.type: no" in ready.message
+        assert "PBX1234" in ready.message

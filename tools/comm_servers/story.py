@@ -38,7 +38,8 @@ kubectl patch commserver lyon -n lyon --type=merge \\
     -p '{"spec": {"activation": {"revision": 2}}}'"""
 WRITE_LOGIN = """\
 kubectl create secret generic rainbow-login -n bern --from-literal=username=$LOGIN \\
-    --from-literal=password={password} --dry-run=client -o yaml | kubectl apply -f -"""
+    --from-literal=password={password} --from-literal=url=$RAINBOW \\
+    --dry-run=client -o yaml | kubectl apply -f -"""
 WRITE_APPLICATION = """\
 kubectl create secret generic rainbow-application -n bern \\
     --from-literal=id=$APP_ID --from-literal=secret=$APP_SECRET"""

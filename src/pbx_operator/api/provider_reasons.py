@@ -285,6 +285,13 @@ CREDENTIALS_MISSING = Reason(
     Patience.GRACE,
     shown=_FAILED_OR_UNKNOWN,
 )
+CREDENTIALS_ELSEWHERE = Reason(
+    "CredentialsElsewhere",
+    "Secret {secret} is not for this URL, and nothing was sent there",
+    "if it is, write the URL into its entry 'url'",
+    Patience.GRACE,
+    shown=_FAILED_OR_UNKNOWN,
+)
 MEDIA_PILLAR_LINKED = Reason(
     "MediaPillarLinked",
     "the provider refuses to delete a server with a WebRTC gateway",

@@ -76,6 +76,15 @@ def parse_endpoint(text: str) -> HostPort:
         raise EndpointError(text, str(error)) from None
 
 
+def one_form(text: str) -> str:
+    """Return one text for all spellings of an endpoint, as with and without port 443; any other text as it is."""
+    try:
+        target = parse_endpoint(text)
+    except EndpointError:
+        return text
+    return f"{target.host}:{target.port}"
+
+
 def _host(text: str) -> str:
     """Return the host in its one form. Raises ValueError with what is wrong."""
     if not text:

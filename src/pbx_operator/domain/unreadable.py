@@ -64,12 +64,17 @@ Observed = Resource | Unreadable | None
 """An object as it was seen, or that there is none."""
 
 
-def show_unreadable(unreadable: Unreadable, now: datetime) -> StatusUpdate:
-    """Return the status that says what is wrong; nothing passes over an Interlink whose wishes nobody knows."""
+def show_unreadable(unreadable: Unreadable, now: datetime, *, waiting: str | None = None) -> StatusUpdate:
+    """Return the status that says what is wrong; nothing passes over an Interlink whose wishes nobody knows.
+
+    `waiting` is what one that is being deleted waits for.
+    """
     ready = verdict("Ready", "False", reasons.UNREADABLE, problem=unreadable.problem)
+    if waiting is not None:
+        ready = verdict("Ready", "False", reasons.DELETING, waiting=waiting)
     accepted = verdict("Accepted", "False", reasons.UNREADABLE, problem=unreadable.problem)
     status, generation = unreadable.status, unreadable.metadata.generation
-    conditions = merge(status.conditions, [*summarize(ready, is_stalled=True), accepted], generation, now)
+    conditions = merge(status.conditions, [*summarize(ready, is_stalled=waiting is None), accepted], generation, now)
     gate = {"gate": "Closed"} if unreadable.shown_gate is not None else {}
     shown = status.model_copy(update={"observed_generation": generation, "conditions": conditions, **gate})
     return StatusUpdate(Target(unreadable.resource, unreadable.key, unreadable.metadata.uid), shown)

@@ -11,6 +11,7 @@ from pbx_operator.domain.impact import WorkKey
 from pbx_operator.domain.interlink import plan_link, plan_unreadable
 from pbx_operator.domain.plan import Plan, StatusUpdate
 from pbx_operator.domain.servers.plan import plan_server
+from pbx_operator.domain.servers.plan import plan_unreadable as plan_unreadable_server
 from pbx_operator.domain.unreadable import show_unreadable
 from pbx_operator.engine.snapshots import Snapshots
 from pbx_operator.engine.store import Store
@@ -40,7 +41,7 @@ class Planner:
     def _server(self, key: ObjectKey, now: datetime) -> Plan:
         unreadable = self._store.servers.unreadable(key)
         if unreadable is not None:
-            return Plan((), (show_unreadable(unreadable, now),))
+            return plan_unreadable_server(unreadable, now)
         return plan_server(self._snapshots.server(key), now)
 
     def _unreadables(self, account: ObjectKey, now: datetime) -> list[StatusUpdate]:

@@ -1,8 +1,11 @@
 """Logins at providers: read from Secrets by name, and tried once.
 
+Whoever may write an object names both its Secret and the URL that the login is sent to, and may not be allowed to read
+the Secret.  So a login goes to the provider's own URL, or to the one that its Secret names.
+
 Providers lock a login after a few wrong passwords, and each further try may lengthen that.  So what a provider has
 refused is not tried again before the Secrets say something else: this process remembers the contents, and the status
-of the object remembers the version of the Secrets for the next process.
+of the object remembers the version of the Secrets, and why, for the next process.
 """
 
 from __future__ import annotations
@@ -22,9 +25,13 @@ from pbx_operator.api import provider_reasons
 from pbx_operator.api.conditions import Reason
 from pbx_operator.api.meta import SECRETS, ObjectKey
 from pbx_operator.cluster import Cluster, Gone
+from pbx_operator.domain.endpoints import one_form
 from pbx_operator.domain.faults import fault
 from pbx_operator.network.circuits import MAX_CALLS
 from pbx_operator.providers.errors import ProviderError
+
+URL_ENTRY = "url"
+"""The entry of a Secret that says where its login may be sent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,22 +56,33 @@ class Credentials:
     """The same for the same values at the same place."""
 
 
-async def read_credentials(cluster: Cluster, namespace: str, url: str, wanted: Sequence[SecretEntries]) -> Credentials:
+async def read_credentials(
+    cluster: Cluster, namespace: str, url: str, wanted: Sequence[SecretEntries], *, home: str
+) -> Credentials:
     """Read the Secrets of a login at a URL; their entries have different names.
 
-    Raises ProviderError (`CredentialsMissing`) if a Secret or an entry is missing, empty or no text, and ApiError.
+    `home` is the provider's own URL; for any other one the first Secret must name it.  Raises ApiError, and
+    ProviderError: `CredentialsMissing` if a Secret or an entry is missing, empty or no text, and
+    `CredentialsElsewhere` if the login is not for this URL.
     """
     values: dict[str, str] = {}
     versions = []
+    places = {one_form(home)}
     for each in wanted:
         try:
             raw = await cluster.get(SECRETS, ObjectKey(namespace, each.name))
         except Gone as error:
             raise _missing(each) from error
-        values |= _entries(each, raw.get("data") or {})
+        data = raw.get("data") or {}
+        values |= _entries(each, data)
+        if each is wanted[0]:
+            places.add(one_form(_text(data, URL_ENTRY).strip()))
         versions.append(raw["metadata"]["resourceVersion"])
-    version = f"{'/'.join(versions)}@{_digest(url)[:8]}"
-    return Credentials(wanted[0].name, values, version, _digest(url, values))
+    place = one_form(url)
+    if place not in places:
+        raise ProviderError(fault("Credentials", provider_reasons.CREDENTIALS_ELSEWHERE, secret=wanted[0].name))
+    version = f"{'/'.join(versions)}@{_digest(place)[:8]}"
+    return Credentials(wanted[0].name, values, version, _digest(place, values))
 
 
 def _digest(*values: object) -> str:
@@ -72,13 +90,18 @@ def _digest(*values: object) -> str:
 
 
 def _entries(wanted: SecretEntries, data: Mapping[str, str]) -> dict[str, str]:
-    try:
-        found = {entry: base64.b64decode(data[entry]).decode() for entry in wanted.entries}
-    except (KeyError, ValueError, binascii.Error) as error:
-        raise _missing(wanted) from error
+    found = {entry: _text(data, entry) for entry in wanted.entries}
     if not all(found.values()):
         raise _missing(wanted)
     return found
+
+
+def _text(data: Mapping[str, str], entry: str) -> str:
+    """Return what an entry says; empty if it is missing or no text."""
+    try:
+        return base64.b64decode(data.get(entry, "")).decode()
+    except (ValueError, binascii.Error):
+        return ""
 
 
 def _missing(wanted: SecretEntries) -> ProviderError:
@@ -98,6 +121,10 @@ class LoginRefusedError(Exception):
         super().__init__(reason.name)
         self.reason = reason
         self.hold = hold
+
+
+_LASTING = (provider_reasons.CREDENTIALS_REJECTED, provider_reasons.LOGIN_LOCKED)
+"""Why a login is not tried again before the Secrets say something else."""
 
 
 @dataclass(slots=True)
@@ -121,8 +148,8 @@ class Login:
         """Make a call with the login inside, and raise LoginRefusedError there if the provider refuses it.
 
         While it is not known to be good, one call goes at a time, and the others learn from it.  Later a few go, and no
-        more of those that wait once one was refused.  `rejected` is the version of the Secrets that a process before
-        this one saw refused.  Raises ProviderError (`Credentials`).
+        more of those that wait once one was refused.  `rejected` is what a process before this one told with its fault:
+        the version of the Secrets that was refused, and why.  Raises ProviderError (`Credentials`).
         """
         async with self._turns:
             if self._good:
@@ -141,9 +168,10 @@ class Login:
             return
         refusal = self._refusal
         if refusal is None:
-            if rejected == credentials.version:  # nor may objects whose status does not say so
-                self._refusal = _Refusal(provider_reasons.CREDENTIALS_REJECTED, None)
-                raise _refused(credentials, provider_reasons.CREDENTIALS_REJECTED)
+            reason = next((reason for reason in _LASTING if _remark(credentials, reason) == rejected), None)
+            if reason is not None:  # nor may objects whose status does not say so
+                self._refusal = _Refusal(reason, None)
+                raise _refused(credentials, reason)
         elif refusal.until is None:
             raise _refused(credentials, refusal.reason)
         elif (left := refusal.until - self._monotonic()) > 0:
@@ -165,8 +193,13 @@ class Login:
 
 
 def _refused(credentials: Credentials, reason: Reason) -> ProviderError:
-    secret, version = credentials.secret, credentials.version
-    return ProviderError(fault("Credentials", reason, secret=secret, credentials=version))
+    remark = _remark(credentials, reason)
+    return ProviderError(fault("Credentials", reason, secret=credentials.secret, credentials=remark))
+
+
+def _remark(credentials: Credentials, reason: Reason) -> str:
+    """Return what the status remembers of a refusal."""
+    return f"{credentials.version} {reason.name}"
 
 
 def _held(credentials: Credentials, reason: Reason, seconds: float) -> ProviderError:

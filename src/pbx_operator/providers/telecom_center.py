@@ -18,10 +18,11 @@ from pydantic import BaseModel, ValidationError
 
 from pbx_operator.api import provider_reasons
 from pbx_operator.api.meta import ObjectKey
-from pbx_operator.api.v1alpha1.pbxaccount import TelecomCenterProvider
+from pbx_operator.api.v1alpha1.pbxaccount import TELECOM_CENTER_URL, TelecomCenterProvider
 from pbx_operator.cluster import Cluster
 from pbx_operator.domain.customers.facts import CustomerFacts, CustomerSettings, CustomerWish
 from pbx_operator.domain.differences import Difference
+from pbx_operator.domain.endpoints import one_form
 from pbx_operator.domain.faults import fault
 from pbx_operator.providers.credentials import (
     Credentials,
@@ -32,6 +33,7 @@ from pbx_operator.providers.credentials import (
 )
 from pbx_operator.providers.errors import ProviderError
 from pbx_operator.providers.http import Account, Answer, Call, Dialler
+from pbx_operator.providers.recent import Recent
 
 PATH = "/api/rest/public/operator/customers"
 MEDIA_TYPE = "application/vnd.api+json"
@@ -70,29 +72,24 @@ class _Document(BaseModel):
 
 
 class Logins:
-    """What is known of each login at each place, shared by all accounts that use it.
+    """What is known of each login at each place that was used lately, shared by all accounts that use it.
 
-    Calls with one user name share an `Account`, whatever password they come with.
+    Calls at one place with one user name share an `Account`, whatever password they come with.
     """
 
     def __init__(self, dialler: Dialler, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._dialler = dialler
         self._monotonic = monotonic
-        self._logins: dict[str, Login] = {}
-        self._accounts: dict[tuple[str, str], Account] = {}
+        self._logins: Recent[Login] = Recent()
+        self._accounts: Recent[Account] = Recent()
 
     def login(self, credentials: Credentials) -> Login:
         """Return the login with this content of its Secret."""
-        if credentials.digest not in self._logins:
-            self._logins[credentials.digest] = Login(self._monotonic)
-        return self._logins[credentials.digest]
+        return self._logins.get(credentials.digest, lambda: Login(self._monotonic))
 
     def account(self, url: str, credentials: Credentials) -> Account:
         """Return the way to the provider."""
-        key = (url, credentials.values["username"])
-        if key not in self._accounts:
-            self._accounts[key] = self._open(url)
-        return self._accounts[key]
+        return self._accounts.get((one_form(url), credentials.values["username"]), lambda: self._open(url))
 
     def _open(self, url: str) -> Account:
         return Account(self._dialler, url, self._monotonic)
@@ -149,8 +146,9 @@ class TelecomCenter:
         """Make a call with the login. Raises ProviderError unless the login was accepted and may do this."""
         secret = self._place.credentials_secret_ref.name
         wanted = (SecretEntries(secret, ("username", "password")),)
-        credentials = await read_credentials(self._cluster, self._namespace, self._place.url, wanted)
-        account = self._logins.account(self._place.url, credentials)
+        url = self._place.url
+        credentials = await read_credentials(self._cluster, self._namespace, url, wanted, home=TELECOM_CENTER_URL)
+        account = self._logins.account(url, credentials)
         async with self._logins.login(credentials).attempt(credentials, wish.rejected_credentials):
             answer = await account.call(replace(call, headers={"Authorization": _basic(credentials.values)}))
             if answer.status == HTTPStatus.UNAUTHORIZED:

@@ -43,7 +43,7 @@ class Bench:
         self.restart()
 
     def write_login(self, password: str) -> None:
-        self.secrets.write("login", username=self.world.admin.login, password=password)
+        self.secrets.write("login", username=self.world.admin.login, password=password, url=self.rainbow.url)
 
     def restart(self) -> None:
         """Begin anew as another process, which remembers nothing."""

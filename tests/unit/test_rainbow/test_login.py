@@ -65,11 +65,20 @@ async def test_the_next_process_does_not_try_what_the_status_says_was_refused(be
     assert await bench.provider().observe(replace(WISH, rejected_credentials=version), CODE) is None
 
 
+async def test_a_login_is_not_sent_where_its_secret_does_not_say(bench: Bench) -> None:
+    bench.secrets.write("login", username=bench.world.admin.login, password=bench.world.admin.password)
+    bench.secrets.write("application", id="id", secret="secret", url=bench.rainbow.url)
+    fault = await look(bench)
+    assert (fault.kind, fault.reason.name) == ("Credentials", "CredentialsElsewhere")
+    assert not bench.rainbow.journal.calls, "the Secret with the login decides"
+
+
 async def test_another_url_is_another_login(bench: Bench) -> None:
     bench.write_login("wrong")
-    version = (await look(bench)).credentials
-    elsewhere = bench.provider(url="https://127.0.0.1:1")
-    fault = await fault_of(elsewhere.observe(replace(WISH, rejected_credentials=version), CODE))
+    await look(bench)
+    elsewhere = "https://127.0.0.1:1"
+    bench.secrets.write("login", username=bench.world.admin.login, password="wrong", url=elsewhere)
+    fault = await fault_of(bench.provider(url=elsewhere).observe(WISH, CODE))
     assert fault.reason.name == "ProviderUnavailable"
 
 
@@ -89,6 +98,8 @@ async def test_a_locked_login_is_left_alone(bench: Bench) -> None:
         bench.clock.advance(61 * MINUTE)
     assert (fault.kind, fault.reason.name) == ("Credentials", "LoginLocked")
     assert fault.credentials is not None
+    bench.restart()
+    assert await look(bench, rejected=fault.credentials) == fault, "the next process gives the same advice"
     assert bench.logins() == 1
 
 

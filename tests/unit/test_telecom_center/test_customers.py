@@ -49,8 +49,11 @@ class Bench:
     clock: Clock = field(default_factory=Clock)
 
     def __post_init__(self) -> None:
-        self.secrets.write("login", username="operator", password="correct: hörse")
+        self.write_login("correct: hörse")
         self.restart()
+
+    def write_login(self, password: str) -> None:
+        self.secrets.write("login", username="operator", password=password, url=self.center.url)
 
     def restart(self) -> None:
         """Begin anew as another process, which remembers nothing."""
@@ -170,7 +173,7 @@ async def test_an_id_that_is_taken_and_not_shown_is_a_conflict(bench: Bench) -> 
 
 
 async def test_a_wrong_login_is_tried_once_by_all_accounts_and_processes(bench: Bench) -> None:
-    bench.secrets.write("login", username="operator", password="wrong")
+    bench.write_login("wrong")
     fault = await fault_of(bench.client.observe(WISH))
     assert (fault.kind, fault.reason.name) == ("Credentials", "CredentialsRejected")
     assert fault.credentials is not None
@@ -179,8 +182,17 @@ async def test_a_wrong_login_is_tried_once_by_all_accounts_and_processes(bench: 
     remembered = replace(WISH, rejected_credentials=fault.credentials)
     assert (await fault_of(bench.client.observe(remembered))).reason.name == "CredentialsRejected"
     assert bench.center.refused_logins == len(bench.center.journal.calls) == 1
-    bench.secrets.write("login", username="operator", password="correct: hörse")
+    bench.write_login("correct: hörse")
     assert await bench.client.observe(remembered) is None
+
+
+@pytest.mark.parametrize("entries", [{}, {"url": "https://127.0.0.1:1"}, {"url": "of another host"}])
+async def test_a_login_is_not_sent_where_its_secret_does_not_say(bench: Bench, entries: dict[str, str]) -> None:
+    bench.secrets.write("login", username="operator", password="correct: hörse", **entries)
+    fault = await fault_of(bench.client.observe(WISH))
+    assert (fault.kind, fault.reason.name) == ("Credentials", "CredentialsElsewhere")
+    assert "Secret login" in fault.message
+    assert not bench.center.journal.calls
 
 
 async def test_a_login_that_is_locked_later_is_tried_by_those_alone_that_are_on_their_way(bench: Bench) -> None:

@@ -46,6 +46,8 @@ FleetReference = Annotated[str, Field(max_length=SHORT, pattern=r"^[A-Za-z0-9.]{
 DialingDigits = Annotated[str, Field(max_length=SHORT, pattern=r"^[0-9*#+]{1,32}$")]
 EquipmentID = Annotated[str, Field(max_length=255, pattern=r"^[A-Za-z0-9._-]{1,255}$")]
 RulePattern = Annotated[str, Field(max_length=SHORT, pattern=r"^[ -~]{1,64}$")]
+RAINBOW_URL = "https://openrainbow.com"
+"""Rainbow's own URL: where a login goes whose Secret names no other."""
 _CREATE_ANOTHER = "delete the CommServer and create another one"
 
 
@@ -131,7 +133,7 @@ class RainbowProvider(Model):
 
     model_config = rules(immutable("url", _CREATE_ANOTHER), immutable("company", _CREATE_ANOTHER), SITE)
 
-    url: ProviderURL = "https://openrainbow.com"
+    url: ProviderURL = RAINBOW_URL
     """url is where Rainbow is; default `https://openrainbow.com`. Immutable: delete the CommServer and create another
     one."""
     company: Annotated[str, Field(min_length=1, max_length=255)]
@@ -143,7 +145,8 @@ class RainbowProvider(Model):
     """siteID is the site of the company that the server stands at, 24 letters and digits; default is the only site of
     the company. Immutable once it is set: delete the CommServer and create another one."""
     credentials_secret_ref: SecretReference
-    """credentialsSecretRef names the Secret with the login of an administrator, entries `username` and `password`."""
+    """credentialsSecretRef names the Secret with the login of an administrator, entries `username` and
+    `password`, and `url` if `url` here is not the default."""
     application_secret_ref: SecretReference
     """applicationSecretRef names the Secret with the Rainbow application, entries `id` and `secret`."""
 
@@ -248,7 +251,8 @@ class CommServerStatus(Status):
     translations: Annotated[tuple[TranslatedNumber, ...], Field(max_length=16), ATOMIC] = ()
     """translations shows what the numbering rules make of typical numbers."""
     rejected_credentials: Token | None = None
-    """rejectedCredentials is the version of the Secrets whose login the provider refused; it is not tried again."""
+    """rejectedCredentials is the version of the Secrets whose login the provider refused, and why; it is not tried
+    again."""
 
 
 class CommServer(Resource):

@@ -45,6 +45,8 @@ _BEHIND_PREFIX = "self.reservedPrefixes.exists(p, r.start.startsWith(p) && r.end
 """True for a range `r` all of whose numbers begin with one reserved prefix."""
 _RANGE_BEHIND_PREFIX = f"self.ranges.filter(r, {_BEHIND_PREFIX})[0]"
 
+TELECOM_CENTER_URL = "https://api.telecom.center"
+"""The Operator API's own URL: where a login goes whose Secret names no other."""
 _CREATE_ANOTHER = "delete the PBXAccount and create another one"
 
 CUSTOMER_ID = Rule(
@@ -104,11 +106,12 @@ class TelecomCenterProvider(Model):
 
     model_config = rules(immutable("url", _CREATE_ANOTHER), CUSTOMER_ID)
 
-    url: ProviderURL = "https://api.telecom.center"
+    url: ProviderURL = TELECOM_CENTER_URL
     """url is where the Operator API is; default `https://api.telecom.center`, for tests
     `https://api.sandbox.telecom.center`. Immutable: delete the PBXAccount and create another one."""
     credentials_secret_ref: SecretReference
-    """credentialsSecretRef names the Secret with the operator's login, entries `username` and `password`."""
+    """credentialsSecretRef names the Secret with the operator's login, entries `username` and `password`,
+    and `url` if `url` here is not the default."""
     customer_id: CustomerID | None = Field(default=None, alias="customerID")
     """customerID is the id of the customer, in quotes, for example `"123"`; absent: one of 19 digits is made of the
     object's UID. An existing customer is taken over only if its name, language and limits are as wanted here.
@@ -204,9 +207,10 @@ class PBXAccountStatus(Status):
     """customerID is the id of the provider's customer; no other PBXAccount of the cluster has it."""
     applied_generation: Annotated[int, Field(ge=0, le=MAX_EXACT_INTEGER)] | None = None
     """appliedGeneration is the metadata.generation whose settings the provider was last given or found to have; absent:
-    the customer is not known to exist."""
+    the customer was never known to exist."""
     rejected_credentials: Token | None = None
-    """rejectedCredentials is the version of the Secret whose login the provider refused; it is not tried again."""
+    """rejectedCredentials is the version of the Secret whose login the provider refused, and why; it is not tried
+    again."""
 
 
 class PBXAccount(Resource):

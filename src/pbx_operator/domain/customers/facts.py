@@ -16,6 +16,7 @@ from pbx_operator.api.meta import ObjectKey
 from pbx_operator.api.v1alpha1.pbxaccount import PBXAccount, TelecomCenterProvider
 from pbx_operator.domain.claims import Claim, created
 from pbx_operator.domain.differences import Difference, every_difference
+from pbx_operator.domain.endpoints import one_form
 from pbx_operator.domain.steps import StepAttempts
 
 _FIRST_ID, _IDS = 10**18, 2**63 - 10**18
@@ -106,7 +107,7 @@ def claimed_customers(account: PBXAccount) -> set[str]:
 
 
 def _at(place: TelecomCenterProvider, identifier: str) -> str:
-    return f"{place.url}/{identifier}"
+    return f"{one_form(place.url)}/{identifier}"
 
 
 def customer_settings(account: PBXAccount, place: TelecomCenterProvider) -> CustomerSettings:

@@ -47,7 +47,10 @@ class CustomerView:
 
     @property
     def exists(self) -> bool:
-        """Whether the customer was created, whatever is wrong with it now."""
+        """Whether the customer was created, whatever is wrong with it now.
+
+        What a look does not find may just not be visible yet: it stays known to be ours, so that it can be deleted.
+        """
         return self.facts["applied_generation"] is not None
 
 
@@ -63,7 +66,7 @@ def view_customer(s: CustomerSnapshot, now: datetime) -> CustomerView | None:
     applied = _applied(account, place, look)
     facts = {
         "customer_id": customer_id(account, place) if award.holds else None,
-        "applied_generation": applied,
+        "applied_generation": applied or account.status.applied_generation,
         "rejected_credentials": rejected_credentials(account.status.rejected_credentials, look, failure, now),
     }
     obstacle = _obstacle(account, place, award, look)
@@ -94,7 +97,7 @@ def waiting_for_customer(s: CustomerSnapshot, now: datetime) -> str:
 
 
 def _applied(account: PBXAccount, place: TelecomCenterProvider, look: CustomerLook | None) -> int | None:
-    """Return the generation whose settings the provider has; None if there is no customer of ours."""
+    """Return the generation whose settings the provider has; None if it shows no customer of ours."""
     before = account.status.applied_generation
     if look is None or reported_gone(account, look):
         return before

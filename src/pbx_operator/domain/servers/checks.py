@@ -16,6 +16,8 @@ from pbx_operator.domain import emergency
 from pbx_operator.domain.numbering.checks import check_rules, judge_rules
 from pbx_operator.domain.numbering.rules import Dialing, NumberingRule, dry_run
 
+JUDGEMENTS = 128
+"""How many judgements are remembered; one about a hundred rules can take 60 KiB."""
 _SHOWN = 5
 """Messages that a condition holds; 100 rules may have more to say than anybody reads."""
 
@@ -47,7 +49,7 @@ def judge_server(server: CommServer, account: PBXAccount | None) -> Judgement:
     return replace(_judge_rules(server.spec, account.spec.emergency.additional_numbers), references=(found,))
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=JUDGEMENTS)
 def _judge_rules(spec: CommServerSpec, additional: tuple[str, ...]) -> Judgement:
     """Judge the rules of a spec; a hundred take longer than the rest of the plan, and seldom change."""
     rules = tuple(NumberingRule(r.match, r.action, r.replace, r.description) for r in spec.numbering_rules)

@@ -55,12 +55,15 @@ class ServerSnapshot:
 def equipment_id(server: CommServer) -> str:
     """Return the name that the box connects with.
 
-    In stock mode the couple of references, as the box knows it; otherwise one that is made of the object's UID, so
-    that whoever makes it again makes the same one, and no system is declared twice.
+    In stock mode the couple of references, as the box knows it.  Otherwise the one that the status shows; at first it
+    is made of the object's UID, so that whoever makes it again makes the same one, and no system is declared twice.
+    An object that was restored with its status has another UID, and the same box.
     """
     stock = server.spec.stock
     if stock is not None:
         return f"{stock.fleet_reference}-{stock.installation_reference}"
+    if server.status.equipment_id is not None:
+        return server.status.equipment_id
     digest = base32(hashlib.sha256(server.metadata.uid.encode()).digest())
     return f"PBX{digest[:4]}-{digest[4:8]}-{digest[8:12]}-{digest[12:16]}".upper()
 

@@ -23,6 +23,7 @@ from pbx_operator.domain.servers.facts import (
 )
 from pbx_operator.domain.servers.status import behind_revision, deleted_there, deleting_status, server_status, unapplied
 from pbx_operator.domain.steps import current_failure, look_due, may_try, next_due
+from pbx_operator.domain.unreadable import Unreadable, show_unreadable
 
 
 def plan_server(s: ServerSnapshot, now: datetime) -> Plan:
@@ -88,6 +89,22 @@ def _teardown(s: ServerSnapshot, server: CommServer, now: datetime) -> Plan:
     failure = current_failure(s.attempts, needed)
     update, again = deleting_status(s, server, failure, now)
     return Plan((), (update,), _earliest(again, next_due(s.attempts, needed, now)))
+
+
+def plan_unreadable(unreadable: Unreadable, now: datetime) -> Plan:
+    """Return what to do about a CommServer that cannot be read.
+
+    One that is being deleted may go if its status shows no equipment ID: no provider was ever asked about it.
+    """
+    metadata, equipment = unreadable.metadata, unreadable.claim("equipmentID").shows
+    if not metadata.deleting:
+        return Plan((), (show_unreadable(unreadable, now),))
+    if TEARDOWN_FINALIZER not in metadata.finalizers:
+        return Plan()
+    if equipment is None:
+        return Plan((RemoveFinalizer(Target(CommServer.resource, unreadable.key, metadata.uid)),))
+    waiting = f"somebody to make it readable ({unreadable.problem}), so that system {equipment} can be deleted"
+    return Plan((), (show_unreadable(unreadable, now, waiting=waiting),))
 
 
 def _last_step(server: CommServer, look: ServerLook | None, now: datetime) -> StepName | None:

@@ -19,11 +19,13 @@ from http import HTTPStatus
 from typing import Any
 
 from pbx_operator.api import provider_reasons
+from pbx_operator.domain.endpoints import one_form
 from pbx_operator.domain.faults import fault
 from pbx_operator.providers.credentials import Credentials, Login, SecretEntries
 from pbx_operator.providers.errors import ProviderError
 from pbx_operator.providers.http import Account, Answer, Call, Dialler
 from pbx_operator.providers.rainbow.refusals import login_refused
+from pbx_operator.providers.recent import Recent
 
 LOGIN_ENTRIES = ("username", "password")
 APPLICATION_ENTRIES = ("id", "secret")
@@ -114,30 +116,24 @@ class Session:
 
 
 class Sessions:
-    """The logins of a process; what was refused is remembered as long as it lives.
+    """The logins that a process used lately.
 
-    Calls with one user name share an `Account`, whatever password or application they come with.
+    Calls at one place with one user name share an `Account`, whatever password or application they come with.
     """
 
     def __init__(self, dialler: Dialler, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._dialler = dialler
         self._monotonic = monotonic
-        self._accounts: dict[tuple[str, str], Account] = {}
-        self._sessions: dict[str, Session] = {}
+        self._accounts: Recent[Account] = Recent()
+        self._sessions: Recent[Session] = Recent()
 
     def of(self, url: str, credentials: Credentials) -> Session:
         """Return the session of a login at a URL."""
-        session = self._sessions.get(credentials.digest)
-        if session is None:
-            session = Session(self._account(url, credentials.values["username"]), self._monotonic)
-            self._sessions[credentials.digest] = session
-        return session
+        account = self._accounts.get((one_form(url), credentials.values["username"]), lambda: self._open(url))
+        return self._sessions.get(credentials.digest, lambda: Session(account, self._monotonic))
 
-    def _account(self, url: str, username: str) -> Account:
-        account = self._accounts.get((url, username))
-        if account is None:
-            account = self._accounts[url, username] = Account(self._dialler, url, self._monotonic)
-        return account
+    def _open(self, url: str) -> Account:
+        return Account(self._dialler, url, self._monotonic)
 
 
 def _login_headers(credentials: Credentials) -> dict[str, str]:

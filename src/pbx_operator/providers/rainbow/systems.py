@@ -7,7 +7,7 @@ connected yet, its activation code is ours, and it is at our site, as after a cr
 from __future__ import annotations
 
 from pbx_operator.api import provider_reasons
-from pbx_operator.api.v1alpha1.commserver import RainbowProvider
+from pbx_operator.api.v1alpha1.commserver import RAINBOW_URL, RainbowProvider
 from pbx_operator.cluster import Cluster
 from pbx_operator.domain.differences import Difference
 from pbx_operator.domain.faults import fault
@@ -75,7 +75,8 @@ class RainbowSystems:
         """Read the Secrets, and return the calls of their login."""
         place = self._place
         wanted = secrets_of(place.credentials_secret_ref.name, place.application_secret_ref.name)
-        credentials = await read_credentials(self._cluster, wish.owner.key.namespace, place.url, wanted)
+        namespace = wish.owner.key.namespace
+        credentials = await read_credentials(self._cluster, namespace, place.url, wanted, home=RAINBOW_URL)
         session = self._sessions.of(place.url, credentials)
         return Client(session, credentials, wish.rejected_credentials, wish.equipment_id)
 
