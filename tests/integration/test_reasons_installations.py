@@ -22,8 +22,9 @@ from integration.reason_stories import expect, shows
 from integration.test_control_plane import loosen, until_applied
 from pbx_operator.api import reasons
 from pbx_operator.api.meta import NAMESPACES, SECRETS, ObjectKey
-from pbx_operator.api.v1alpha1 import Interlink
+from pbx_operator.api.v1alpha1 import CommServer, Interlink
 from pbx_operator.sandbox import ControlPlane
+from server_builders import STOCK
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 PERIODS = {"grace": 1.0}
@@ -86,9 +87,16 @@ async def test_cluster_unconfirmed(stage: Stage, world: World) -> None:
     await stage.stop()
     elsewhere = base64.b64encode(b"another cluster").decode()
     await change_identity(stage, data={"clusterUID": elsewhere}, metadata={"annotations": {CONFIRMED: None}})
+    new, known = server(world, "new", "1"), server(world, "known", "2")
+    await world.apply(new, known)
+    raw = await stage.api.cluster.get(CommServer.resource, known.key)
+    shown = {"equipmentID": "ALE12-2", "systemID": "5ed0a0c44ed1ac2b8eb0d2e1", "appliedGeneration": 1}
+    await stage.api.cluster.put_status(CommServer.resource, {**raw, "status": shown})
     await begin(stage)
     fresh = issuer(world, "fresh")
     await world.apply(fresh)
+    await world.condition(new, "Provisioned", "False", "ClusterUnconfirmed")
+    await world.condition(known, "Provisioned", "Unknown", "ClusterUnconfirmed")
     await expect(world, fresh, reasons.CLUSTER_UNCONFIRMED, f"Secret {IDENTITY}", "administrator", "log")
     for link in (issuer(world), redeemer(world)):
         await world.condition(link, "CallsAllowed", "False", "ClusterUnconfirmed")
@@ -98,6 +106,14 @@ async def test_cluster_unconfirmed(stage: Stage, world: World) -> None:
     await begin(stage)
     await world.ready(fresh, "KeyIssued")
     await world.green(issuer(world), redeemer(world))
+
+
+def server(world: World, name: str, installation: str) -> CommServer:
+    """Return a server at Rainbow, which nobody may ask about it."""
+    rainbow = {"company": "c", "credentialsSecretRef": {"name": "l"}, "applicationSecretRef": {"name": "a"}}
+    stock = {"fleetReference": "ALE12", "installationReference": installation}
+    spec = {**STOCK, "stock": stock, "provider": {"type": "Rainbow", "rainbow": rainbow}}
+    return CommServer.model_validate({"metadata": {"name": name, "namespace": f"{world.name}-a"}, "spec": spec})
 
 
 async def change_identity(stage: Stage, **changes: Any) -> None:

@@ -187,8 +187,8 @@ async def test_a_generated_unused_key_is_revoked_when_its_interlink_vanished(sta
 
 async def test_another_domain_suffix_changes_no_account(stage: Stage, world: World) -> None:
     a = await world.office("a", "201")
-    before = world.now(a)
     await stage.settle()
+    before = world.now(a)
     await away(stage)
     stage.proxy.journal.clear()
     stage.start("--domain-suffix", "elsewhere.example", periods=PERIODS)

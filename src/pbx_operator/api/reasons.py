@@ -221,7 +221,7 @@ SECRET_MISSING = Reason(
 SECRET_NAME_TAKEN = Reason(
     "SecretNameTaken",
     "Secret {secret} belongs to somebody else",
-    "delete it, or create the Interlink anew with another spec.issueKey.secretName",
+    "delete it, or create this object anew with another {field}",
     Patience.GRACE,
     shown=_NO_LINK,
 )

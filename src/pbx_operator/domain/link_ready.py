@@ -120,7 +120,7 @@ def _starting(v: View, now: datetime) -> Verdict:
     if issued_too_late(v.link, now):
         return _not_ready(reasons.KEY_EXPIRED, next_step=_LATER_END)
     if attempts.mint is not None and attempts.mint.problem == "SecretNameTaken":
-        return _not_ready(reasons.SECRET_NAME_TAKEN, secret=key_secret_name(v.link))
+        return _not_ready(reasons.SECRET_NAME_TAKEN, secret=key_secret_name(v.link), field="spec.issueKey.secretName")
     if attempts.mint is not None and attempts.mint.problem == "WaitingForCleanup":
         return _not_ready(reasons.WAITING_FOR_CLEANUP, thing=f"Secret {key_secret_name(v.link)}")
     if s.cluster.restoring(now):

@@ -174,7 +174,8 @@ def _hindrance(s: ServerSnapshot, server: CommServer) -> Verdict | None:
     """Return what stands in the way of the next step, if that is somebody else's."""
     look = s.attempts.look
     if look is not None and look.secret == "Foreign":
-        return verdict("Ready", "False", reasons.SECRET_NAME_TAKEN, secret=activation_secret_name(server))
+        secret = activation_secret_name(server)
+        return verdict("Ready", "False", reasons.SECRET_NAME_TAKEN, secret=secret, field="spec.activation.secretName")
     if look is not None and look.system is not None and not look.system.ours:
         return verdict("Ready", "False", provider_reasons.SYSTEM_NOT_OURS, equipment=equipment_id(server))
     if look is not None and deleted_there(server, look):
