@@ -1,6 +1,6 @@
 """What a command line checks before anything is done: texts that fields of our kinds would refuse later.
 
-Both command lines, `operator` and `cli`, ask here, so that one mistake is told in one way.
+All command lines, `operator`, `device_command` and `cli`, ask here, so that one mistake is told in one way.
 """
 
 from __future__ import annotations

@@ -7,16 +7,16 @@ import logging
 import signal
 import sys
 from pathlib import Path
-from typing import Any
 
 import click
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ValidationError
 
 from pbx_operator import logs
 from pbx_operator.api.v1alpha1.commserver import Channel, EquipmentID
 from pbx_operator.api.v1alpha1.equipmentrecord import MAX_CHANNELS
 from pbx_operator.api.v1alpha1.linkrecord import Contact
 from pbx_operator.api.v1alpha1.shared import InstanceID
+from pbx_operator.checks import fits
 from pbx_operator.device import DeviceError, DeviceProgram, DeviceSettings, Probe
 
 REFUSED = 2
@@ -25,19 +25,6 @@ REFUSED = 2
 _log = logging.getLogger(__name__)
 
 _FILE = click.Path(path_type=Path, dir_okay=False)
-
-
-def _checked(field_type: Any, problem: str) -> Any:
-    """Return the callback that refuses a text that a field of this type does not take."""
-    adapter: TypeAdapter[str] = TypeAdapter(field_type)
-
-    def check(_context: click.Context, _parameter: click.Parameter, value: str) -> str:
-        try:
-            return adapter.validate_python(value)
-        except ValidationError:
-            raise click.BadParameter(f"{value!r} {problem}") from None
-
-    return check
 
 
 def _probes(_context: click.Context, _parameter: click.Parameter, values: tuple[str, ...]) -> tuple[Probe, ...]:
@@ -69,13 +56,13 @@ def _probe(value: str) -> Probe:
 @click.option(
     "--instance",
     required=True,
-    callback=_checked(InstanceID, "is not the name of an installation: it has 26 letters and digits"),
+    callback=fits(InstanceID, "is not the name of an installation: it has 26 letters and digits"),
     help="Installation that the exchange belongs to.",
 )
 @click.option(
     "--equipment-id",
     required=True,
-    callback=_checked(EquipmentID, "is not an equipment ID: write letters, digits, '.', '_' and '-'"),
+    callback=fits(EquipmentID, "is not an equipment ID: write letters, digits, '.', '_' and '-'"),
     help="Name of this box, as its CommServer shows it.",
 )
 @click.option("--activation-code-file", required=True, type=_FILE, help="File that holds the activation code.")
