@@ -16,6 +16,7 @@ from pbx_operator.api.meta import ObjectKey
 from pbx_operator.api.v1alpha1.pbxaccount import PBXAccount, TelecomCenterProvider
 from pbx_operator.domain.claims import Claim, created
 from pbx_operator.domain.differences import Difference, every_difference
+from pbx_operator.domain.drift import drifted, to_apply
 from pbx_operator.domain.endpoints import one_form
 from pbx_operator.domain.steps import StepAttempts
 
@@ -146,21 +147,12 @@ def is_ours(account: PBXAccount, place: TelecomCenterProvider, customer: Custome
 def customer_drift(
     account: PBXAccount, place: TelecomCenterProvider, customer: CustomerFacts
 ) -> tuple[Difference, ...]:
-    """Return the settings that differ although they were as wanted before: somebody changed them at the provider."""
-    applied = account.status.applied_generation == account.metadata.generation
-    return every_difference(customer.settings, customer_settings(account, place)) if applied else ()
+    """Return the settings that somebody changed at the provider."""
+    return drifted(account, every_difference(customer.settings, customer_settings(account, place)))
 
 
 def customer_changes(
     account: PBXAccount, place: TelecomCenterProvider, customer: CustomerFacts
 ) -> tuple[Difference, ...]:
-    """Return the settings to give to the provider: of a new spec, and what has drifted unless that is reported."""
-    if account.spec.drift_policy == "Report" and customer_drift(account, place, customer):
-        return ()
-    return every_difference(customer.settings, customer_settings(account, place))
-
-
-def reported_gone(account: PBXAccount, look: CustomerLook) -> bool:
-    """Whether somebody deleted the customer, and that is only reported."""
-    known = account.status.applied_generation is not None
-    return look.customer is None and known and account.spec.drift_policy == "Report"
+    """Return the settings to give to the provider."""
+    return to_apply(account, every_difference(customer.settings, customer_settings(account, place)))

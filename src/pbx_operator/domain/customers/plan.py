@@ -19,9 +19,9 @@ from pbx_operator.domain.customers.facts import (
     customer_id,
     is_ours,
     place_of,
-    reported_gone,
     surely_ours,
 )
+from pbx_operator.domain.drift import reported_gone
 from pbx_operator.domain.emergency import known_country
 from pbx_operator.domain.plan import CustomerStep, Plan
 from pbx_operator.domain.steps import look_due, may_try, next_due
@@ -61,7 +61,7 @@ def _next_step(
     if look is None or look_due(look, now):
         return "look"
     if look.customer is None:
-        return None if reported_gone(account, look) else "create"
+        return None if reported_gone(account, look.customer) else "create"
     if not is_ours(account, place, look.customer):
         return None
     return "update" if customer_changes(account, place, look.customer) else None

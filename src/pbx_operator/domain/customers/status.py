@@ -26,11 +26,11 @@ from pbx_operator.domain.customers.facts import (
     customer_id,
     is_ours,
     place_of,
-    reported_gone,
 )
 from pbx_operator.domain.customers.plan import needed_step
 from pbx_operator.domain.differences import described
-from pbx_operator.domain.steps import FailedStep, current_failure, rejected_credentials
+from pbx_operator.domain.drift import reported_gone
+from pbx_operator.domain.steps import FailedStep, current_failure, rejected_credentials, waiting_to_delete
 
 _REASONS = {reason.name: reason for reason in provider_reasons.REASONS}
 
@@ -86,20 +86,16 @@ def view_customer(s: CustomerSnapshot, now: datetime) -> CustomerView | None:
 
 def waiting_for_customer(s: CustomerSnapshot, now: datetime) -> str:
     """Return what an account that is being deleted waits for."""
-    waiting = "the provider to delete the customer"
     account = s.account
     place = place_of(account) if account is not None else None
     needed = needed_step(account, place, s.attempts, now) if account is not None and place is not None else None
-    failure = current_failure(s.attempts, needed)
-    if failure is not None:
-        waiting += f" ({failure.fault.message}); to leave it there, set spec.deletionPolicy to Orphan"
-    return waiting
+    return waiting_to_delete("customer", current_failure(s.attempts, needed))
 
 
 def _applied(account: PBXAccount, place: TelecomCenterProvider, look: CustomerLook | None) -> int | None:
     """Return the generation whose settings the provider has; None if it shows no customer of ours."""
     before = account.status.applied_generation
-    if look is None or reported_gone(account, look):
+    if look is None or reported_gone(account, look.customer):
         return before
     if look.customer is None:
         return None
@@ -117,7 +113,7 @@ def _obstacle(
         return None
     if look.customer is not None and not is_ours(account, place, look.customer):
         return provider_reasons.CUSTOMER_NOT_OURS
-    return provider_reasons.CUSTOMER_GONE if reported_gone(account, look) else None
+    return provider_reasons.CUSTOMER_GONE if reported_gone(account, look.customer) else None
 
 
 def _hindrance(applied: int | None, failure: FailedStep | None) -> Verdict | None:

@@ -11,6 +11,7 @@ from datetime import datetime
 from pbx_operator.api.meta import TEARDOWN_FINALIZER
 from pbx_operator.api.v1alpha1 import CommServer
 from pbx_operator.domain.claims import Award, settle
+from pbx_operator.domain.drift import reported_gone
 from pbx_operator.domain.plan import Action, AddFinalizer, Plan, RemoveFinalizer, ServerStep, Target
 from pbx_operator.domain.servers.checks import judge_server
 from pbx_operator.domain.servers.facts import (
@@ -21,7 +22,7 @@ from pbx_operator.domain.servers.facts import (
     equipment_id,
     system_to_delete,
 )
-from pbx_operator.domain.servers.status import behind_revision, deleted_there, deleting_status, server_status, unapplied
+from pbx_operator.domain.servers.status import behind_revision, deleting_status, server_status, unapplied
 from pbx_operator.domain.steps import current_failure, look_due, may_try, next_due
 from pbx_operator.domain.unreadable import Unreadable, show_unreadable
 
@@ -64,7 +65,7 @@ def _needed_step(server: CommServer, look: ServerLook | None, now: datetime) -> 
     system = look.system
     if look.secret == "Foreign" or (system is not None and not system.ours):
         return None
-    if deleted_there(server, look):
+    if reported_gone(server, look.system):
         return None
     if system is None or system.inherited:
         return "deliver" if look.secret == "Missing" else "create"

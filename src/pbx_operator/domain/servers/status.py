@@ -16,6 +16,7 @@ from pbx_operator.api.v1alpha1.commserver import CommServerStatus, ServerState
 from pbx_operator.domain.claims import Award
 from pbx_operator.domain.conditions import status_with
 from pbx_operator.domain.differences import Difference, described
+from pbx_operator.domain.drift import drifted, reported_gone, to_apply
 from pbx_operator.domain.plan import StatusUpdate, Target
 from pbx_operator.domain.servers.checks import Judgement
 from pbx_operator.domain.servers.facts import (
@@ -26,7 +27,7 @@ from pbx_operator.domain.servers.facts import (
     known_revision,
 )
 from pbx_operator.domain.servers.systems import SystemFacts, differences, settings_of
-from pbx_operator.domain.steps import FailedStep, rejected_credentials
+from pbx_operator.domain.steps import FailedStep, rejected_credentials, waiting_to_delete
 
 LAST_SEEN_PERIOD = timedelta(minutes=10)
 """How old `lastSeenTime` may be while nothing else changes."""
@@ -45,22 +46,13 @@ def behind_revision(server: CommServer, look: ServerLook) -> bool:
 
 
 def drift(server: CommServer, system: SystemFacts) -> tuple[Difference, ...]:
-    """Return the settings that differ although they were as wanted before: somebody changed them at the provider."""
-    applied = server.status.applied_generation == server.metadata.generation
-    return differences(system.settings, settings_of(server)) if applied else ()
+    """Return the settings that somebody changed at the provider."""
+    return drifted(server, differences(system.settings, settings_of(server)))
 
 
 def unapplied(server: CommServer, system: SystemFacts) -> tuple[Difference, ...]:
-    """Return the settings to give to the provider: of a new spec, and what has drifted unless that is reported."""
-    if server.spec.drift_policy == "Report" and drift(server, system):
-        return ()
-    return differences(system.settings, settings_of(server))
-
-
-def deleted_there(server: CommServer, look: ServerLook) -> bool:
-    """Whether somebody deleted the system at the provider, and that is to be reported only."""
-    was_there = server.status.applied_generation is not None
-    return look.system is None and was_there and server.spec.drift_policy == "Report"
+    """Return the settings to give to the provider."""
+    return to_apply(server, differences(system.settings, settings_of(server)))
 
 
 def server_status(
@@ -92,10 +84,7 @@ def deleting_status(
     s: ServerSnapshot, server: CommServer, failure: FailedStep | None, now: datetime
 ) -> tuple[StatusUpdate, datetime | None]:
     """Return the status of a CommServer that waits for its system to be deleted."""
-    waiting = "the provider to delete the system"
-    if failure is not None:
-        waiting += f" ({failure.fault.message}); to leave it there, set spec.deletionPolicy to Orphan"
-    ready = verdict("Ready", "False", reasons.DELETING, waiting=waiting)
+    ready = verdict("Ready", "False", reasons.DELETING, waiting=waiting_to_delete("system", failure))
     rejected = rejected_credentials(server.status.rejected_credentials, s.attempts.look, failure, now)
     known = server.status.model_copy(update={"rejected_credentials": rejected})
     status, again = status_with(known, server.metadata, [ready], s.since, now)
@@ -120,7 +109,7 @@ def _facts(
 
 def _system_facts(server: CommServer, look: ServerLook, system: SystemFacts | None) -> dict[str, object]:
     if system is None:  # its id stays: if it shows up again, it is known to be ours
-        applied = server.status.applied_generation if deleted_there(server, look) else None
+        applied = server.status.applied_generation if reported_gone(server, look.system) else None
         return {"state": None, "connection": (), "last_seen_time": None, "applied_generation": applied}
     done = not (unapplied(server, system) or behind_revision(server, look) or system.code == "Changed")
     return {
@@ -178,7 +167,7 @@ def _hindrance(s: ServerSnapshot, server: CommServer) -> Verdict | None:
         return verdict("Ready", "False", reasons.SECRET_NAME_TAKEN, secret=secret, field="spec.activation.secretName")
     if look is not None and look.system is not None and not look.system.ours:
         return verdict("Ready", "False", provider_reasons.SYSTEM_NOT_OURS, equipment=equipment_id(server))
-    if look is not None and deleted_there(server, look):
+    if look is not None and reported_gone(server, look.system):
         return verdict("Ready", "False", provider_reasons.SYSTEM_DELETED)
     return None
 
@@ -199,7 +188,7 @@ def _provisioned(
         return Verdict("Provisioned", known, failure.fault.reason, failure.fault.message)
     if look is not None and look.system is not None and not look.system.ours:
         return verdict("Provisioned", "False", provider_reasons.SYSTEM_NOT_OURS, equipment=equipment_id(server))
-    if look is not None and deleted_there(server, look):
+    if look is not None and reported_gone(server, look.system):
         return verdict("Provisioned", "False", provider_reasons.SYSTEM_DELETED)
     if shown.applied_generation != server.metadata.generation:
         under_way = ready.reason is provider_reasons.PROVISIONING
