@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import itertools
+from collections.abc import Callable
 from ipaddress import ip_network
 from typing import Any
 
@@ -11,8 +12,14 @@ from builders import NAMESPACE
 from pbx_operator.api.meta import ObjectKey, ResourceType
 from pbx_operator.cluster import Cluster, Gone
 from pbx_operator.network.addresses import NetworkRules
+from pbx_operator.providers.http import Account, Accounts, Dialler
 
 LOOPBACK = NetworkRules(allowed=(ip_network("127.0.0.0/8"),))
+
+
+def accounts(rules: NetworkRules, monotonic: Callable[[], float]) -> Accounts:
+    """Return the ways to providers in a network, on a test's clock."""
+    return Accounts(lambda url: Account(Dialler(rules), url, monotonic))
 
 
 class Secrets(Cluster):

@@ -6,7 +6,6 @@ Only the network is missing: a call reaches the simulator of telecom.center in o
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from typing import Any, Literal
 
 from aiohttp.test_utils import make_mocked_request
@@ -21,7 +20,7 @@ from pbx_operator.domain.faults import Fault, fault
 from pbx_operator.network.addresses import NetworkRules
 from pbx_operator.providers.customers import CustomerProvider
 from pbx_operator.providers.errors import ProviderError
-from pbx_operator.providers.http import Account, Answer, Call, Dialler
+from pbx_operator.providers.http import Account, Accounts, Answer, Call, Dialler
 from pbx_operator.providers.telecom_center import Logins, TelecomCenter
 from simulation.process import Process, Request
 from simulation.scene import Scene
@@ -77,17 +76,6 @@ class DirectAccount(Account):
         return answer
 
 
-class DirectLogins(Logins):
-    """Logins that need no network."""
-
-    def __init__(self, center: Center, monotonic: Callable[[], float]) -> None:
-        super().__init__(_NO_NETWORK, monotonic)
-        self._center = center
-
-    def _open(self, url: str) -> Account:
-        return DirectAccount(self._center)
-
-
 class CustomerSite(Scene):
     """A cluster with accounts, and the operator's login at telecom.center in the Secret `login`."""
 
@@ -98,7 +86,7 @@ class CustomerSite(Scene):
 
     def begin(self) -> Process:
         """Return a process that remembers no login."""
-        logins = DirectLogins(self.center, lambda: (self.now - NOW).total_seconds())
+        logins = Logins(Accounts(lambda _url: DirectAccount(self.center)), lambda: (self.now - NOW).total_seconds())
 
         def customers(account: ObjectKey, place: TelecomCenterProvider) -> CustomerProvider:
             return TelecomCenter(self.process.wire, logins, account, place)

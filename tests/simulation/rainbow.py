@@ -17,7 +17,7 @@ from pbx_operator.cluster import Unavailable
 from pbx_operator.domain.faults import fault
 from pbx_operator.network.addresses import NetworkRules
 from pbx_operator.providers.errors import ProviderError
-from pbx_operator.providers.http import Account, Answer, Call, Dialler
+from pbx_operator.providers.http import Account, Accounts, Answer, Call, Dialler
 from pbx_operator.providers.rainbow import RainbowSystems, Sessions
 from pbx_operator.providers.systems import SystemProvider
 from simulation.process import Process, Request
@@ -30,8 +30,8 @@ _NO_NETWORK = Dialler(NetworkRules())
 class DirectAccount(Account):
     """The way to the simulator; an answer may be lost."""
 
-    def __init__(self, rainbow: RainbowSimulator, monotonic: Callable[[], float]) -> None:
-        super().__init__(_NO_NETWORK, "https://rainbow.example", monotonic)
+    def __init__(self, rainbow: RainbowSimulator) -> None:
+        super().__init__(_NO_NETWORK, "https://rainbow.example")
         self._rainbow = rainbow
 
     async def call(self, call: Call) -> Answer:
@@ -52,17 +52,6 @@ class DirectAccount(Account):
         return perform
 
 
-class DirectSessions(Sessions):
-    """Logins that need no network."""
-
-    def __init__(self, rainbow: RainbowSimulator, monotonic: Callable[[], float]) -> None:
-        super().__init__(_NO_NETWORK, monotonic)
-        self._rainbow = rainbow
-
-    def _open(self, url: str) -> Account:
-        return DirectAccount(self._rainbow, self._monotonic)
-
-
 class RainbowSite(Site):
     """A cluster with CommServers at a customer of a reseller."""
 
@@ -76,7 +65,8 @@ class RainbowSite(Site):
 
     def begin(self) -> Process:
         """Return a process that remembers no login."""
-        sessions = DirectSessions(self.rainbow, lambda: (self.now - NOW).total_seconds())
+        accounts = Accounts(lambda _url: DirectAccount(self.rainbow))
+        sessions = Sessions(accounts, lambda: (self.now - NOW).total_seconds())
 
         def provider(server: CommServer) -> SystemProvider:
             assert server.spec.provider.rainbow is not None

@@ -11,13 +11,17 @@ from pbx_operator.domain.faults import Fault
 from pbx_operator.network.addresses import NetworkRules
 from pbx_operator.providers.credentials import Credentials, SecretEntries, read_credentials
 from pbx_operator.providers.errors import ProviderError
-from pbx_operator.providers.http import Account, Dialler
+from pbx_operator.providers.http import Account, Accounts, Dialler
 from pbx_operator.providers.rainbow import Sessions
 from pbx_operator.providers.telecom_center import Logins
 from provider_secrets import Secrets
 
 HOME = "https://provider.example"
 OTHER = "https://sandbox.provider.example:8443"
+
+
+def open_account(url: str) -> Account:
+    return Account(Dialler(NetworkRules()), url)
 
 
 async def read(place: str, **entries: str) -> Credentials:
@@ -58,19 +62,18 @@ async def test_a_url_that_is_no_endpoint_is_not_the_absent_one() -> None:
 async def test_one_place_in_two_spellings_is_one_login() -> None:
     first, second = await read(HOME), await read(f"{HOME}:443")
     assert (first.version, first.digest) == (second.version, second.digest)
-    logins = Logins(Dialler(NetworkRules()))
+    logins = Logins(Accounts(open_account))
     assert logins.account(HOME, first) is logins.account(f"{HOME}:443", second)
 
 
 async def test_two_passwords_of_one_name_share_what_the_provider_asks_for_in_rainbow_too() -> None:
     opened: list[str] = []
 
-    class Counted(Sessions):
-        def _open(self, url: str) -> Account:
-            opened.append(url)
-            return super()._open(url)
+    def counted(url: str) -> Account:
+        opened.append(url)
+        return open_account(url)
 
-    first, sessions = await read(HOME), Counted(Dialler(NetworkRules()))
+    first, sessions = await read(HOME), Sessions(Accounts(counted))
     sessions.of(HOME, first)
     sessions.of(f"{HOME}:443", replace(first, digest="of another password"))
     assert opened == [HOME]

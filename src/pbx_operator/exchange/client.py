@@ -11,7 +11,6 @@ import hashlib
 import logging
 import secrets
 import time
-from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -44,6 +43,7 @@ from pbx_operator.network.addresses import (
 )
 from pbx_operator.network.circuits import Circuit
 from pbx_operator.network.dialling import CheckedResolver, TooLongError, described, read_body
+from pbx_operator.network.recent import Recent
 
 PATHS = {
     RedeemRequest.type: "/v1/redeem",
@@ -124,7 +124,7 @@ class RemotePeer:
         self._monotonic = monotonic
         self._lookup = lookup or SystemLookup()
         self._timeout = timeout
-        self._lines: OrderedDict[tuple[str, Contact], _Line] = OrderedDict()
+        self._lines: Recent[_Line] = Recent(MAX_LINES)
 
     async def ask(self, contact: Contact, to: str, draft: Draft, answer: type[AnswerT]) -> AnswerT:
         """Send a request to the installation `to` and return its signed answer.
@@ -217,14 +217,9 @@ class RemotePeer:
         return read
 
     def _line(self, to: str, contact: Contact) -> _Line:
-        line = self._lines.get((to, contact))
-        if line is None:
-            line = _Line(Circuit(self._monotonic, PeerUnavailable), list(contact.endpoints))
-            self._lines[to, contact] = line
-            if len(self._lines) > MAX_LINES:
-                self._lines.popitem(last=False)
-        self._lines.move_to_end((to, contact))
-        return line
+        return self._lines.get(
+            (to, contact), lambda: _Line(Circuit(self._monotonic, PeerUnavailable), list(contact.endpoints))
+        )
 
     def _tell_problem(self, line: _Line, call: _Call, problem: str) -> None:
         """Log what is wrong when that begins, and when it is something else: who mends one thing looks for the next."""

@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections import OrderedDict
 from ipaddress import IPv6Address, ip_address, ip_network
 
+from pbx_operator.network.recent import Recent
+
 ADDRESS_RATE = 20.0
 ADDRESS_BURST = 40
 """Requests per second, and at once, of one address.  An installation asks each peer about once a minute, so this
@@ -62,21 +64,15 @@ class Addresses:
     def __init__(self, rate: float = ADDRESS_RATE, burst: int = ADDRESS_BURST) -> None:
         self._rate = rate
         self._burst = burst
-        self._buckets: OrderedDict[str, TokenBucket] = OrderedDict()
+        self._buckets: Recent[TokenBucket] = Recent(ADDRESSES)
 
     def take(self, source: str, now: float) -> float:
         """Count a request of this source; return 0, or the seconds to wait."""
-        bucket = self._buckets.get(source)
-        if bucket is None:
-            bucket = self._buckets[source] = TokenBucket(self._rate, self._burst, now)
-        self._buckets.move_to_end(source)
-        if len(self._buckets) > ADDRESSES:
-            self._buckets.popitem(last=False)
-        return bucket.take(now)
+        return self._buckets.get(source, lambda: TokenBucket(self._rate, self._burst, now)).take(now)
 
     def give_back(self, source: str) -> None:
         """Put the token of a request that did not count back."""
-        bucket = self._buckets.get(source)
+        bucket = self._buckets.find(source)
         if bucket is not None:
             bucket.give_back()
 

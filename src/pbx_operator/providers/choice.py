@@ -6,6 +6,7 @@ nothing is asked there before somebody has said which of them goes on.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Protocol
 
 from pbx_operator.api import reasons
@@ -16,7 +17,7 @@ from pbx_operator.cluster import Cluster
 from pbx_operator.domain.faults import fault
 from pbx_operator.providers.customers import CustomerProvider
 from pbx_operator.providers.errors import ProviderError
-from pbx_operator.providers.http import Dialler
+from pbx_operator.providers.http import Account, Accounts, Dialler
 from pbx_operator.providers.rainbow import RainbowSystems, Sessions
 from pbx_operator.providers.systems import SystemProvider
 from pbx_operator.providers.telecom_center import Logins, TelecomCenter
@@ -34,9 +35,13 @@ class Outside:
     """Providers outside the cluster; `identity` is the Secret that an administrator confirms."""
 
     def __init__(self, dialler: Dialler, installation: Installation, identity: ObjectKey) -> None:
-        self.dialler = dialler
+        self._dialler = dialler
         self._installation = installation
         self._identity = identity
+
+    def accounts(self) -> Accounts:
+        """Return the ways to one sort of provider; nothing is dialled yet."""
+        return Accounts(partial(Account, self._dialler))
 
     def demand(self) -> None:
         """Raise ProviderError (`Retry`) while this cluster may be a clone of another one, which lives."""
@@ -51,7 +56,7 @@ class SystemProviders:
         self._cluster = cluster
         self._outside = outside
         self._builtin = builtin
-        self._rainbow = Sessions(outside.dialler)
+        self._rainbow = Sessions(outside.accounts())
 
     def __call__(self, server: CommServer) -> SystemProvider:
         """Return the provider of a CommServer. Raises ProviderError if it may not be asked now."""
@@ -68,7 +73,7 @@ class CustomerProviders:
     def __init__(self, cluster: Cluster, outside: Outside) -> None:
         self._cluster = cluster
         self._outside = outside
-        self._telecom_center = Logins(outside.dialler)
+        self._telecom_center = Logins(outside.accounts())
 
     def __call__(self, account: ObjectKey, place: TelecomCenterProvider) -> CustomerProvider:
         """Return the provider of an account's customer. Raises ProviderError if it may not be asked now."""

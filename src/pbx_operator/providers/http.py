@@ -8,6 +8,7 @@ bounded in time and size, redirects are not followed, cookies are not kept, and 
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 import ssl
 import time
@@ -21,7 +22,7 @@ import aiohttp
 from yarl import URL
 
 from pbx_operator.api import provider_reasons
-from pbx_operator.domain.endpoints import parse_endpoint
+from pbx_operator.domain.endpoints import one_form, parse_endpoint
 from pbx_operator.domain.faults import fault
 from pbx_operator.network.addresses import (
     ForbiddenAddressError,
@@ -32,7 +33,8 @@ from pbx_operator.network.addresses import (
 )
 from pbx_operator.network.circuits import Circuit
 from pbx_operator.network.dialling import CheckedResolver, TooLongError, described, never_resend, read_body
-from pbx_operator.providers.errors import ProviderError
+from pbx_operator.network.recent import Recent
+from pbx_operator.providers.errors import ProviderError, unavailable
 
 TIMEOUT = 10.0
 """Seconds for one call, from the look-up of the name to the end of the answer."""
@@ -45,6 +47,9 @@ LONGEST_TURN = 300.0
 them.  If the provider dies meanwhile, those that wait fail at once."""
 LONGEST_PAUSE = 3600.0
 """Seconds that a provider is left alone at most, whatever it asks for."""
+MAX_LOGINS = 1024
+"""How many logins of one sort of provider are remembered: users write Secrets as often as they like.  With the longest
+tokens they take 16 MiB.  Forgetting one costs another login and nothing else, since the status remembers refusals."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +163,7 @@ class Account:
         except NoAnswerError as error:
             why = str(error) or "not tried: it did not answer lately, or too many calls wait"
             detail = f"{call.method} {self._url}{call.path}: {why}"
-            raise ProviderError(fault("Retry", provider_reasons.PROVIDER_UNAVAILABLE), detail) from error
+            raise unavailable(detail) from error
         except _PatienceError as wish:
             self._quiet_until = self._monotonic() + wish.pause
             raise _busy(wish.pause) from wish
@@ -167,6 +172,23 @@ class Account:
         left = self._quiet_until - self._monotonic()
         if left > 0:
             raise _busy(left)
+
+
+class Accounts:
+    """The accounts that were used lately: calls at one place with one user name share one, whatever else they bring."""
+
+    def __init__(self, open_account: Callable[[str], Account]) -> None:
+        self._open = open_account
+        self._accounts: Recent[Account] = Recent(MAX_LOGINS)
+
+    def of(self, url: str, username: str) -> Account:
+        """Return the account of a user at a URL."""
+        return self._accounts.get((one_form(url), username), lambda: self._open(url))
+
+
+def basic(name: str, password: str) -> str:
+    """Return the Authorization of RFC 7617, in UTF-8."""
+    return "Basic " + base64.b64encode(f"{name}:{password}".encode()).decode("ascii")
 
 
 def _busy(pause: float) -> ProviderError:

@@ -7,7 +7,6 @@ can be read at the address that each answer names as its own is inferred.
 
 from __future__ import annotations
 
-import base64
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -22,8 +21,8 @@ from pbx_operator.api.v1alpha1.pbxaccount import TELECOM_CENTER_URL, TelecomCent
 from pbx_operator.cluster import Cluster
 from pbx_operator.domain.customers.facts import CustomerFacts, CustomerSettings, CustomerWish
 from pbx_operator.domain.differences import Difference
-from pbx_operator.domain.endpoints import one_form
 from pbx_operator.domain.faults import fault
+from pbx_operator.network.recent import Recent
 from pbx_operator.providers.credentials import (
     Credentials,
     Login,
@@ -31,9 +30,8 @@ from pbx_operator.providers.credentials import (
     SecretEntries,
     read_credentials,
 )
-from pbx_operator.providers.errors import ProviderError
-from pbx_operator.providers.http import Account, Answer, Call, Dialler
-from pbx_operator.providers.recent import Recent
+from pbx_operator.providers.errors import ProviderError, unavailable
+from pbx_operator.providers.http import MAX_LOGINS, Account, Accounts, Answer, Call, basic
 
 PATH = "/api/rest/public/operator/customers"
 MEDIA_TYPE = "application/vnd.api+json"
@@ -72,16 +70,12 @@ class _Document(BaseModel):
 
 
 class Logins:
-    """What is known of each login at each place that was used lately, shared by all accounts that use it.
+    """What is known of each login at each place that was used lately, shared by all accounts that use it."""
 
-    Calls at one place with one user name share an `Account`, whatever password they come with.
-    """
-
-    def __init__(self, dialler: Dialler, monotonic: Callable[[], float] = time.monotonic) -> None:
-        self._dialler = dialler
+    def __init__(self, accounts: Accounts, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._accounts = accounts
         self._monotonic = monotonic
-        self._logins: Recent[Login] = Recent()
-        self._accounts: Recent[Account] = Recent()
+        self._logins: Recent[Login] = Recent(MAX_LOGINS)
 
     def login(self, credentials: Credentials) -> Login:
         """Return the login with this content of its Secret."""
@@ -89,10 +83,7 @@ class Logins:
 
     def account(self, url: str, credentials: Credentials) -> Account:
         """Return the way to the provider."""
-        return self._accounts.get((one_form(url), credentials.values["username"]), lambda: self._open(url))
-
-    def _open(self, url: str) -> Account:
-        return Account(self._dialler, url, self._monotonic)
+        return self._accounts.of(url, credentials.values["username"])
 
 
 class TelecomCenter:
@@ -133,7 +124,7 @@ class TelecomCenter:
         call = Call("PATCH", _path(wish), body=_document(wish, attributes), media_type=MEDIA_TYPE)
         answer = await self._ask(wish, call)
         if answer.status == HTTPStatus.NOT_FOUND:  # it went meanwhile: the next look finds that out
-            raise ProviderError(fault("Retry", provider_reasons.PROVIDER_UNAVAILABLE), "the customer is gone")
+            raise unavailable("the customer is gone")
         _accepted(answer)
 
     async def delete(self, wish: CustomerWish) -> None:
@@ -150,11 +141,12 @@ class TelecomCenter:
         credentials = await read_credentials(self._cluster, self._namespace, url, wanted, home=TELECOM_CENTER_URL)
         account = self._logins.account(url, credentials)
         async with self._logins.login(credentials).attempt(credentials, wish.rejected_credentials):
-            answer = await account.call(replace(call, headers={"Authorization": _basic(credentials.values)}))
+            login = basic(credentials.values["username"], credentials.values["password"])
+            answer = await account.call(replace(call, headers={"Authorization": login}))
             if answer.status == HTTPStatus.UNAUTHORIZED:
                 raise LoginRefusedError(provider_reasons.CREDENTIALS_REJECTED)
         if answer.status == HTTPStatus.NOT_FOUND and not isinstance(answer.document, dict):
-            raise _strange("404, and no word of the API's")  # a proxy's: nothing is known to be gone
+            raise unavailable("404, and no word of the API's")  # a proxy's: nothing is known to be gone
         if answer.status == HTTPStatus.FORBIDDEN:
             raise ProviderError(fault("Credentials", provider_reasons.ACCESS_DENIED, secret=secret))
         return answer
@@ -162,11 +154,6 @@ class TelecomCenter:
 
 def _path(wish: CustomerWish) -> str:
     return f"{PATH}/{wish.customer_id}"
-
-
-def _basic(values: Mapping[str, str]) -> str:
-    """Return the Authorization of RFC 7617, in UTF-8."""
-    return "Basic " + base64.b64encode(f"{values['username']}:{values['password']}".encode()).decode("ascii")
 
 
 def _document(wish: CustomerWish, attributes: Mapping[str, object]) -> dict[str, Any]:
@@ -186,16 +173,12 @@ def _facts(answer: Answer, wish: CustomerWish) -> CustomerFacts:
         customer = _Document.model_validate(answer.document).data
     except ValidationError as error:
         fields = sorted({".".join(map(str, e["loc"])) for e in error.errors(include_input=False)})
-        raise _strange(f"its customer has a wrong {', '.join(fields)}") from error
+        raise unavailable(f"its customer has a wrong {', '.join(fields)}") from error
     if customer.id != wish.customer_id:
-        raise _strange("it answered about another customer")
+        raise unavailable("it answered about another customer")
     found = customer.attributes
     settings = CustomerSettings(found.name, found.language, found.capacity_limit, found.sip_account_limit)
     return CustomerFacts(customer.id, settings)
-
-
-def _strange(detail: str) -> ProviderError:
-    return ProviderError(fault("Retry", provider_reasons.PROVIDER_UNAVAILABLE), detail)
 
 
 # --- refusals ---------------------------------------------------------------------------------------------------

@@ -13,9 +13,8 @@ from pbx_operator.api.v1alpha1.commserver import RainbowProvider
 from pbx_operator.domain.faults import Fault
 from pbx_operator.domain.servers.systems import SystemOwner, SystemSettings, SystemWish
 from pbx_operator.providers.errors import ProviderError
-from pbx_operator.providers.http import Dialler
 from pbx_operator.providers.rainbow import RainbowSystems, Sessions
-from provider_secrets import LOOPBACK, Secrets
+from provider_secrets import LOOPBACK, Secrets, accounts
 from simulators.rainbow import ManualClock, RainbowSimulator, Reseller, System
 
 CODE = "our-activation-code"
@@ -47,7 +46,7 @@ class Bench:
 
     def restart(self) -> None:
         """Begin anew as another process, which remembers nothing."""
-        self.sessions = Sessions(Dialler(LOOPBACK), self.clock)
+        self.sessions = Sessions(accounts(LOOPBACK, self.clock), self.clock)
 
     def provider(self, **place: Any) -> RainbowSystems:
         """Return the provider of a CommServer with this spec.provider.rainbow."""

@@ -20,9 +20,8 @@ from pbx_operator.domain.differences import Difference
 from pbx_operator.domain.faults import Fault
 from pbx_operator.network.circuits import MAX_CALLS
 from pbx_operator.providers.errors import ProviderError
-from pbx_operator.providers.http import Dialler
 from pbx_operator.providers.telecom_center import Logins, TelecomCenter
-from provider_secrets import LOOPBACK, Secrets
+from provider_secrets import LOOPBACK, Secrets, accounts
 from simulators import telecom_center as simulated
 from simulators.telecom_center import Answer, calls
 
@@ -57,7 +56,7 @@ class Bench:
 
     def restart(self) -> None:
         """Begin anew as another process, which remembers nothing."""
-        self.logins = Logins(Dialler(LOOPBACK), self.clock)
+        self.logins = Logins(accounts(LOOPBACK, self.clock), self.clock)
 
     @property
     def client(self) -> TelecomCenter:
@@ -258,6 +257,6 @@ async def test_a_404_that_is_not_the_apis_says_nothing_about_a_customer(bench: B
 async def test_a_provider_on_a_local_address_is_not_called(bench: Bench) -> None:
     from pbx_operator.network.addresses import NetworkRules
 
-    bench.logins = Logins(Dialler(NetworkRules()))
+    bench.logins = Logins(accounts(NetworkRules(), bench.clock), bench.clock)
     assert (await fault_of(bench.client.observe(WISH))).reason.name == "ProviderUnavailable"
     assert not bench.center.journal.calls

@@ -16,7 +16,7 @@ from pbx_operator.api import provider_reasons
 from pbx_operator.api.conditions import Reason
 from pbx_operator.domain.faults import fault
 from pbx_operator.providers.credentials import Credentials
-from pbx_operator.providers.errors import ProviderError
+from pbx_operator.providers.errors import ProviderError, unavailable
 from pbx_operator.providers.http import Answer, Call
 from pbx_operator.providers.rainbow.documents import Named, State, System
 from pbx_operator.providers.rainbow.refusals import RefusedError
@@ -142,4 +142,4 @@ def _read(model: type[ModelT], document: Any) -> ModelT:
 
 
 def _unreadable(what: str) -> ProviderError:
-    return ProviderError(fault("Retry", provider_reasons.PROVIDER_UNAVAILABLE), f"its answer ({what}) has another form")
+    return unavailable(f"its answer ({what}) has another form")

@@ -15,7 +15,7 @@ from pbx_operator.api import provider_reasons as reasons
 from pbx_operator.api.conditions import Reason
 from pbx_operator.domain.faults import FaultKind, fault
 from pbx_operator.providers.credentials import LoginRefusedError
-from pbx_operator.providers.errors import ProviderError
+from pbx_operator.providers.errors import ProviderError, unavailable
 from pbx_operator.providers.http import Answer
 
 LOGIN_HOLD = timedelta(minutes=15)
@@ -67,7 +67,7 @@ def login_refused(answer: Answer) -> LoginRefusedError | ProviderError:
     Any other status than those for what is malformed or wrong comes from a host that knows no logins.
     """
     if answer.status not in (HTTPStatus.BAD_REQUEST, HTTPStatus.UNAUTHORIZED):
-        return ProviderError(fault("Retry", reasons.PROVIDER_UNAVAILABLE), f"HTTP {answer.status} for a login")
+        return unavailable(f"HTTP {answer.status} for a login")
     return LoginRefusedError(*_LOGIN.get(_code(answer), _LOGIN[401500]))
 
 

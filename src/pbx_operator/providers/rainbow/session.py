@@ -19,13 +19,12 @@ from http import HTTPStatus
 from typing import Any
 
 from pbx_operator.api import provider_reasons
-from pbx_operator.domain.endpoints import one_form
 from pbx_operator.domain.faults import fault
+from pbx_operator.network.recent import Recent
 from pbx_operator.providers.credentials import Credentials, Login, SecretEntries
-from pbx_operator.providers.errors import ProviderError
-from pbx_operator.providers.http import Account, Answer, Call, Dialler
+from pbx_operator.providers.errors import ProviderError, unavailable
+from pbx_operator.providers.http import MAX_LOGINS, Account, Accounts, Answer, Call, basic
 from pbx_operator.providers.rainbow.refusals import login_refused
-from pbx_operator.providers.recent import Recent
 
 LOGIN_ENTRIES = ("username", "password")
 APPLICATION_ENTRIES = ("id", "secret")
@@ -109,44 +108,32 @@ class Session:
             life = float(payload["exp"] - payload["iat"])
             renewable = payload["countRenewed"] < payload["maxTokenRenew"]
         except (KeyError, TypeError, ValueError, AttributeError, OverflowError, binascii.Error) as error:
-            unavailable = fault("Retry", provider_reasons.PROVIDER_UNAVAILABLE)
-            raise ProviderError(unavailable, "the token of the login cannot be read") from error
+            raise unavailable("the token of the login cannot be read") from error
         now = self._monotonic()
         return Token(text, renewable, now + RENEW_AFTER * life, now + life)
 
 
 class Sessions:
-    """The logins that a process used lately.
+    """The logins that a process used lately."""
 
-    Calls at one place with one user name share an `Account`, whatever password or application they come with.
-    """
-
-    def __init__(self, dialler: Dialler, monotonic: Callable[[], float] = time.monotonic) -> None:
-        self._dialler = dialler
+    def __init__(self, accounts: Accounts, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._accounts = accounts
         self._monotonic = monotonic
-        self._accounts: Recent[Account] = Recent()
-        self._sessions: Recent[Session] = Recent()
+        self._sessions: Recent[Session] = Recent(MAX_LOGINS)
 
     def of(self, url: str, credentials: Credentials) -> Session:
         """Return the session of a login at a URL."""
-        account = self._accounts.get((one_form(url), credentials.values["username"]), lambda: self._open(url))
+        account = self._accounts.of(url, credentials.values["username"])
         return self._sessions.get(credentials.digest, lambda: Session(account, self._monotonic))
-
-    def _open(self, url: str) -> Account:
-        return Account(self._dialler, url, self._monotonic)
 
 
 def _login_headers(credentials: Credentials) -> dict[str, str]:
     values = credentials.values
     proof = hashlib.sha256((values["secret"] + values["password"]).encode()).hexdigest()
     return {
-        "Authorization": _basic(values["username"], values["password"]),
-        "x-rainbow-app-auth": _basic(values["id"], proof),
+        "Authorization": basic(values["username"], values["password"]),
+        "x-rainbow-app-auth": basic(values["id"], proof),
     }
-
-
-def _basic(first: str, second: str) -> str:
-    return "Basic " + base64.b64encode(f"{first}:{second}".encode()).decode()
 
 
 def _authorized(call: Call, token: Token) -> Call:

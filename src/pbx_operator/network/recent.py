@@ -1,7 +1,7 @@
-"""What was used lately: logins, and the ways to their providers.
+"""What was used lately, by key: memory that others fill, with a bound.
 
-Users write Secrets as often as they like, so a process that runs for months must forget the logins that nobody uses.
-Forgetting one that is in use costs another login and nothing else, since the status remembers what was refused.
+Strangers choose the keys (addresses, peers, logins out of Secrets), so a process that runs for months must forget what
+nobody uses.  Whoever keeps values here must be able to make a forgotten one anew.
 """
 
 from __future__ import annotations
@@ -10,16 +10,13 @@ from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from typing import Generic, TypeVar
 
-MAX_LOGINS = 1024
-"""How many logins of one sort of provider are remembered; with the longest tokens they take 16 MiB."""
-
 V = TypeVar("V")
 
 
 class Recent(Generic[V]):
     """Values by key; beyond the limit the least recently used one is forgotten."""
 
-    def __init__(self, limit: int = MAX_LOGINS) -> None:
+    def __init__(self, limit: int) -> None:
         self._limit = limit
         self._values: OrderedDict[Hashable, V] = OrderedDict()
 
@@ -31,3 +28,7 @@ class Recent(Generic[V]):
         if len(self._values) > self._limit:
             self._values.popitem(last=False)
         return self._values[key]
+
+    def find(self, key: Hashable) -> V | None:
+        """Return the value of a key if there is one; to look is no use of it."""
+        return self._values.get(key)

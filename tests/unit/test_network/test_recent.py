@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pbx_operator.providers.recent import Recent
+from pbx_operator.network.recent import Recent
 
 
 def test_the_least_recently_used_is_forgotten() -> None:
