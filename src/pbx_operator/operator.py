@@ -23,6 +23,7 @@ from pbx_operator.device_command import device
 from pbx_operator.domain.endpoints import EXAMPLES, EndpointError, parse_endpoint
 from pbx_operator.engine.engine import EngineSettings
 from pbx_operator.engine.identity import Identity, rotate_identity
+from pbx_operator.engine.lease import LeaseLostError
 from pbx_operator.exchange.beside import ExchangeSettings
 from pbx_operator.network.addresses import Network, NetworkRules
 
@@ -162,6 +163,12 @@ def _certificate_option(name: str) -> Callable[[F], F]:
     callback=_networks,
     help="Dial addresses of this network, although it is local or forbidden; may be repeated.",
 )
+@click.option(
+    "--leader-elect",
+    is_flag=True,
+    help="Work only while this process holds the Lease pbx-operator in --namespace, and stand by otherwise: one of "
+    "several operators works.",
+)
 @_after_restore_option
 @click.pass_context
 def main(
@@ -179,6 +186,7 @@ def main(
     sync_interval: float,
     forbid_network: tuple[Network, ...],
     allow_network: tuple[Network, ...],
+    leader_elect: bool,
     after_restore: bool,
 ) -> None:
     """Run the pbx-operator."""
@@ -191,7 +199,7 @@ def main(
     engine = EngineSettings(namespace, domain_suffix, workers, after_restore)
     rules = NetworkRules(forbid_network, allow_network)
     exchange = ExchangeSettings(endpoints, exchange_port, sync_interval, exchange_certificate, rules)
-    options = process.Options(kubeconfig, health_port, engine, exchange)
+    options = process.Options(kubeconfig, health_port, engine, exchange, leader_elect)
     _run(lambda: process.operate(options), metrics_port, "--health-port and --metrics-port, or --exchange-port")
 
 
@@ -271,6 +279,8 @@ def _run(serve: Callable[[], Coroutine[Any, Any, None]], metrics_port: int, port
         _log.critical("cannot log in to the cluster: %s", error)
     except OSError as error:
         _log.critical("cannot listen: %s; choose other ports with %s", error, port_options)
+    except LeaseLostError as error:
+        _log.critical("%s: this process ends, so that it can stand by", error)
     except ExceptionGroup as error:
         _log.critical("the engine broke", exc_info=error)
     sys.exit(1)

@@ -8,16 +8,19 @@ from __future__ import annotations
 import asyncio
 import logging
 import signal
+import socket
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
+from http import HTTPStatus
 from typing import Any, TypeVar
+from uuid import uuid4
 
 from aiohttp import web
-from prometheus_client import REGISTRY
+from prometheus_client import REGISTRY, Gauge
 
 from pbx_operator.api.meta import ObjectKey
 from pbx_operator.api.v1alpha1.linkrecord import Contact
@@ -31,6 +34,7 @@ from pbx_operator.engine.identity import (
     load_identity,
     read_identity,
 )
+from pbx_operator.engine.lease import LEASE, Lease
 from pbx_operator.engine.sync import missing_crds
 from pbx_operator.engine.worker import Clocks
 from pbx_operator.exchange.beside import (
@@ -52,6 +56,9 @@ from pbx_operator.watching import Watches
 
 T = TypeVar("T")
 
+LEADS = Gauge("leader_election_master_status", "Whether this process works (1), or stands by (0).", ["name"])
+"""The name is client-go's."""
+
 DRAIN_SECONDS = 20.0
 RETRY_SECONDS = 5.0
 
@@ -66,6 +73,8 @@ class Options:
     health_port: int
     engine: EngineSettings
     exchange: ExchangeSettings
+    leader_elect: bool = False
+    """Whether to work only while the Lease is held."""
 
 
 async def exchange(kubeconfig: str | None, namespace: str, settings: ExchangeSettings, after_restore: bool) -> None:
@@ -87,12 +96,19 @@ async def exchange(kubeconfig: str | None, namespace: str, settings: ExchangeSet
 
 
 async def operate(options: Options) -> None:
-    """Run until a signal. Raises what breaks the engine, CredentialsError, and OSError if a port is taken."""
+    """Run until a signal.
+
+    Raises what breaks the engine, LeaseLostError, CredentialsError, and OSError if a port is taken.
+    """
     take_signals = partial(_cancel_by_signal, "operator", asyncio.current_task())
     take_signals()
     clocks = Clocks(lambda: datetime.now(UTC), time.monotonic)
     health = _Health()
-    async with health.endpoint(options.health_port), Cluster.connect(options.kubeconfig) as cluster:
+    async with (
+        health.endpoint(options.health_port),
+        Cluster.connect(options.kubeconfig) as cluster,
+        _turn(options, cluster, clocks, health) as turn,
+    ):
         identity = await _wait_for_cluster(cluster, options)
         certificate = await _until_answered(
             lambda: prepare_certificate(cluster, options.engine.namespace, options.exchange, clocks.now),
@@ -100,20 +116,41 @@ async def operate(options: Options) -> None:
         )
         contact = contact_of(options.exchange, certificate)
         _introduce(identity, contact)
-        peer = RemotePeer(identity, options.exchange.network, clocks.now)
-        federation = Federation(peer, contact, options.exchange.sync_interval)
-        restored = clocks.now() + RESTORE_PERIOD if options.engine.after_restore else None
-        builtin = Builtin(cluster, identity.instance, clocks.now, restored)
-        secret = ObjectKey(options.engine.namespace, IDENTITY_SECRET)
-        outside = Outside(Dialler(options.exchange.network), identity, secret)
-        systems, customers = SystemProviders(cluster, outside, builtin), CustomerProviders(cluster, outside)
-        engine = Engine(cluster, identity, options.engine, clocks, REGISTRY, federation, systems, customers)
+        engine = _engine(options, cluster, identity, contact, clocks)
         await _until_answered(engine.load, "listing the objects")
         watches = Watches(engine, options.kubeconfig, take_signals)
         health.behind = lambda: watches.down or engine.lagging
+        health.ready = lambda: watches.complete
         equipment = EquipmentDesk(cluster, identity.instance, clocks.now)
         async with exchange_beside(engine.desk, equipment, identity, certificate, options.exchange, clocks.now):
-            await _work(engine, watches)
+            await _work(engine, watches, turn)
+
+
+def _engine(options: Options, cluster: Cluster, identity: Identity, contact: Contact, clocks: Clocks) -> Engine:
+    """Put the engine together with all that it speaks to."""
+    peer = RemotePeer(identity, options.exchange.network, clocks.now)
+    federation = Federation(peer, contact, options.exchange.sync_interval)
+    restored = clocks.now() + RESTORE_PERIOD if options.engine.after_restore else None
+    builtin = Builtin(cluster, identity.instance, clocks.now, restored)
+    secret = ObjectKey(options.engine.namespace, IDENTITY_SECRET)
+    outside = Outside(Dialler(options.exchange.network), identity, secret)
+    systems, customers = SystemProviders(cluster, outside, builtin), CustomerProviders(cluster, outside)
+    return Engine(cluster, identity, options.engine, clocks, REGISTRY, federation, systems, customers)
+
+
+@asynccontextmanager
+async def _turn(
+    options: Options, cluster: Cluster, clocks: Clocks, health: _Health
+) -> AsyncIterator[asyncio.Future[None]]:
+    """Wait until it is this process's turn to work; the future fails when another one may."""
+    if not options.leader_elect:
+        yield asyncio.get_running_loop().create_future()
+        return
+    lease = Lease(cluster, options.engine.namespace, f"{socket.gethostname()}_{uuid4()}", clocks)
+    LEADS.labels(LEASE).set_function(lambda: lease.leads)
+    health.ready = lambda: lease.standing_by
+    async with lease.held() as keeping:
+        yield keeping
 
 
 def _introduce(identity: Identity, contact: Contact) -> None:
@@ -159,15 +196,21 @@ async def _until_answered(call: Callable[[], Awaitable[T]], doing: str) -> T:
             await asyncio.sleep(RETRY_SECONDS)
 
 
-async def _work(engine: Engine, watches: Watches) -> None:
-    """Run until cancelled; then no new work comes in, and what is in work may end. Raises what breaks the engine."""
+async def _work(engine: Engine, watches: Watches, turn: asyncio.Future[None]) -> None:
+    """Run until cancelled; then no new work comes in, and what is in work may end. Raises what breaks the engine.
+
+    If the turn is over before, everything ends at once: another process may work already.
+    """
     working = asyncio.create_task(engine.run())
     watching = asyncio.create_task(watches.run())
     try:
-        await asyncio.wait((working, watching), return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait((working, watching, turn), return_when=asyncio.FIRST_COMPLETED)
+        if turn.done():
+            await _end(working)
+            turn.result()
     finally:
         await _end(watching)
-        await engine.drain(DRAIN_SECONDS)
+        await engine.drain(0 if turn.done() else DRAIN_SECONDS)
         await _end(working)
 
 
@@ -180,17 +223,20 @@ async def _end(task: asyncio.Task[None]) -> None:
 
 
 class _Health:
-    """Answers the liveness probe, from the first moment on."""
+    """Answers the probes of liveness and readiness, from the first moment on."""
 
     def __init__(self) -> None:
         self.behind: Callable[[], bool] = lambda: False
         """Whether the watches are known to be behind."""
+        self.ready: Callable[[], bool] = lambda: False
+        """Whether this process does what it is for: it works with all watches, or stands by."""
 
     @asynccontextmanager
     async def endpoint(self, port: int) -> AsyncIterator[None]:
-        """Serve /healthz. Raises OSError if the port is taken."""
+        """Serve /healthz and /readyz. Raises OSError if the port is taken."""
         application = web.Application()
-        application.router.add_get("/healthz", self._answer)
+        application.router.add_get("/healthz", self._is_alive)
+        application.router.add_get("/readyz", self._is_ready)
         runner = web.AppRunner(application, access_log=None, shutdown_timeout=1.0)
         await runner.setup()
         try:
@@ -199,7 +245,15 @@ class _Health:
         finally:
             await runner.cleanup()
 
-    async def _answer(self, _: web.Request) -> web.Response:
+    async def _is_alive(self, _: web.Request) -> web.Response:
+        return _answer("the watches are behind" if self.behind() else "")
+
+    async def _is_ready(self, _: web.Request) -> web.Response:
         if self.behind():
-            return web.Response(status=500, text="the watches are behind\n")
-        return web.Response(text="ok\n")
+            return _answer("the watches are behind")
+        return _answer("" if self.ready() else "neither at work yet nor standing by: the log tells what it waits for")
+
+
+def _answer(problem: str) -> web.Response:
+    status = HTTPStatus.INTERNAL_SERVER_ERROR if problem else HTTPStatus.OK
+    return web.Response(status=status, text=f"{problem or 'ok'}\n")

@@ -52,6 +52,11 @@ class Watches:
         """Whether the watches failed and are not all back yet."""
         self._steady_since: float | None = None
 
+    @property
+    def complete(self) -> bool:
+        """Whether all kinds are watched."""
+        return self._steady_since is not None
+
     async def run(self) -> None:
         """Watch until cancelled."""
         loop, pause = asyncio.get_running_loop(), FIRST_PAUSE

@@ -49,6 +49,13 @@ class OperatorProcess:
         """End it as a crash of its node would."""
         self._process.kill()
 
+    def freeze(self) -> None:
+        """Stop it in the middle of what it does, as a host without CPU would, until `thaw`."""
+        self._process.send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        self._process.send_signal(signal.SIGCONT)
+
     def terminate(self) -> None:
         """Ask it to end in order."""
         self._process.send_signal(signal.SIGTERM)
@@ -83,8 +90,8 @@ class OperatorProcess:
                 await asyncio.sleep(POLL)
 
     async def answers(self, path: str) -> tuple[int, str]:
-        """Return status and text of /healthz or /metrics, as soon as it listens there."""
-        port = self._health if path == "/healthz" else self._metrics
+        """Return status and text of /healthz, /readyz or /metrics, as soon as it listens there."""
+        port = self._metrics if path == "/metrics" else self._health
         async with asyncio.timeout(DEADLINE), aiohttp.ClientSession() as session:
             while True:
                 try:

@@ -1,0 +1,109 @@
+"""Several operators with --leader-elect: one works, and another one takes over when it is gone."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from builders import interlink
+from faultproxy import Fault, Hold, writes
+from integration.harness import Stage, World, open_stage
+from integration.process import DEADLINE, POLL, OperatorProcess
+from pbx_operator.api.meta import LEASES, ObjectKey
+from pbx_operator.api.v1alpha1 import Interlink
+from pbx_operator.engine.lease import LEASE
+from pbx_operator.sandbox import ControlPlane
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+STANDING_BY = "standing by, while"
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def pair(installed: ControlPlane, tmp_path: Path) -> AsyncIterator[Stage]:
+    """Return a stage with two operators: the first works, the second stands by."""
+    async with open_stage(installed, tmp_path) as stage:
+        await stage.observer.ready()
+        active = stage.start("--leader-elect")
+        await becomes_ready(active)
+        standby = stage.start("--leader-elect")
+        await standby.says(STANDING_BY)
+        yield stage
+
+
+async def becomes_ready(operator: OperatorProcess) -> None:
+    async with asyncio.timeout(DEADLINE):
+        while True:
+            if (await operator.answers("/readyz"))[0] == 200:
+                return
+            await asyncio.sleep(POLL)
+
+
+async def offices(world: World, count: int) -> list[Interlink]:
+    """Declare accounts with a key each, and do not wait for anything."""
+    account = await world.office("a", "201")
+    links = [interlink(f"x{number}", "a", account.key.namespace) for number in range(count)]
+    await world.apply(*links)
+    return links
+
+
+async def test_one_works_and_both_are_ready(pair: Stage) -> None:
+    active, standby = pair.operators
+    await becomes_ready(standby)
+    for operator, works in ((active, 1.0), (standby, 0.0)):
+        _, text = await operator.answers("/metrics")
+        assert f'leader_election_master_status{{name="{LEASE}"}} {works}' in text
+    assert "listed" not in standby.logs()
+    world = pair.world("standby-one")
+    (link,) = await offices(world, 1)
+    await world.ready(link, "KeyIssued")
+
+
+async def test_a_killed_one_is_succeeded(pair: Stage) -> None:
+    active, standby = pair.operators
+    world = pair.world("standby-killed")
+    links = await offices(world, 20)
+    active.kill()
+    for link in links:
+        await world.ready(link, "KeyIssued")
+    assert len(world.records()) == len(links)
+    assert "listed" in standby.logs()
+
+
+async def test_one_that_ends_in_order_gives_the_lease_back(pair: Stage) -> None:
+    active, _ = pair.operators
+    world = pair.world("standby-ended")
+    links = await offices(world, 5)
+    active.terminate()
+    assert await active.ended() == 0
+    for link in links:
+        await world.ready(link, "KeyIssued")
+    lease = await pair.api.cluster.get(LEASES, ObjectKey("pbx-system", LEASE))
+    assert lease["spec"]["leaseTransitions"] >= 1
+
+
+async def test_one_that_was_frozen_ends_and_what_it_had_sent_does_no_harm(pair: Stage) -> None:
+    """Its writes are under way for so long that its successor has done the same work meanwhile."""
+    active, standby = pair.operators
+    world = pair.world("standby-frozen")
+    late = pair.proxy.add(Fault(writes(resource="linkrecords"), do=(hold := Hold()), times=3))
+    links = await offices(world, 20)
+    await hold.reached.wait()
+    active.freeze()
+    try:
+        for link in links:
+            await world.ready(link, "KeyIssued")
+        hold.release()
+        await late.hit()
+    finally:
+        active.thaw()
+    line = await active.says("this process ends")
+    assert line["level"] == "critical"
+    assert await active.ended() == 1
+    await pair.settle()
+    assert len(world.records()) == len(links)
+    assert standby.running
