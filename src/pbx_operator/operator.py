@@ -67,6 +67,12 @@ def _networks(_context: click.Context, _parameter: click.Parameter, values: tupl
         raise click.BadParameter(f"{error}: write a network like 10.0.0.0/8") from None
 
 
+def _namespaces(context: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> frozenset[str]:
+    for value in values:
+        names_namespace(context, parameter, value)
+    return frozenset(values)
+
+
 _PORT = click.IntRange(0, 65535)
 
 _namespace_option = click.option(
@@ -110,6 +116,13 @@ def _certificate_option(name: str) -> Callable[[F], F]:
 @click.version_option(package_name="pbx-operator")
 @_namespace_option
 @_kubeconfig_option
+@click.option(
+    "--watch-namespace",
+    "namespaces",
+    multiple=True,
+    callback=_namespaces,
+    help="Look after objects of this namespace only; may be repeated. Default: all namespaces.",
+)
 @click.option(
     "--domain-suffix",
     default="pbx.local",
@@ -175,6 +188,7 @@ def main(
     context: click.Context,
     namespace: str,
     kubeconfig: str | None,
+    namespaces: frozenset[str],
     domain_suffix: str,
     workers: int,
     health_port: int,
@@ -196,7 +210,7 @@ def main(
         raise click.UsageError("--exchange-port needs --exchange-endpoint: where do other clusters reach that port?")
     logs.configure(log_level)
     gc.set_threshold(*GARBAGE_THRESHOLDS)
-    engine = EngineSettings(namespace, domain_suffix, workers, after_restore)
+    engine = EngineSettings(namespace, domain_suffix, workers, after_restore, namespaces)
     rules = NetworkRules(forbid_network, allow_network)
     exchange = ExchangeSettings(endpoints, exchange_port, sync_interval, exchange_certificate, rules)
     options = process.Options(kubeconfig, health_port, engine, exchange, leader_elect)

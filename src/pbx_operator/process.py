@@ -87,7 +87,7 @@ async def exchange(kubeconfig: str | None, namespace: str, settings: ExchangeSet
             lambda: prepare_certificate(cluster, namespace, settings, now), "preparing the certificate"
         )
         alone = RecordsAlone(now, now() + RESTORE_PERIOD if after_restore else None)
-        authority = Authority(cluster, alone, now, alone, sees_interlinks=False)
+        authority = Authority(cluster, identity.instance, alone, now, alone, sees_interlinks=False)
         signs = SignsOfLife(cluster, namespace, now)
         desk = RecordDesk(authority, identity, contact_of(settings, certificate), signs)
         equipment = EquipmentDesk(cluster, identity.instance, now)
@@ -118,7 +118,7 @@ async def operate(options: Options) -> None:
         _introduce(identity, contact)
         engine = _engine(options, cluster, identity, contact, clocks)
         await _until_answered(engine.load, "listing the objects")
-        watches = Watches(engine, options.kubeconfig, take_signals)
+        watches = Watches(engine, options.kubeconfig, options.engine.namespaces, take_signals)
         health.behind = lambda: watches.down or engine.lagging
         health.ready = lambda: watches.complete
         equipment = EquipmentDesk(cluster, identity.instance, clocks.now)
@@ -184,7 +184,10 @@ async def _wait_for_cluster(cluster: Cluster, options: Options) -> Identity:
             ", ".join(missing),
         )
         await asyncio.sleep(RETRY_SECONDS)
-    return await _until_answered(lambda: load_identity(cluster, options.engine.namespace), "loading the identity")
+    engine = options.engine
+    return await _until_answered(
+        lambda: load_identity(cluster, engine.namespace, engine.namespaces), "loading the identity"
+    )
 
 
 async def _until_answered(call: Callable[[], Awaitable[T]], doing: str) -> T:

@@ -13,7 +13,7 @@ import gc
 import json
 import logging
 import random
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import suppress
 from http import HTTPStatus
 from typing import Any
@@ -26,7 +26,9 @@ from pbx_operator.api.v1alpha1 import KINDS
 from pbx_operator.cluster import ApiError, CredentialsError, Unavailable
 from pbx_operator.cluster.credentials import Credentials, find_kubeconfig
 from pbx_operator.cluster.errors import Answer, api_error, operator_advice
+from pbx_operator.cluster.paths import collection_path
 from pbx_operator.engine.engine import Engine
+from pbx_operator.engine.sync import places
 
 FIRST_PAUSE = 0.5
 LONGEST_PAUSE = 30.0
@@ -43,9 +45,15 @@ _log = logging.getLogger(__name__)
 class Watches:
     """Keeps all kinds watched, as far as the API server lets it."""
 
-    def __init__(self, engine: Engine, kubeconfig: str | None, take_signals: Callable[[], None]) -> None:
-        """`take_signals` takes the signals of the process back, which kopf takes at each of its starts."""
+    def __init__(
+        self, engine: Engine, kubeconfig: str | None, namespaces: Collection[str], take_signals: Callable[[], None]
+    ) -> None:
+        """`namespaces` are those to watch; none means all.
+
+        `take_signals` takes the signals of the process back, which kopf takes at each of its starts.
+        """
         self._engine = engine
+        self._namespaces = namespaces
         self._kubeconfig = find_kubeconfig(kubeconfig)
         self._take_signals = take_signals
         self.down = False
@@ -77,11 +85,15 @@ class Watches:
         """Let kopf watch until cancelled. Raises what ends the watches."""
         credentials = Credentials(self._kubeconfig)
         await credentials.load()
-        requests = _Requests(credentials, self._complete)
+        requests = _Requests(credentials, _collections(self._namespaces), self._complete)
         async with requests.session() as session:
             login = kopf.AiohttpSession(server=credentials.host, aiohttp_session=session)
             tasks = await kopf.spawn_tasks(
-                registry=_registry(self._engine, login), settings=_settings(), clusterwide=True, standalone=True
+                registry=_registry(self._engine, login),
+                settings=_settings(),
+                clusterwide=not self._namespaces,
+                namespaces=sorted(self._namespaces),
+                standalone=True,
             )
             self._take_signals()
             try:
@@ -103,9 +115,10 @@ class Watches:
 class _Requests:
     """The requests of one life of kopf: they have our own client's credentials, and the first that fails ends it."""
 
-    def __init__(self, credentials: Credentials, complete: Callable[[], None]) -> None:
-        """`complete` is called whenever all kinds are watched after a list of one of them."""
+    def __init__(self, credentials: Credentials, wanted: frozenset[str], complete: Callable[[], None]) -> None:
+        """`complete` is called whenever all `wanted` paths are watched after a list of one of them."""
         self._credentials = credentials
+        self._wanted = wanted
         self._complete = complete
         self._watched: set[str] = set()
         self._closed = False
@@ -175,26 +188,26 @@ class _Requests:
 
         kopf looks for the kinds once, when it starts, and would never watch one that it did not find then.
         """
-        path, plural = request.url.path, _plural(request.url.path)
+        path = request.url.path
         if response.status != HTTPStatus.OK:
             return
         if path.endswith(("/apis", f"/apis/{API_VERSION}")):
             if missing := _unserved(json.loads(await response.read())):
                 names = ", ".join(f"{name}.{GROUP}" for name in sorted(missing))
                 raise Unavailable(f"{names}: not served", status=HTTPStatus.NOT_FOUND, reason="NotServed")
-        elif plural and not _is_watch(request):
-            self._watched.discard(plural)
+        elif path in self._wanted and not _is_watch(request):
+            self._watched.discard(path)
             self._taking.add(asyncio.current_task())
-        elif plural and plural not in self._watched:
-            self._watched.add(plural)
-            if self._watched == PLURALS:
+        elif path in self._wanted and path not in self._watched:
+            self._watched.add(path)
+            if self._watched == self._wanted:
                 self._complete()
 
 
-def _plural(path: str) -> str | None:
-    """Return which of our kinds a path lists or watches."""
-    collection, _, plural = path.rpartition("/")
-    return plural if collection.endswith(f"/apis/{API_VERSION}") and plural in PLURALS else None
+def _collections(namespaces: Collection[str]) -> frozenset[str]:
+    """Return the paths of all collections that are watched."""
+    kinds = [kind.resource for kind in KINDS]
+    return frozenset(collection_path(kind, namespace) for kind in kinds for namespace in places(kind, namespaces))
 
 
 def _is_watch(request: aiohttp.ClientRequest) -> bool:
@@ -203,10 +216,11 @@ def _is_watch(request: aiohttp.ClientRequest) -> bool:
 
 def _call(request: aiohttp.ClientRequest) -> str:
     """Name a request as RBAC does, or by its path."""
-    plural = _plural(request.url.path)
-    if plural is None:
+    collection, _, plural = request.url.path.rpartition("/")
+    if plural not in PLURALS:
         return f"{request.method} {request.url.path}"
-    return f"{'watch' if _is_watch(request) else 'list'} {plural}"
+    namespace = collection.rpartition("/namespaces/")[2] if "/namespaces/" in collection else ""
+    return f"{'watch' if _is_watch(request) else 'list'} {plural}{f' in {namespace}' if namespace else ''}"
 
 
 def _unserved(document: dict[str, Any]) -> frozenset[str]:

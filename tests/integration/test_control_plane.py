@@ -80,7 +80,7 @@ async def test_the_operator_waits_for_its_rights_and_names_them(bare: Stage) -> 
     control_plane = bare.control_plane
     await asyncio.to_thread(install_crds, control_plane)
     operator = bare.start()
-    await operator.says("customresourcedefinitions", "cannot get")
+    await operator.says("namespaces/kube-system", "cannot get")
     await asyncio.to_thread(install, control_plane)
     await linked(bare.world("granted"))
 

@@ -24,6 +24,7 @@ from pbx_operator.cluster import ApiError, Cluster, Listing, Unavailable
 from pbx_operator.domain.impact import WorkKey
 from pbx_operator.domain.link_facts import ClusterFacts
 from pbx_operator.domain.plan import StatusUpdate, Target
+from pbx_operator.domain.scope import Scope
 from pbx_operator.engine.customers import CustomerProviders, CustomerWork
 from pbx_operator.engine.elsewhere import Elsewhere
 from pbx_operator.engine.errands import Errands
@@ -247,7 +248,7 @@ class Process:
         )
         self.intake = Intake(self.store, self.queue, self.memory, ignore)
         self.snapshots = Snapshots(self.store, self.memory, facts, now)
-        authority = Authority(wire, self.snapshots, now, self.intake)
+        authority = Authority(wire, identity.instance, self.snapshots, now, self.intake)
         elsewhere = Elsewhere(wire, authority, identity, self.intake, now, peer)
         keys = KeyWork(wire, authority, identity, self.intake, self.memory, now, Contact(), elsewhere, InTurn())
         self.heard, runner = Heard(), StepRunner(self.memory, now, InTurn())
@@ -259,11 +260,11 @@ class Process:
             customer_work = CustomerWork(customers, self.store, self.intake, self.memory, runner, self.heard)
         link = self.snapshots.link
         executor = Executor(wire, self.store, self.intake, authority, keys, link, self.heard, servers, customer_work)
-        self.planner = Planner(self.store, self.snapshots)
+        self.planner = Planner(self.store, self.snapshots, Scope(identity.instance))
         metrics = Metrics(CollectorRegistry(), WORKERS)
         worker = Worker(self.queue, self.planner.plan, executor, self.memory, clocks, metrics)
         self._api, self._seen = api, {kind.resource.plural: len(api.events[kind.resource.plural]) for kind in KINDS}
-        self._load(Task(load(wire, self.intake)))
+        self._load(Task(load(wire, self.intake, ())))
         self.intake.open()
         self.tasks = [Task(worker.run()) for _ in range(WORKERS)]
 

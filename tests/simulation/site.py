@@ -116,7 +116,7 @@ class Site:
         self.api = Api(lambda: self.now, lambda *_: None)
         self.cluster = Direct(self.api)
         self.intake = Intake(Store("pbx.example"), Queue(lambda: 0.0), Memory(), ignore)
-        self.authority = Authority(self.cluster, View(), lambda: self.now, self.intake)
+        self.authority = Authority(self.cluster, self.instance, View(), lambda: self.now, self.intake)
         self.ears = Ears()
         self.desk = RecordDesk(self.authority, self.identity, self.contact, self.ears)
 

@@ -16,6 +16,7 @@ from pbx_operator.api.v1alpha1 import KINDS, DialPlanSlice
 from pbx_operator.api.v1alpha1.shared import Status
 from pbx_operator.domain.impact import WorkKey, affected
 from pbx_operator.domain.plan import Plan
+from pbx_operator.domain.scope import Scope
 from pbx_operator.engine.intake import Intake, StoreIndex
 from pbx_operator.engine.memory import Memory
 from pbx_operator.engine.planning import Planner
@@ -34,7 +35,8 @@ class World:
         self.store = Store(SUFFIX)
         memory, queue = Memory(), WorkQueue[WorkKey](lambda: 0.0)
         self.intake = Intake(self.store, queue, memory, lambda _: None)
-        self._planner = Planner(self.store, Snapshots(self.store, memory, CLUSTER, lambda: NOW))
+        snapshots = Snapshots(self.store, memory, CLUSTER, lambda: NOW)
+        self._planner = Planner(self.store, snapshots, Scope(CLUSTER.instance))
         self._versions: Iterator[int] = count(1)
         for shown_object in objects:
             self.see(shown_object)

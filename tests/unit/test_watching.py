@@ -25,7 +25,7 @@ from pbx_operator.watching import Watches
 
 OBJECTS = 100
 """Of each kind but Interlink, so that its watch begins while kopf still takes in the lists of the others."""
-DEADLINE = 10.0
+DEADLINE = 30.0
 Script = Callable[[web.BaseRequest], web.StreamResponse | None]
 
 
@@ -107,7 +107,7 @@ async def bench(
             "current-context": "x",
         }
         (tmp_path / "config").write_text(json.dumps(config))
-        watches = Watches(engine, str(tmp_path / "config"), _give_signals_back)
+        watches = Watches(engine, str(tmp_path / "config"), (), _give_signals_back)
         task = asyncio.create_task(watches.run())
         yield Bench(server, watches, engine, caplog)
         server.ending.set()

@@ -167,6 +167,16 @@ class Cluster:
                     raise
         return await self._list(resource, path, accept)
 
+    async def served(self, api_version: str) -> frozenset[str]:
+        """Return the plurals of the kinds that the API server serves of one group and version; every login may ask."""
+        try:
+            document = await self._call("GET", None, f"/apis/{api_version}")
+        except Unavailable as error:
+            if error.status == HTTPStatus.NOT_FOUND:
+                return frozenset()
+            raise
+        return frozenset(resource["name"] for resource in document["resources"])
+
     async def _list(self, resource: ResourceType, path: str, accept: str) -> Listing:
         items: list[dict[str, Any]] = []
         query = {"limit": str(PAGE_SIZE)}
@@ -181,7 +191,7 @@ class Cluster:
     async def _call(
         self,
         method: str,
-        resource: ResourceType,
+        resource: ResourceType | None,
         path: str,
         body: Mapping[str, Any] | None = None,
         *,

@@ -16,6 +16,7 @@ from pbx_operator.api.v1alpha1.linkrecord import Contact
 from pbx_operator.cluster import ApiError, Cluster
 from pbx_operator.domain.impact import WorkKey
 from pbx_operator.domain.link_facts import ClusterFacts
+from pbx_operator.domain.scope import Scope
 from pbx_operator.engine.activation_secrets import address_entries
 from pbx_operator.engine.conversations import Conversations
 from pbx_operator.engine.customers import CustomerProviders, CustomerWork
@@ -60,6 +61,8 @@ class EngineSettings:
     workers: int = 16
     after_restore: bool = False
     """A backup is being restored: leave records alone for 10 minutes."""
+    namespaces: frozenset[str] = frozenset()
+    """The namespaces to watch; none means all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,19 +94,20 @@ class Engine:
         self._cluster = cluster
         self._identity = identity
         self._settings = settings
-        self._store = Store(settings.domain_suffix)
+        scope = Scope(identity.instance, settings.namespaces)
+        self._store = Store(settings.domain_suffix, scope.holds)
         metrics = Metrics(registry, settings.workers)
         self._queue: WorkQueue[WorkKey] = WorkQueue(clocks.monotonic, metrics.waiting)
         memory = Memory()
         self._events = EventRecorder(cluster, identity.instance, clocks.now)
         self._intake = Intake(self._store, self._queue, memory, self._observe)
-        self._pruner = Pruner(cluster, self._store, self._intake)
+        self._pruner = Pruner(cluster, self._store, self._intake, settings.namespaces)
         self._compare = asyncio.Event()
         facts = _facts(identity, settings, clocks.now())
         snapshots = Snapshots(self._store, memory, facts, clocks.now)
         self._snapshots = snapshots
         self._keeper = IdentityKeeper(cluster, settings.namespace, identity, self._identity_changed)
-        authority = Authority(cluster, snapshots, clocks.now, self._intake)
+        authority = Authority(cluster, identity.instance, snapshots, clocks.now, self._intake)
         peer, contact = federation.peer, federation.contact
         signs = SignsOfLife(cluster, settings.namespace, clocks.now)
         self._conversations = Conversations(
@@ -131,11 +135,12 @@ class Engine:
         customer_work = CustomerWork(customers, store, intake, memory, runner, events)
         link = snapshots.link
         executor = Executor(cluster, store, intake, authority, keys, link, events, servers, customer_work)
-        self._worker = Worker(self._queue, Planner(self._store, snapshots).plan, executor, memory, clocks, metrics)
+        planner = Planner(self._store, snapshots, scope)
+        self._worker = Worker(self._queue, planner.plan, executor, memory, clocks, metrics)
 
     async def load(self) -> None:
         """List everything; must be complete before `run`. Raises ApiError."""
-        await load(self._cluster, self._intake)
+        await load(self._cluster, self._intake, self._settings.namespaces)
 
     def feed(self, resource: ResourceType, change: str | None, raw: dict[str, Any]) -> None:
         """Take one watch event; `change` is its type, None for an entry of the watch's own first list."""

@@ -19,8 +19,10 @@ from pydantic import TypeAdapter, ValidationError
 
 from pbx_operator.api.meta import GROUP, NAMESPACES, SECRETS, ObjectKey
 from pbx_operator.api.v1alpha1 import LinkRecord
+from pbx_operator.api.v1alpha1.linkrecord import LinkRecordSpec
 from pbx_operator.cluster import AlreadyExists, ApiError, Cluster, Gone
 from pbx_operator.domain.keys import SEED_BYTES, SigningKey, base64url
+from pbx_operator.domain.scope import Scope
 from pbx_operator.domain.succession import MAX_SUCCESSIONS, Successions, instance_of, speaks_for, succeed
 
 IDENTITY_SECRET = "pbx-operator-identity"
@@ -60,17 +62,19 @@ class Identity:
         return MAX_SUCCESSIONS - len(self.successions)
 
 
-async def load_identity(cluster: Cluster, namespace: str) -> Identity:
-    """Read the identity, or make one if this installation never had any.
+async def load_identity(cluster: Cluster, namespace: str, watched: frozenset[str] = frozenset()) -> Identity:
+    """Read the identity, or make one if this installation never had any: no record names what it watches.
 
-    Raises ApiError if the API server refuses, ValueError if the Secret does not hold an identity.
+    `watched` are its namespaces; none means all.  Raises ApiError if the API server refuses, ValueError if the Secret
+    does not hold an identity.
     """
     home = await _home(cluster)
     identity = await _read(cluster, namespace, home)
     if identity is None:
-        records = (await cluster.list(LinkRecord.resource)).items
-        if records:
-            return _lost(records[0], namespace)
+        scope = Scope("", watched)
+        records = [LinkRecord.model_validate(raw) for raw in (await cluster.list(LinkRecord.resource)).items]
+        if ours := [record for record in records if scope.names_covered(record)]:
+            return _lost(ours[0].spec, namespace)
         identity = _parse(await _create(cluster, namespace, home), namespace, home)
     if not identity.confirmed:
         _log.error(_unconfirmed(namespace, home))
@@ -196,8 +200,7 @@ async def _read(cluster: Cluster, namespace: str, home: str) -> Identity | None:
     return _parse(secret, namespace, home)
 
 
-def _lost(record: dict[str, Any], namespace: str) -> Identity:
-    spec = LinkRecord.model_validate(record).spec
+def _lost(spec: LinkRecordSpec, namespace: str) -> Identity:
     ours = spec.redeemer if spec.role == "Replica" and spec.redeemer is not None else spec.issuer
     assert ours.public_key is not None, "only a peer's may be absent"
     _log.error(

@@ -10,6 +10,7 @@ from pbx_operator.domain.customers.plan import plan_customer
 from pbx_operator.domain.impact import WorkKey
 from pbx_operator.domain.interlink import plan_link, plan_unreadable
 from pbx_operator.domain.plan import Plan, StatusUpdate
+from pbx_operator.domain.scope import Scope
 from pbx_operator.domain.servers.plan import plan_server
 from pbx_operator.domain.servers.plan import plan_unreadable as plan_unreadable_server
 from pbx_operator.domain.unreadable import show_unreadable
@@ -20,12 +21,15 @@ from pbx_operator.engine.store import Store
 class Planner:
     """Makes plans from what the Store holds at that moment."""
 
-    def __init__(self, store: Store, snapshots: Snapshots) -> None:
+    def __init__(self, store: Store, snapshots: Snapshots, scope: Scope) -> None:
         self._store = store
         self._snapshots = snapshots
+        self._scope = scope
 
     def plan(self, work: WorkKey, now: datetime) -> Plan:
-        """Return the plan of a work key."""
+        """Return the plan of a work key: nothing for a side of a record in a namespace that is not watched any more."""
+        if not self._scope.covers(work.key.namespace):
+            return Plan()
         if work.kind == "Link":
             unreadable = self._store.interlinks.unreadable(work.key)
             if unreadable is not None:

@@ -45,15 +45,23 @@ class Observation:
     new: Resource | Unreadable | None
 
 
+def _everything(_: Any) -> bool:
+    return True
+
+
 class Table(Generic[R]):
     """All objects of one kind, with lookups by index."""
 
-    def __init__(self, model: type[R], **indexes: IndexFunction) -> None:
+    def __init__(self, model: type[R], holds: Callable[[R], bool] = _everything, **indexes: IndexFunction) -> None:
+        """`holds` tells whether an object is ours; of others, nothing but the metadata is known."""
         self.model = model
+        self._holds = holds
         self.resource_version = 0
         """The newest resourceVersion seen of this kind."""
         self._objects: dict[ObjectKey, R] = {}
         self._unreadable: dict[ObjectKey, Unreadable] = {}
+        self._others: dict[ObjectKey, ObjectMeta] = {}
+        """Objects that are not ours."""
         self._gone: dict[str, None] = {}
         self._functions = indexes
         self._indexes: dict[str, dict[Hashable, dict[ObjectKey, R]]] = {name: defaultdict(dict) for name in indexes}
@@ -90,14 +98,14 @@ class Table(Generic[R]):
         return list(self._indexes[index].get(value, {}).values())
 
     def metadata(self) -> dict[ObjectKey, ObjectMeta]:
-        """Return the metadata of every object, readable or not."""
+        """Return the metadata of every object, readable or not, ours or not."""
         readable = {key: o.metadata for key, o in self._objects.items()}
-        return readable | {key: o.metadata for key, o in self._unreadable.items()}
+        return readable | {key: o.metadata for key, o in self._unreadable.items()} | self._others
 
     def metadata_of(self, key: ObjectKey) -> ObjectMeta | None:
-        """Return the metadata of the object at a place, readable or not."""
+        """Return the metadata of the object at a place, readable or not, ours or not."""
         found = self.find(key)
-        return found.metadata if found is not None else None
+        return found.metadata if found is not None else self._others.get(key)
 
     def put(self, raw: dict[str, Any]) -> Observation | None:
         """Take an object; return what changed, or None if it was no news.
@@ -108,12 +116,15 @@ class Table(Generic[R]):
         key, uid = ObjectKey(metadata.get("namespace", ""), metadata["name"]), metadata["uid"]
         version = int(metadata["resourceVersion"])
         self.resource_version = max(self.resource_version, version)
-        old = self.find(key)
-        if uid in self._gone or (old is not None and version <= int(old.metadata.resource_version)):
+        known = self.metadata_of(key)
+        if uid in self._gone or (known is not None and version <= int(known.resource_version)):
             return None
-        if old is not None and old.metadata.uid != uid:
-            self._bury(old.metadata.uid)
-        new = self._parse(raw)
+        if known is not None and known.uid != uid:
+            self._bury(known.uid)
+        old, new = self.find(key), self._parse(raw)
+        if not isinstance(new, Unreadable) and not self._holds(new):
+            self._others[key] = new.metadata
+            return None
         self._replace(key, old, new)
         return Observation(old, new)
 
@@ -124,6 +135,9 @@ class Table(Generic[R]):
 
     def forget(self, key: ObjectKey, uid: str) -> Observation | None:
         """Forget an object that could not be found; a later event may still show it."""
+        other = self._others.get(key)
+        if other is not None and other.uid == uid:
+            del self._others[key]
         old = self.find(key)
         if old is None or old.metadata.uid != uid:
             return None
@@ -244,7 +258,8 @@ def _owner_by_name(part: DialPlanSlice) -> Iterable[ObjectKey]:
 class Store:
     """The tables of our kinds."""
 
-    def __init__(self, domain_suffix: str) -> None:
+    def __init__(self, domain_suffix: str, holds: Callable[[LinkRecord], bool] = _everything) -> None:
+        """`holds` tells whether a record is this installation's."""
         self.domain_suffix = domain_suffix
         """The domain below which accounts without an own SIP domain get theirs."""
         self.accounts = Table(PBXAccount, domain=self.domains_of, customer=claimed_customers)
@@ -255,6 +270,7 @@ class Store:
         self.servers = Table(CommServer, account=_account_of_server, equipment=equipment_of)
         self.records = Table(
             LinkRecord,
+            holds,
             interlink=_places_of_record,
             account=_accounts_of_record,
             namespace=_namespace_of_record,

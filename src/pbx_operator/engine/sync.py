@@ -7,9 +7,10 @@ metadata only, find every few minutes what the watches missed.
 from __future__ import annotations
 
 import logging
+from collections.abc import Collection
 from dataclasses import dataclass
 
-from pbx_operator.api.meta import CRDS, ObjectKey, ObjectMeta, ResourceType
+from pbx_operator.api.meta import API_VERSION, GROUP, ObjectKey, ObjectMeta, ResourceType
 from pbx_operator.api.v1alpha1 import KINDS
 from pbx_operator.cluster import Cluster, Gone
 from pbx_operator.engine.intake import Intake
@@ -26,27 +27,26 @@ class TimeWentBackError(RuntimeError):
 
 async def missing_crds(cluster: Cluster) -> list[str]:
     """Return the names of our CRDs that are not installed or not served yet. Raises ApiError."""
-    missing = []
-    for kind in KINDS:
-        name = f"{kind.resource.plural}.{kind.resource.group}"
-        try:
-            crd = await cluster.get(CRDS, ObjectKey("", name))
-        except Gone:
-            missing.append(name)
-            continue
-        conditions = {c["type"]: c["status"] for c in crd.get("status", {}).get("conditions", [])}
-        if conditions.get("Established") != "True":
-            missing.append(name)
-    return missing
+    served = await cluster.served(API_VERSION)
+    plurals = [kind.resource.plural for kind in KINDS]
+    return [f"{plural}.{GROUP}" for plural in plurals if plural not in served]
 
 
-async def load(cluster: Cluster, intake: Intake) -> None:
+async def load(cluster: Cluster, intake: Intake, namespaces: Collection[str]) -> None:
     """List all kinds into the Store. Raises ApiError."""
     for kind in KINDS:
-        listing = await cluster.list(kind.resource)
-        for raw in listing.items:
-            intake.saw(kind.resource, raw)
-        _log.info("listed %d objects", len(listing.items), extra={"kind": kind.resource.kind})
+        count = 0
+        for namespace in places(kind.resource, namespaces):
+            listing = await cluster.list(kind.resource, namespace)
+            for raw in listing.items:
+                intake.saw(kind.resource, raw)
+            count += len(listing.items)
+        _log.info("listed %d objects", count, extra={"kind": kind.resource.kind})
+
+
+def places(resource: ResourceType, namespaces: Collection[str]) -> list[str]:
+    """Return the namespaces in which a kind is listed; the empty one stands for all, or for none at all."""
+    return sorted(namespaces) if resource.namespaced and namespaces else [""]
 
 
 @dataclass(slots=True)
@@ -56,6 +56,8 @@ class Pruner:
     cluster: Cluster
     store: Store
     intake: Intake
+    namespaces: Collection[str]
+    """The namespaces that are watched; none means all."""
     lagging: int = 0
     """How many rounds in a row found an object that the watches had not brought."""
 
@@ -67,13 +69,7 @@ class Pruner:
         missed = 0
         for kind in KINDS:
             table = self.store.tables[kind.resource.plural]
-            known, seen = table.metadata(), table.resource_version
-            listing = await self.cluster.list(kind.resource, metadata_only=True)
-            if int(listing.resource_version) < seen:
-                raise TimeWentBackError(
-                    f"{kind.resource.plural} were at {seen} and are listed at {listing.resource_version}"
-                )
-            listed = {m.uid: m for m in (ObjectMeta.model_validate(item["metadata"]) for item in listing.items)}
+            known, listed = table.metadata(), await self._listed(kind.resource, table.resource_version)
             for key, metadata in known.items():
                 if metadata.uid not in listed:
                     self.intake.deleted(kind.resource, key, metadata.uid)
@@ -88,6 +84,17 @@ class Pruner:
         if missed:
             level = logging.INFO if began else logging.WARNING
             _log.log(level, "the watches had missed %d changes; mended", missed)
+
+    async def _listed(self, resource: ResourceType, seen: int) -> dict[str, ObjectMeta]:
+        """Return the metadata of all objects by UID; no list may be older than what was `seen`."""
+        listed: dict[str, ObjectMeta] = {}
+        for namespace in places(resource, self.namespaces):
+            listing = await self.cluster.list(resource, namespace, metadata_only=True)
+            if int(listing.resource_version) < seen:
+                now = listing.resource_version
+                raise TimeWentBackError(f"{resource.plural} were at {seen} and are listed at {now}")
+            listed |= {m.uid: m for m in (ObjectMeta.model_validate(item["metadata"]) for item in listing.items)}
+        return listed
 
     async def _fetch(self, resource: ResourceType, key: ObjectKey) -> None:
         try:

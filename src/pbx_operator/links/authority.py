@@ -70,7 +70,7 @@ class _Read:
 
 
 class Authority:
-    """Decides about the records of one cluster.
+    """Decides about the records of one installation; those of another one in the same cluster are as good as absent.
 
     The witness is told of everything that was read or written, since it is newer than any watch.  An exchange
     server may not read Interlinks: it goes by the record alone (`sees_interlinks` is False), in which the issuer's
@@ -80,6 +80,7 @@ class Authority:
     def __init__(
         self,
         cluster: Cluster,
+        instance: str,
         view: RecordsView,
         clock: Callable[[], datetime],
         witness: Witness,
@@ -88,6 +89,7 @@ class Authority:
     ) -> None:
         self._sees_interlinks = sees_interlinks
         self._cluster = cluster
+        self._instance = instance
         self._view = view
         self._clock = clock
         self._witness = witness
@@ -227,7 +229,8 @@ class Authority:
             self._witness.missed(LinkRecord.resource, ObjectKey("", name))
             return None
         self._witness.saw(LinkRecord.resource, raw)
-        return _Read(raw, LinkRecord.model_validate(raw))
+        record = LinkRecord.model_validate(raw)
+        return _Read(raw, record) if record.spec.instance == self._instance else None
 
     async def _swap(self, read: _Read, spec: LinkRecordSpec) -> None:
         raw = await self._cluster.put(LinkRecord.resource, {**read.raw, "spec": spec.to_json()})

@@ -23,6 +23,7 @@ from pbx_operator.domain.keys import base64url
 from pbx_operator.domain.link_facts import ClusterFacts, KeyLook, MintTry, RedeemTry
 from pbx_operator.domain.messages import Answer, Request
 from pbx_operator.domain.redemption import Gone, Refused, Unreachable, Used
+from pbx_operator.domain.scope import Scope
 from pbx_operator.engine.conversations import Conversations
 from pbx_operator.engine.elsewhere import Elsewhere
 from pbx_operator.engine.errands import Errands
@@ -121,21 +122,21 @@ class Installation:
         intake = Intake(self.store, Queue(lambda: 0.0), self.memory, ignore)
         facts = ClusterFacts(identity.instance, restoring_until=LATE if side.restoring else None)
         self.snapshots = Snapshots(self.store, self.memory, facts, self.clock)
-        authority = Authority(cluster, self.snapshots, self.clock, intake)
+        authority = Authority(cluster, identity.instance, self.snapshots, self.clock, intake)
         contact, line = cast.contacts[who], Line(who)
         elsewhere = Elsewhere(cluster, authority, identity, intake, self.clock, line)
         keys = KeyWork(cluster, authority, identity, intake, self.memory, self.clock, contact, elsewhere, AtOnce())
         self.executor = Executor(
             cluster, self.store, intake, authority, keys, self.snapshots.link, Silence(), NoSteps(), NoSteps()
         )
-        self.planner = Planner(self.store, self.snapshots)
+        self.planner = Planner(self.store, self.snapshots, Scope(identity.instance))
         ears, keeper = Deaf(), Still(cluster, "pbx-system", identity)
         self.talk = Conversations(
             self.store, authority, line, contact, self.clock, 60, keeper, lambda *_: None, ears.is_silent
         )
         if cast.config.beside and who == A:
             alone = RecordsAlone(self.clock, facts.restoring_until)
-            authority = Authority(cluster, alone, self.clock, alone, sees_interlinks=False)
+            authority = Authority(cluster, identity.instance, alone, self.clock, alone, sees_interlinks=False)
         self.desk = RecordDesk(authority, identity, contact, ears)
         self._load(intake)
 

@@ -1,0 +1,187 @@
+"""Operators that look after some namespaces only, with no right to others; two of them may share a cluster."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from functools import partial
+from itertools import count
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from builders import account, interlink
+from integration.api import Raw
+from integration.conftest import install
+from integration.harness import OPERATOR, Stage, World, open_stage
+from integration.two_clusters import DIALS
+from pbx_operator.api.meta import RECONCILE_ANNOTATION
+from pbx_operator.api.v1alpha1 import KINDS, Interlink, PBXAccount
+from pbx_operator.sandbox import ControlPlane
+from pbx_operator.sandbox.ports import unused_port
+from support import install_crds, kubectl
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+TOKENS = count(1)
+HOMES = ("pbx-system", "pbx-other")
+NO_NAMESPACE = {kind.resource.plural for kind in KINDS if not kind.resource.namespaced} | {"namespaces"}
+
+
+@dataclass
+class Rights:
+    """Grants the operators' user what `examples/install/rbac.yaml` has, namespace by namespace."""
+
+    control_plane: ControlPlane
+    everywhere: list[Raw]
+    """What a watched namespace needs."""
+
+    @classmethod
+    def narrowed(cls, control_plane: ControlPlane) -> Rights:
+        """Take the rights to all namespaces away, and let the operators have their homes."""
+        find = partial(kubectl, control_plane, "get", "-o", "json")
+        role, home = json.loads(find("clusterrole", OPERATOR)), json.loads(find("role", OPERATOR, "-n", HOMES[0]))
+        rights = cls(control_plane, [part for rule in role["rules"] for part in parts(rule, namespaced=True)])
+        rest = [part for rule in role["rules"] for part in parts(rule, namespaced=False)]
+        kubectl(control_plane, "replace", "-f", "-", stdin=json.dumps({**role, "rules": rest}))
+        kubectl(control_plane, "create", "namespace", HOMES[1])
+        secrets = {"apiGroups": [""], "resources": ["secrets"], "verbs": ["get", "create"]}
+        for namespace in HOMES:
+            rights.grant(namespace, [*home["rules"], secrets])
+        return rights
+
+    def grant(self, namespace: str, rules: list[Raw]) -> None:
+        metadata, group = {"name": "pbx-watched", "namespace": namespace}, "rbac.authorization.k8s.io"
+        reference = {"apiGroup": group, "kind": "Role", "name": "pbx-watched"}
+        user = {"apiGroup": group, "kind": "User", "name": OPERATOR}
+        head: Raw = {"apiVersion": f"{group}/v1", "metadata": metadata}
+        binding = {**head, "kind": "RoleBinding", "roleRef": reference, "subjects": [user]}
+        for manifest in ({**head, "kind": "Role", "rules": rules}, binding):
+            kubectl(self.control_plane, "apply", "-f", "-", stdin=json.dumps(manifest))
+
+    async def watched(self, world: World, *offices: PBXAccount) -> list[str]:
+        """Grant what the namespaces of offices need; return the options with which an operator watches them."""
+        namespaces = [office.key.namespace for office in offices]
+        for namespace in namespaces:
+            await asyncio.to_thread(self.grant, namespace, self.everywhere)
+        return [part for namespace in namespaces for part in ("--watch-namespace", namespace)]
+
+
+def parts(rule: Raw, *, namespaced: bool) -> list[Raw]:
+    """Return what a rule says of kinds that have namespaces, or of the others."""
+    resources = [name for name in rule["resources"] if (name.partition("/")[0] in NO_NAMESPACE) != namespaced]
+    return [{**rule, "resources": resources}] if resources else []
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def stage(tmp_path: Path) -> AsyncIterator[Stage]:
+    """Return a stage on a control plane of its own, without an operator."""
+    with ControlPlane.start() as control_plane:
+        await asyncio.to_thread(install_crds, control_plane)
+        await asyncio.to_thread(install, control_plane)
+        async with open_stage(control_plane, tmp_path) as stage:
+            await stage.observer.ready()
+            yield stage
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def rights(stage: Stage) -> Rights:
+    return await asyncio.to_thread(Rights.narrowed, stage.control_plane)
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def world(stage: Stage) -> World:
+    return stage.world("narrow")
+
+
+async def declared(world: World, *suffixes: str) -> list[PBXAccount]:
+    """Declare accounts in namespaces of their own, which nobody looks after yet."""
+    offices = [account("a", await world.namespace(suffix)) for suffix in suffixes]
+    await world.apply(*offices)
+    return offices
+
+
+async def looked_at(world: World, *links: Interlink) -> None:
+    """Wait until the operators that run have seen everything, and have nothing left to do."""
+    for link in links:
+        token = str(next(TOKENS))
+        patch = {"metadata": {"annotations": {RECONCILE_ANNOTATION: token}}}
+        await world.stage.api.cluster.patch(link.resource, link.key, patch)
+        await world.until(partial(has_handled, world, link, token), f"a look at {link.key}")
+    for operator in world.stage.operators:
+        if operator.running:
+            await operator.idle()
+
+
+def has_handled(world: World, link: Interlink, token: str) -> bool:
+    raw = world.raw(link.resource, link.key) or {}
+    return bool(raw.get("status", {}).get("lastHandledReconcileAt") == token)
+
+
+async def test_an_operator_without_rights_to_other_namespaces_does_all_in_its_own(
+    stage: Stage, world: World, rights: Rights
+) -> None:
+    a, b, stranger = await declared(world, "a", "b", "stranger")
+    untouched = world.raw(stranger.resource, stranger.key)
+    operator = stage.start(*await rights.watched(world, a, b))
+    issuer, redeemer = interlink("x", "a", a.key.namespace), interlink("y", "a", b.key.namespace, redeem="key")
+    await world.join(issuer, redeemer)
+    await world.delete(redeemer)
+    await world.gone(issuer, redeemer)
+    await world.delete(b)
+    await world.gone(b)
+    assert await stage.api.find(stranger.resource, stranger.key) == untouched
+    problems = [line for line in operator.lines() if line["level"] in ("warning", "error")]
+    assert [line for line in problems if line["logger"] != "pbx_operator.engine.events"] == []
+    assert [call for call in stage.proxy.journal.calls if call.status == 403] == []
+
+
+async def test_a_namespace_that_is_not_watched_any_more_keeps_its_links(
+    stage: Stage, world: World, rights: Rights
+) -> None:
+    a, b = await declared(world, "a", "b")
+    stage.start(*await rights.watched(world, a, b))
+    issuer, redeemer = interlink("x", "a", a.key.namespace), interlink("y", "a", b.key.namespace, redeem="key")
+    await world.join(issuer, redeemer)
+    await stage.stop()
+    only_a = await rights.watched(world, a)
+    operator = stage.start(*only_a)
+    await looked_at(world, issuer)
+    (record,) = world.records()
+    assert (record.spec.state, record.spec.closing.redeemer) == ("Established", None)
+    await world.delete(issuer)
+    await world.gone(issuer)
+    assert operator.running
+    assert world.now(redeemer) is not None
+
+
+async def test_two_operators_link_through_an_exchange_and_leave_each_others_records_alone(
+    stage: Stage, world: World, rights: Rights
+) -> None:
+    a, b = await declared(world, "a", "b")
+    ports = {home: unused_port() for home in HOMES}
+
+    async def start(office: PBXAccount, home: str) -> None:
+        port = str(ports[home])
+        exchange = ("--exchange-endpoint", f"https://localhost:{port}", "--exchange-port", port)
+        stage.start("--namespace", home, *await rights.watched(world, office), *DIALS, *exchange)
+
+    for office, home in zip((a, b), HOMES, strict=True):
+        await start(office, home)
+    issuer, redeemer = interlink("x", "a", a.key.namespace), interlink("y", "a", b.key.namespace, redeem="key")
+    await world.join(issuer, redeemer)
+    records = {record.spec.role: record for record in world.records()}
+    assert set(records) == {"Authority", "Replica"}
+    assert records["Authority"].spec.instance != records["Replica"].spec.instance
+
+    await stage.stop()
+    for office, home in zip((a, b), HOMES, strict=True):
+        await start(office, home)
+    await looked_at(world, issuer, redeemer)
+    assert {record.spec.state for record in world.records()} == {"Established"}
+    await world.delete(issuer)
+    await world.gone(issuer, redeemer)
+    assert {record.spec.state for record in world.records()} == {"Ended"}
