@@ -17,7 +17,8 @@ The proxy lives in the event loop of the test: a test that blocks the loop block
 
 from faultproxy.journal import Call, Journal, WatchEvent, calls, events, writes
 from faultproxy.proxy import FaultProxy
-from faultproxy.rules import Answer, EventDrop, Fault, Hold, delay
+from faultproxy.rules import Answer, EventDrop, Fault, delay
+from strikes import Hold
 
 __all__ = [
     "Answer",

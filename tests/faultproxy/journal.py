@@ -13,9 +13,7 @@ from typing import Any
 
 from aiohttp import web
 
-DEADLINE = 30.0
-"""Seconds after which waiting for a call or a fault fails the test."""
-WRITE_METHODS = frozenset({"POST", "PUT", "PATCH", "DELETE"})
+from strikes import DEADLINE, WRITE_METHODS, with_fields
 
 _PATH = re.compile(
     r"/(?:api|apis/(?P<group>[^/]+))/(?P<version>[^/]+)"
@@ -81,23 +79,17 @@ class WatchEvent:
 
 def calls(**wanted: object) -> Callable[[Call], bool]:
     """Match calls by equality of fields, for example calls(verb="list", resource="interlinks")."""
-    return _fields(Call, wanted)
+    return with_fields(Call, wanted)
 
 
 def writes(**wanted: object) -> Callable[[Call], bool]:
     """Match POST, PUT, PATCH and DELETE with these fields."""
-    return _fields(Call, {"is_write": True, **wanted})
+    return with_fields(Call, {"is_write": True, **wanted})
 
 
 def events(**wanted: object) -> Callable[[WatchEvent], bool]:
     """Match watch events by equality of fields, for example events(type="DELETED", resource="interlinks")."""
-    return _fields(WatchEvent, wanted)
-
-
-def _fields(of: type, wanted: dict[str, object]) -> Callable[[Any], bool]:
-    if unknown := [name for name in wanted if not hasattr(of, name) and name not in of.__annotations__]:
-        raise TypeError(f"{of.__name__} has no field {', '.join(unknown)}")
-    return lambda item: all(getattr(item, name) == value for name, value in wanted.items())
+    return with_fields(WatchEvent, wanted)
 
 
 class Journal:

@@ -18,11 +18,12 @@ import aiohttp
 from aiohttp import web
 from yarl import URL
 
-from faultproxy.journal import DEADLINE, Call, Journal, WatchEvent
+from faultproxy.journal import Call, Journal, WatchEvent
 from faultproxy.rules import Answer, EventDrop, Fault
 from pbx_operator.cluster.credentials import Credentials
 from pbx_operator.network.dialling import never_resend
 from pbx_operator.sandbox.pki import CertificateAuthority
+from strikes import DEADLINE
 
 HOST = "127.0.0.1"
 R = TypeVar("R", bound=Fault | EventDrop)

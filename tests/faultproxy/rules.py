@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Any, Generic, Literal, TypeVar
+from typing import Any, Literal
 
 from aiohttp import web
 
-from faultproxy.journal import DEADLINE, Call, WatchEvent
-
-T = TypeVar("T")
+from faultproxy.journal import Call, WatchEvent
+from strikes import Rule
 
 
 @dataclass(frozen=True)
@@ -41,34 +40,6 @@ class Answer:
 
 
 @dataclass(eq=False, kw_only=True)
-class Rule(Generic[T]):
-    """Selects the nth item that matches, and `times - 1` (None: all) further ones."""
-
-    when: Callable[[T], bool] = field(kw_only=False)
-    nth: int = 1
-    times: int | None = 1
-    hits: list[T] = field(default_factory=list, init=False)
-    """What was selected so far."""
-    _seen: int = field(default=0, init=False)
-    _hit: asyncio.Event = field(default_factory=asyncio.Event, init=False)
-
-    def selects(self, item: T) -> bool:
-        if (self.times is not None and self._seen >= self.nth + self.times - 1) or not self.when(item):
-            return False
-        self._seen += 1
-        return self._seen >= self.nth
-
-    def record(self, item: T) -> None:
-        self.hits.append(item)
-        self._hit.set()
-
-    async def hit(self) -> None:
-        """Wait until the rule has struck once, its `do` included."""
-        async with asyncio.timeout(DEADLINE):
-            await self._hit.wait()
-
-
-@dataclass(eq=False, kw_only=True)
 class Fault(Rule[Call]):
     """What happens to the calls that are selected.
 
@@ -94,21 +65,6 @@ class EventDrop(Rule[WatchEvent]):
     It never learns what it missed, unless its watch breaks before it has seen a later event or bookmark: then the
     API server sends the event once more.
     """
-
-
-class Hold:
-    """A `do` that holds calls back until they are released; the client may be dead by then."""
-
-    def __init__(self) -> None:
-        self.reached = asyncio.Event()
-        self._released = asyncio.Event()
-
-    async def __call__(self) -> None:
-        self.reached.set()
-        await self._released.wait()
-
-    def release(self) -> None:
-        self._released.set()
 
 
 def delay(seconds: float) -> Callable[[], object]:

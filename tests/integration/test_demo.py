@@ -3,75 +3,50 @@
 from __future__ import annotations
 
 import os
-import re
-import shutil
 import signal
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
-from rich.cells import cell_len
 
+from integration.demo import IMPATIENT, copy_of_the_repository, lines_that_do_not_fit, promised_but_not_shown
 from support import ROOT, Place, until
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="finds processes by /proc")
 
 DEMO = "tools/demo.py"
-COLUMNS = 100
 GREY, GREEN = "⚪", "🟢"
 SIGNALLED = 128
 
 
-def start(place: Place, *arguments: str, root: Path = ROOT) -> subprocess.Popen[str]:
-    return place.popen(str(root / DEMO), *arguments)
+def start(place: Place, *arguments: str) -> subprocess.Popen[str]:
+    return place.popen(str(ROOT / DEMO), *arguments)
 
 
-def run(place: Place, *arguments: str, root: Path = ROOT) -> subprocess.CompletedProcess[str]:
-    return place.call(str(root / DEMO), *arguments)
+def run(place: Place, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return place.call(str(ROOT / DEMO), *arguments)
 
 
-def copy_of_the_repository(place: Place, edit: dict[str, tuple[str, str]]) -> Path:
-    """Copy what the demo uses, with one text replaced in each file that is named."""
-    root = place.folder / "copy"
-    for folder in ("crds", "examples", "tools/three_offices"):
-        shutil.copytree(ROOT / folder, root / folder)
-    shutil.copy(ROOT / DEMO, root / DEMO)
-    for file, (old, new) in edit.items():
-        text = (root / file).read_text()
-        assert text.count(old) == 1, f"{file} has {old!r} once"
-        (root / file).write_text(text.replace(old, new))
-    return root
+def run_a_copy(place: Place, edits: dict[str, tuple[str, str]]) -> subprocess.CompletedProcess[str]:
+    return place.call(str(copy_of_the_repository(place.folder / "copy", DEMO, [], edits)))
 
 
 def operators(place: Place) -> list[int]:
     return [pid for pid, command in place.processes().items() if "-m pbx_operator --kubeconfig" in command]
 
 
-def excerpt_in_the_readme() -> list[str]:
-    """Return the lines of the demo that the README shows."""
-    match = re.search(r"<!-- demo -->\n```text\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
-    assert match is not None, "README.md has a block of the demo's output"
-    return match[1].splitlines()
-
-
 def test_it_tells_the_whole_story_and_leaves_nothing(place: Place) -> None:
     done = run(place)
     assert (done.returncode, done.stderr) == (0, "")
-    lines = done.stdout.splitlines()
-    assert [line for line in lines if cell_len(line) > COLUMNS or "\x1b" in line or line != line.rstrip()] == []
+    assert lines_that_do_not_fit(done.stdout) == []
     assert [done.stdout.count(circle) for circle in (GREY, GREEN)] == [2, 4 + 2]
     assert place.is_clean()
-    shown = iter(lines)
-    assert [line for line in excerpt_in_the_readme() if line not in shown] == []
+    assert promised_but_not_shown("demo", done.stdout) == []
 
 
 def test_a_call_that_goes_elsewhere_is_a_failure(place: Place) -> None:
-    edits = {
-        "examples/three-offices/1-offices.yaml": ("  displayName: Workshop\n", "  visibility: Private\n"),
-        "tools/three_offices/stage.py": ("DEADLINE_SECONDS = 30.0", "DEADLINE_SECONDS = 10.0"),
-    }
-    done = run(place, root=copy_of_the_repository(place, edits))
+    private = {"examples/three-offices/1-offices.yaml": ("  displayName: Workshop\n", "  visibility: Private\n")}
+    done = run_a_copy(place, {**private, **IMPATIENT})
     assert done.returncode == 1
     assert done.stderr.splitlines() == [
         "Error: what phones in Paris reach, after 10 s",
@@ -82,8 +57,7 @@ def test_a_call_that_goes_elsewhere_is_a_failure(place: Place) -> None:
 
 
 def test_a_command_that_is_refused_is_a_failure(place: Place) -> None:
-    root = copy_of_the_repository(place, {"examples/three-offices/1-offices.yaml": ('number: "300"', "number: 300")})
-    done = run(place, root=root)
+    done = run_a_copy(place, {"examples/three-offices/1-offices.yaml": ('number: "300"', "number: 300")})
     assert done.returncode == 1
     assert "Error: $ kubectl apply -f examples/three-offices/1-offices.yaml\n   expected: exit code 0\n" in done.stderr
     assert "spec.number" in done.stderr

@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import os
-import re
-import shutil
 import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from rich.cells import cell_len
 
+from integration.demo import IMPATIENT, copy_of_the_repository, lines_that_do_not_fit, promised_but_not_shown
 from support import ROOT, Place, until
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="finds processes by /proc")
 
 DEMO = "tools/demo_commserver.py"
-COLUMNS = 100
 
 
 @pytest.fixture
@@ -39,29 +36,17 @@ def boxes(place: Place) -> int:
 def test_it_tells_the_whole_story_and_leaves_nothing(place: Place) -> None:
     done = place.call(str(ROOT / DEMO))
     assert (done.returncode, done.stderr) == (0, "")
-    lines = done.stdout.splitlines()
-    assert [line for line in lines if cell_len(line) > COLUMNS or "\x1b" in line or line != line.rstrip()] == []
+    assert lines_that_do_not_fit(done.stdout) == []
     assert [done.stdout.count(circle) for circle in "✖⚪🟡🟢"] == [1, 4, 1, 6]
     assert place.is_clean()
     assert set(place.folder.iterdir()) == {place.sandboxes}
-    match = re.search(r"<!-- demo-commserver -->\n```text\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
-    assert match is not None, "README.md has a block of the demo's output"
-    shown = iter(lines)
-    assert [line for line in match[1].splitlines() if line not in shown] == []
+    assert promised_but_not_shown("demo-commserver", done.stdout) == []
 
 
 def test_a_box_that_does_not_get_in_is_a_failure(place: Place, tmp_path: Path) -> None:
-    for folder in ("crds", "examples", "tools/three_offices", "tools/comm_servers"):
-        shutil.copytree(ROOT / folder, tmp_path / folder)
-    shutil.copy(ROOT / DEMO, tmp_path / DEMO)
-    for file, (old, new) in {
-        "examples/comm-servers/stock.yaml": ("fleetReference: ALE12", "fleetReference: ALE13"),
-        "tools/three_offices/stage.py": ("DEADLINE_SECONDS = 30.0", "DEADLINE_SECONDS = 10.0"),
-    }.items():
-        text = (tmp_path / file).read_text()
-        assert text.count(old) == 1, f"{file} has {old!r} once"
-        (tmp_path / file).write_text(text.replace(old, new))
-    done = place.call(str(tmp_path / DEMO))
+    strange = {"examples/comm-servers/stock.yaml": ("fleetReference: ALE12", "fleetReference: ALE13")}
+    demo = copy_of_the_repository(tmp_path, DEMO, ["tools/comm_servers"], {**strange, **IMPATIENT})
+    done = place.call(str(demo))
     assert done.returncode == 1
     assert done.stderr.splitlines()[-3:] == [
         "Error: the server nice, after 10 s",

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import re
-import shutil
 import signal
 import sys
 from pathlib import Path
 
 import pytest
-from rich.cells import cell_len
 
+from integration.demo import IMPATIENT, copy_of_the_repository, lines_that_do_not_fit, promised_but_not_shown
 from support import ROOT, Place, until
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="finds processes by /proc")
 
 DEMO = "tools/demo_federation.py"
-COLUMNS = 100
 
 
 def operators(place: Place) -> int:
@@ -27,28 +24,16 @@ def operators(place: Place) -> int:
 def test_it_tells_the_whole_story_and_leaves_nothing(place: Place) -> None:
     done = place.call(str(ROOT / DEMO))
     assert (done.returncode, done.stderr) == (0, "")
-    lines = done.stdout.splitlines()
-    assert [line for line in lines if cell_len(line) > COLUMNS or "\x1b" in line or line != line.rstrip()] == []
+    assert lines_that_do_not_fit(done.stdout) == []
     assert [done.stdout.count(circle) for circle in "⚪🟢"] == [1, 3]
     assert place.is_clean()
-    match = re.search(r"<!-- demo-federation -->\n```text\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
-    assert match is not None, "README.md has a block of the demo's output"
-    shown = iter(lines)
-    assert [line for line in match[1].splitlines() if line not in shown] == []
+    assert promised_but_not_shown("demo-federation", done.stdout) == []
 
 
 def test_a_number_that_leaves_its_cluster_is_a_failure(place: Place, tmp_path: Path) -> None:
-    for folder in ("crds", "examples", "tools/three_offices", "tools/two_clusters"):
-        shutil.copytree(ROOT / folder, tmp_path / folder)
-    shutil.copy(ROOT / DEMO, tmp_path / DEMO)
-    for file, (old, new) in {
-        "examples/two-clusters/1-rome.yaml": ("visibility: Private", "visibility: Shared"),
-        "tools/three_offices/stage.py": ("DEADLINE_SECONDS = 30.0", "DEADLINE_SECONDS = 10.0"),
-    }.items():
-        text = (tmp_path / file).read_text()
-        assert text.count(old) == 1, f"{file} has {old!r} once"
-        (tmp_path / file).write_text(text.replace(old, new))
-    done = place.call(str(tmp_path / DEMO))
+    shared = {"examples/two-clusters/1-rome.yaml": ("visibility: Private", "visibility: Shared")}
+    demo = copy_of_the_repository(tmp_path, DEMO, ["tools/two_clusters"], {**shared, **IMPATIENT})
+    done = place.call(str(demo))
     assert done.returncode == 1
     assert done.stderr.splitlines()[-3:] == [
         "Error: what phones in Paris reach, after 10 s",

@@ -15,8 +15,7 @@ from pbx_operator.api import provider_reasons as reasons
 from pbx_operator.api.reasons import Reason
 from pbx_operator.api.v1alpha1 import CommServer
 from server_builders import STOCK
-from simulators.rainbow import Answer, Fault, calls, error, failure
-from simulators.rainbow.journal import Call
+from simulators.rainbow import Answer, Call, Fault, calls, error, failure
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 PERIODS = {"grace": 1.0}

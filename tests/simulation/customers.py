@@ -8,8 +8,6 @@ from __future__ import annotations
 import json
 from typing import Any, Literal
 
-from aiohttp.test_utils import make_mocked_request
-
 from builders import NAMESPACE, NOW
 from pbx_operator.api import provider_reasons
 from pbx_operator.api.meta import ObjectKey
@@ -41,14 +39,13 @@ class Center(telecom_center.TelecomCenter):
         self.fails: Fault | None = None
         """What each call ends with, as long as that is set."""
 
-    def at_once(self, call: Call) -> Answer:
+    def take(self, call: Call) -> Answer:
         """Answer a call. Raises ProviderError."""
         if self.fails is not None:
             raise ProviderError(self.fails)
         headers = {"Accept": call.media_type, "Content-Type": call.media_type, "Host": "telecom.center", **call.headers}
-        request = make_mocked_request(call.method, call.path, headers=headers)
         content = b"" if call.body is None else json.dumps(call.body).encode()
-        response = self.answer(request, content, self.identify(request))
+        response = self.at_once(call.method, call.path, headers, content)
         self.asked.append(f"{call.method} {response.status}")
         text = response.text if response.content_type == call.media_type else None
         return Answer(response.status, json.loads(text) if text else None)
@@ -69,7 +66,7 @@ class DirectAccount(Account):
     async def call(self, call: Call) -> Answer:
         try:
             answer: Answer = await Request(
-                f"{call.method} {call.path}", call.method != "GET", lambda: self._center.at_once(call), NOW
+                f"{call.method} {call.path}", call.method != "GET", lambda: self._center.take(call), NOW
             )
         except Unavailable as error:
             raise ProviderError(DOWN) from error

@@ -46,8 +46,9 @@ class DirectAccount(Account):
             query = f"?{urlencode(call.query)}" if call.query else ""
             headers = {"Accept": "application/json", "Content-Type": "application/json", **call.headers}
             content = b"" if call.body is None else json.dumps(call.body).encode()
-            status, body = self._rainbow.at_once(call.method, call.path + query, headers, content)
-            return Answer(status, json.loads(body))
+            response = self._rainbow.at_once(call.method, call.path + query, headers, content)
+            assert response.text is not None
+            return Answer(response.status, json.loads(response.text))
 
         return perform
 

@@ -12,7 +12,7 @@ a client which passes here does not rely on what no document promises.
 
 Rooms: `state` holds what the platform holds; `auth` and `tokens` know who calls, `access` what that one may do;
 `fields` and `lists` read requests strictly and answer in pages; `systems`, `system_fields` and `sites` are the
-operations; `pbx` is the equipment's side; `journal` and `faults` are for tests; `app` is the server.
+operations; `pbx` is the equipment's side; `faults` are for tests; `app` puts all of it together.
 
 Faults by example:
 
@@ -42,14 +42,17 @@ Not simulated: PBX groups, phone numbers, the operations log, OAuth2, creating c
 of the WebRTC gateway (only its trace, hasMediaPillar, is in the admin API).
 """
 
+from simulators.faults import NO_SUCH_PAGE, Answer, Fault, Stage
+from simulators.journal import Call, Journal, calls
 from simulators.rainbow.app import RainbowSimulator
-from simulators.rainbow.faults import Answer, Fault, Hold, error, failure
-from simulators.rainbow.journal import Call, Journal, calls
+from simulators.rainbow.faults import error, failure
 from simulators.rainbow.pbx import Equipment, EquipmentError
 from simulators.rainbow.reseller import Reseller, reseller
 from simulators.rainbow.state import Application, Channels, Company, ManualClock, Site, State, System, User
+from strikes import Hold
 
 __all__ = [
+    "NO_SUCH_PAGE",
     "Answer",
     "Application",
     "Call",
@@ -64,6 +67,7 @@ __all__ = [
     "RainbowSimulator",
     "Reseller",
     "Site",
+    "Stage",
     "State",
     "System",
     "User",

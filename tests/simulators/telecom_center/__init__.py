@@ -8,10 +8,10 @@ shares no code with the operator, so that a misreading of the documents cannot h
         crash = center.add(Fault(writes(), nth=2, at="after-commit", do=operator.kill, then="drop"))
         await crash.hit()
         center.customers.put("7", name="Changed by somebody else")
-        assert [call.status for call in center.journal.select(calls(method="POST"))] == [201]
+        assert [call.status for call in center.journal.select(method="POST")] == [201]
 
-`journal`, `faults`, `credentials` and `serving` know nothing of telecom.center, `jsonapi` and `query` nothing of its
-customers: they serve a simulator of any API over HTTP or of any JSON:API.
+`credentials` know nothing of telecom.center, `jsonapi` and `query` nothing of its customers: they serve a simulator of
+any API over HTTP or of any JSON:API.
 
 Sources.  Each rule names its own; where none says more, it is what the documents below say in this order:
 
@@ -24,13 +24,15 @@ Sources.  Each rule names its own; where none says more, it is what the document
   message of its 404 in CLIENT is the gem's word for word.  Codes, titles and details of errors come from it.
 """
 
+from simulators.faults import NO_SUCH_PAGE, Answer, Fault
+from simulators.journal import Call, Journal, calls, writes
 from simulators.telecom_center.center import PATH, TelecomCenter
 from simulators.telecom_center.customers import LANGUAGES, TERMINATION_MODES, Customers
-from simulators.telecom_center.faults import Answer, Fault, Hold
-from simulators.telecom_center.journal import Call, Journal, calls, writes
+from strikes import Hold
 
 __all__ = [
     "LANGUAGES",
+    "NO_SUCH_PAGE",
     "PATH",
     "TERMINATION_MODES",
     "Answer",

@@ -12,6 +12,8 @@ from typing import Any, Literal
 
 from aiohttp import web
 
+from simulators.journal import Call
+from simulators.serving import Simulator
 from simulators.telecom_center.credentials import BasicCredentials
 from simulators.telecom_center.customers import ATTRIBUTES, Attributes, Customers, defaults, is_id, refusals
 from simulators.telecom_center.jsonapi import (
@@ -25,7 +27,6 @@ from simulators.telecom_center.jsonapi import (
     resource_object,
 )
 from simulators.telecom_center.query import Query, matches, page_links, parse
-from simulators.telecom_center.serving import Simulator
 
 PATH = "/api/rest/public/operator/customers"
 """DOCS, customers.html and CLIENT, phone_systems_api_client.rb; the host is https://api.telecom.center."""
@@ -58,16 +59,16 @@ class TelecomCenter(Simulator):
         self._taken_id = taken_id
         self._page_size = page_size
 
-    def identify(self, request: web.BaseRequest) -> str:
-        return self.credentials.identify(request)
+    def begin(self, request: web.BaseRequest, body: bytes) -> Call:
+        return self.journal.begin(request.method, request.path_qs, who=self.credentials.identify(request))
 
-    def answer(self, request: web.BaseRequest, body: bytes, who: str) -> web.Response:
+    def answer(self, request: web.BaseRequest, body: bytes, call: Call) -> web.Response:
         """Refuse strangers and unknown paths, then do what the method says.
 
         Basic authentication: DOCS, headers.html.  Challenge and text of the 401 are those of Rails, inferred, as
         is that a locked user gets the same; a 401 is no JSON:API document.
         """
-        if not who:
+        if not call.who:
             self.refused_logins += 1
             challenge = {"WWW-Authenticate": 'Basic realm="Application"'}
             return web.Response(status=HTTPStatus.UNAUTHORIZED, text="HTTP Basic: Access denied.\n", headers=challenge)

@@ -21,3 +21,10 @@ async def server(identity: tuple[Path, str]) -> AsyncIterator[Server]:
     file, pin = identity
     async with serving(server_context(file), pin) as server:
         yield server
+
+
+@pytest.fixture
+async def second(identity: tuple[Path, str]) -> AsyncIterator[Server]:
+    file, pin = identity
+    async with serving(server_context(file), pin) as server:
+        yield server

@@ -11,7 +11,7 @@ import pytest
 from pbx_operator.api.v1alpha1.commserver import NumberingRule
 from pbx_operator.domain.servers.systems import SystemSettings, differences
 from pbx_operator.providers.rainbow.client import MAX_PAGES
-from simulators.rainbow import Answer, Channels, Fault, calls, failure
+from simulators.rainbow import NO_SUCH_PAGE, Answer, Channels, Fault, calls, failure
 from test_rainbow.bench import CODE, WISH, Bench, fault_of
 
 ALL = SystemSettings(
@@ -293,9 +293,8 @@ async def test_a_system_that_is_gone_counts_as_deleted(bench: Bench) -> None:
 
 async def test_a_404_that_is_not_rainbows_says_nothing_about_a_system(bench: Bench) -> None:
     wish, system = await bench.declared()
-    page = Answer(404, b"<html>no such page</html>", content_type="text/html")
-    bench.rainbow.add(Fault(calls(operation="GetSystemsIdByPbxId"), then=page))
-    bench.rainbow.add(Fault(calls(operation="DeleteSystems"), then=page))
+    bench.rainbow.add(Fault(calls(operation="GetSystemsIdByPbxId"), then=NO_SUCH_PAGE))
+    bench.rainbow.add(Fault(calls(operation="DeleteSystems"), then=NO_SUCH_PAGE))
     assert (await fault_of(bench.provider().observe(wish, CODE))).reason.name == "ProviderUnavailable"
     assert (await fault_of(bench.provider().delete(wish, system.id))).reason.name == "ProviderUnavailable"
     assert system.id in bench.rainbow.state.systems

@@ -10,9 +10,8 @@ import aiohttp
 import pytest
 
 from pbx_operator.sandbox.pki import CertificateAuthority
-from simulators.rainbow import Answer, Fault, Hold, RainbowSimulator, calls, error, failure, reseller
+from simulators.rainbow import Answer, Fault, Hold, RainbowSimulator, Stage, calls, error, failure, reseller
 from simulators.rainbow.errors import EXAMPLES
-from simulators.rainbow.faults import Stage
 from test_rainbow_simulator.client import Client
 
 CREATE = calls(operation="PostSystems")

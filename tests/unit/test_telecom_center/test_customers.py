@@ -23,7 +23,7 @@ from pbx_operator.providers.errors import ProviderError
 from pbx_operator.providers.telecom_center import Logins, TelecomCenter
 from provider_secrets import LOOPBACK, Secrets, accounts
 from simulators import telecom_center as simulated
-from simulators.telecom_center import Answer, calls
+from simulators.telecom_center import NO_SUCH_PAGE, Answer, calls
 
 ACCOUNT = ObjectKey(NAMESPACE, "acme")
 WISH = CustomerWish(ACCOUNT, "7", CustomerSettings("Acme", "LT", capacity_limit=10))
@@ -249,7 +249,7 @@ async def test_an_answer_of_another_form_is_no_answer(bench: Bench, body: str) -
 
 
 async def test_a_404_that_is_not_the_apis_says_nothing_about_a_customer(bench: Bench) -> None:
-    bench.answer(404, "<html>no such page</html>")
+    bench.center.add(simulated.Fault(calls(), times=None, then=NO_SUCH_PAGE))
     for call in (bench.client.observe(WISH), bench.client.delete(WISH)):
         assert (await fault_of(call)).reason.name == "ProviderUnavailable"
 

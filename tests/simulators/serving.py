@@ -6,18 +6,19 @@ import inspect
 import ssl
 from abc import ABC, abstractmethod
 from contextlib import AsyncExitStack
-from typing import Literal, Self
+from typing import Final, Literal, Self
 
 from aiohttp import web
+from aiohttp.test_utils import make_mocked_request
 
-from simulators.telecom_center.faults import Answer, Fault, Stage
-from simulators.telecom_center.journal import Call, Journal
+from simulators.faults import Answer, Fault, Stage
+from simulators.journal import Call, Journal
 
-HOST = "127.0.0.1"
+HOST: Final = "127.0.0.1"
 
 
 class Simulator(ABC):
-    """A service that listens while it is entered, in the event loop of the test."""
+    """A service that listens on a random port while it is entered, in the event loop of the test."""
 
     def __init__(self, tls: ssl.SSLContext | None = None) -> None:
         """Serve HTTPS with the certificate of this context, or plain HTTP."""
@@ -30,11 +31,11 @@ class Simulator(ABC):
         self._failures: list[Exception] = []
 
     @abstractmethod
-    def identify(self, request: web.BaseRequest) -> str:
-        """Return the name that the caller has proved; empty if it has not.  Changes nothing."""
+    def begin(self, request: web.BaseRequest, body: bytes) -> Call:
+        """Write down a call that arrived, with what can be told without doing it."""
 
     @abstractmethod
-    def answer(self, request: web.BaseRequest, body: bytes, who: str) -> web.Response:
+    def answer(self, request: web.BaseRequest, body: bytes, call: Call) -> web.Response:
         """Do what a request asks and return the answer; it is one step, so a state change is whole or absent."""
 
     async def __aenter__(self) -> Self:
@@ -62,14 +63,20 @@ class Simulator(ABC):
         """Disarm all faults; calls that are held stay held."""
         self._faults.clear()
 
+    def at_once(self, method: str, path: str, headers: dict[str, str], body: bytes) -> web.Response:
+        """Do or refuse a call in one step, without a network and without faults; `path` is with the query."""
+        request = make_mocked_request(method, path, headers)
+        call = self.begin(request, body)
+        response = self._decide(request, body, call)
+        self.journal.end(call, response.status)
+        return response
+
     async def _handle(self, request: web.BaseRequest) -> web.Response:
         try:
             body = await request.read()
         except (web.RequestPayloadError, ConnectionError):  # the client died while it sent
             return _close(request)
-        call = self.journal.begin(
-            request.method, request.path, request.rel_url.raw_query_string, self.identify(request)
-        )
+        call = self.begin(request, body)
         try:
             response = await self._reply(request, body, call)
             if response is not None:
@@ -80,18 +87,24 @@ class Simulator(ABC):
         except Exception as error:  # the simulator or a `do` is wrong: that must fail the test, not just this call
             self._failures.append(error)
             response = None
-        await self.journal.end(call, None if response is None else response.status)
+        self.journal.end(call, None if response is None else response.status)
         return _close(request) if response is None else response
 
     async def _reply(self, request: web.BaseRequest, body: bytes, call: Call) -> web.Response | None:
         """Return the answer for the client, or None to close its connection."""
         then = await self._strike("before-commit", call)
-        if then != "proceed":
-            return _instead(then)
-        response = self.answer(request, body, call.who)
+        if then == "proceed":
+            response = self._decide(request, body, call)
+            then = await self._strike("after-commit", call)
+            if then == "proceed":
+                return response
+        call.code = None if then == "drop" else then.code
+        return None if then == "drop" else then.response()
+
+    def _decide(self, request: web.BaseRequest, body: bytes, call: Call) -> web.Response:
+        response = self.answer(request, body, call)
         call.decided = response.status
-        then = await self._strike("after-commit", call)
-        return response if then == "proceed" else _instead(then)
+        return response
 
     async def _strike(self, stage: Stage, call: Call) -> Answer | Literal["proceed", "drop"]:
         """Apply the faults of a stage; return what becomes of the call."""
@@ -103,10 +116,6 @@ class Simulator(ABC):
                 if fault.then != "proceed":
                     return fault.then
         return "proceed"
-
-
-def _instead(then: Answer | Literal["drop"]) -> web.Response | None:
-    return then.response() if isinstance(then, Answer) else None
 
 
 def _close(request: web.BaseRequest) -> web.Response:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 from datetime import timedelta
-from typing import Any
 
 import pytest
 
@@ -18,8 +17,6 @@ from pbx_operator.domain.steps import POLL_PERIOD
 from simulation.customers import DOWN, Center, CustomerSite
 from simulation.process import Request, Task
 
-DIED = 40
-"""More calls than any story here makes."""
 NAMED = {"customerID": "7"}
 ACME = {"name": "acme", "language": "EN", "capacity_limit": None, "sip_account_limit": None, "trm_mode": "operator"}
 
@@ -426,67 +423,3 @@ def test_a_customer_of_a_chosen_id_that_a_look_misses_is_not_forgotten(site: Cus
     site.settle_for(POLL_PERIOD)
     assert site.account() is None
     assert not center.customers.ids()
-
-
-# --- crashes ----------------------------------------------------------------------------------------------------
-
-Act = Callable[[CustomerSite, dict[str, Any]], None]
-
-
-def created(site: CustomerSite, place: dict[str, Any]) -> None:
-    site.apply(place=place)
-
-
-def renamed(site: CustomerSite, place: dict[str, Any]) -> None:
-    site.apply(displayName="other")
-
-
-def deleted(site: CustomerSite, place: dict[str, Any]) -> None:
-    site.delete()
-
-
-def deleted_early(site: CustomerSite, place: dict[str, Any]) -> None:
-    """Delete an account that is about to have a customer."""
-    site.apply(place=place)
-    site.settle(lambda task: isinstance(task.waiting, Request) and task.waiting.what.startswith("POST /api"))
-    site.delete()
-
-
-@pytest.mark.parametrize("moment", ["before it is sent", "after it was carried out", "when the answer is lost"])
-@pytest.mark.parametrize("act", [created, renamed, deleted, deleted_early], ids=lambda act: act.__name__)
-@pytest.mark.parametrize("place", [{}, NAMED], ids=["our id", "the user's id"])
-def test_no_customer_is_lost_or_changed_twice_whichever_call_is_the_last(
-    place: dict[str, Any], act: Act, moment: str
-) -> None:
-    assert any(not dies_at(last, act, place, moment) for last in range(DIED))
-
-
-def dies_at(last: int, act: Act, place: dict[str, Any], moment: str) -> bool:
-    """Let the process die at a call and see that all ends well; return whether there was such a call."""
-    center = Center()
-    with closing(CustomerSite(center)) as site:
-        if act in (renamed, deleted):
-            site.apply(place=place)
-            site.settle()
-        site.calls = 0
-        act(site, place)
-        if not site.settle(lambda task: site.calls >= last):
-            return False
-        if moment != "before it is sent":
-            task = site.process.requests()[0]
-            assert isinstance(task.waiting, Request)
-            task.waiting.arrive()
-            if moment == "when the answer is lost":
-                task.waiting.lose()
-                task.resume()
-        if moment != "when the answer is lost":
-            site.restart()
-        site.settle_for(timedelta(minutes=20))
-        if act in (deleted, deleted_early):
-            assert (site.account(), center.customers.ids()) == (None, [])
-        else:
-            assert shown(site, "Ready") == ("True", "Serving")
-            assert center.customers.ids() == [customer(site)]
-            assert center.customers[customer(site)]["name"] == ("other" if act is renamed else "acme")
-            assert center.writes.count("POST 201") == 1
-    return True

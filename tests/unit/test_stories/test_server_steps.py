@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 from datetime import timedelta
 
@@ -18,9 +18,6 @@ from pbx_operator.domain.steps import POLL_PERIOD
 from server_builders import STOCK
 from simulation.process import Request, Task
 from simulation.servers import Provider, Site
-
-DIED = 40
-"""More calls than any story here makes."""
 
 
 @pytest.fixture(params=[True, False], ids=["provider makes codes", "operator makes codes"])
@@ -361,72 +358,3 @@ def test_a_secret_of_somebody_else_does_not_keep_a_system_from_being_deleted(sit
     assert site.server() is None
     assert not provider.systems
     assert site.secret() == {"note": "ours"}
-
-
-# --- crashes ----------------------------------------------------------------------------------------------------
-
-Act = Callable[[Site], None]
-
-
-def created(site: Site) -> None:
-    site.apply()
-
-
-def reset(site: Site) -> None:
-    site.apply(activation={"revision": 2})
-
-
-def renamed(site: Site) -> None:
-    site.apply(displayName="other")
-
-
-def deleted(site: Site) -> None:
-    site.delete()
-
-
-@pytest.mark.parametrize("moment", ["before it is sent", "after it was carried out", "when the answer is lost"])
-@pytest.mark.parametrize("act", [created, reset, renamed, deleted], ids=lambda act: act.__name__)
-@pytest.mark.parametrize("makes_codes", [True, False], ids=["provider's codes", "our codes"])
-def test_nothing_is_lost_or_done_twice_whichever_call_is_the_last(act: Act, moment: str, makes_codes: bool) -> None:
-    assert any(not dies_at(last, act, moment, makes_codes=makes_codes) for last in range(DIED))
-
-
-def dies_at(last: int, act: Act, moment: str, *, makes_codes: bool) -> bool:
-    """Let the process die at a call and see that all ends well; return whether there was such a call."""
-    provider = Provider(makes_codes)
-    with closing(Site(provider)) as site:
-        if act is not created:
-            site.apply()
-            site.settle()
-            assert provider.connect(equipment(site), secret_code(site))
-        site.calls = 0
-        act(site)
-        if not site.settle(lambda task: site.calls == last):
-            return False
-        if moment != "before it is sent":
-            task = site.process.requests()[0]
-            assert isinstance(task.waiting, Request)
-            task.waiting.arrive()
-            if moment == "when the answer is lost":
-                task.waiting.lose()
-                task.resume()
-        if moment != "when the answer is lost":
-            site.restart()
-        site.settle_for(timedelta(minutes=20))
-        check_end(site, provider, act)
-    return True
-
-
-def check_end(site: Site, provider: Provider, act: Act) -> None:
-    if act is deleted:
-        assert site.server() is None
-        assert not provider.systems
-        return
-    (system,) = provider.systems.values()
-    assert ready(site)[0] == "True"
-    assert provider.changes.count("create") == 1
-    assert site.status().system_id == system.id
-    if act is not renamed:
-        assert (system.state, secret_code(site)) == ("Pending", system.code), "the code of the Secret opens the way in"
-    else:
-        assert (system.settings.display_name, system.state) == ("other", "Running")

@@ -24,13 +24,20 @@ from pbx_operator.domain.servers.equipment import Association, decide
 from pbx_operator.engine.identity import Identity
 from pbx_operator.providers.builtin import Builtin
 from server_builders import STOCK
-from simulation.process import NoPeer, Process, Request, Wire
+from simulation.crashes import (
+    MOMENTS,
+    SERVER_ACTS,
+    Moment,
+    ServerAct,
+    created,
+    deleted,
+    renamed,
+    whichever_call_is_the_last,
+)
+from simulation.process import NoPeer, Process, Wire
 from simulation.servers import Provider, Site
 from simulation.site import signing_key
 from simulation.world import HOME, INSTANCE
-
-DIED = 60
-"""More calls than any story here makes."""
 
 T = TypeVar("T")
 
@@ -93,59 +100,27 @@ def _without_threads(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("pbx_operator.domain.servers.equipment.code_key", quick)
 
 
-def created(site: BoxSite) -> None:
-    """Nothing more than what was applied."""
-
-
-def reset(site: BoxSite) -> None:
-    site.apply(activation={"revision": 2})
-
-
-def renamed(site: BoxSite) -> None:
-    site.apply(displayName="other")
-
-
-def deleted(site: BoxSite) -> None:
-    site.delete()
-
-
-@pytest.mark.parametrize("moment", ["before it is sent", "after it was carried out", "when the answer is lost"])
-@pytest.mark.parametrize("act", [created, reset, renamed, deleted], ids=lambda act: act.__name__)
+@pytest.mark.parametrize("moment", MOMENTS)
+@pytest.mark.parametrize("act", SERVER_ACTS, ids=lambda act: act.__name__)
 @pytest.mark.parametrize("spec", [{}, STOCK], ids=["built to order", "stock"])
 def test_nothing_is_lost_or_done_twice_whichever_call_is_the_last(
-    act: Callable[[BoxSite], None], moment: str, spec: dict[str, Any]
+    act: ServerAct, moment: Moment, spec: dict[str, Any]
 ) -> None:
-    assert any(not dies_at(last, act, moment, spec) for last in range(DIED))
-
-
-def dies_at(last: int, act: Callable[[BoxSite], None], moment: str, spec: dict[str, Any]) -> bool:
-    """Let the process die at a call and see that all ends well; return whether there was such a call."""
-    with closing(BoxSite()) as site:
+    def begin() -> BoxSite:
+        site = BoxSite()
         site.apply(**spec)
         if act is not created:
             site.settle()
             assert site.connect() == "Associated"
             site.settle()
             assert site.status().state == "Running"
-            act(site)
-        site.calls = 0
-        if not site.settle(lambda task: site.calls == last):
-            return False
-        if moment != "before it is sent":
-            task = site.process.requests()[0]
-            assert isinstance(task.waiting, Request)
-            task.waiting.arrive()
-            if moment == "when the answer is lost":
-                task.waiting.lose()
-                task.resume()
-        if moment != "when the answer is lost":
-            site.restart()
-        site.settle_for(timedelta(minutes=2))
-        check_end(site, act)
-    return True
+        return site
+
+    tried = whichever_call_is_the_last(begin, act, moment, timedelta(minutes=2), lambda site: check_end(site, act))
+    assert tried > 0
 
 
-def check_end(site: BoxSite, act: Callable[[BoxSite], None]) -> None:
+def check_end(site: BoxSite, act: ServerAct) -> None:
     record = site.record()
     if act is deleted:
         assert (site.server(), record) == (None, None)

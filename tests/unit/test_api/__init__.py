@@ -1,0 +1,1 @@
+"""What users rely on: the models, their schemas, manifests, and the table of reasons."""

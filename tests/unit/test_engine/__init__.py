@@ -1,0 +1,1 @@
+"""The machinery that carries out what the domain decides."""

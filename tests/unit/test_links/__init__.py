@@ -1,0 +1,1 @@
+"""Where keys are redeemed; the desk itself is in `test_record_desk`."""
