@@ -249,16 +249,14 @@ class TestEmergencyNumbers:
             'numberingRules[0] "^7([0-9]+)$" turns 715 into 15, 717 into 17, 718 into 18, 7112 into 112 and 7911 into '
             "911, which calls the emergency numbers 15, 17, 18, 112 and 911"
         ]
-        assert remedy(findings, FRANCE, emergency_numbers("FR")) == (
-            'change the rule, or add "112", "15", "17", "18" and "911" to spec.acknowledgedEmergencyNumbers '
-            "if this is what you want"
-        )
+        assert remedy(findings, FRANCE, emergency_numbers("FR")) == "change this unless you want it"
 
     def test_rule_that_an_earlier_one_keeps_from_accidents_is_fine(self) -> None:
         assert judge(FRANCE, block("^77"), rewrite("^77", "0")) == ()
 
-    def test_dialling_with_the_outbound_prefix_is_no_accident(self) -> None:
-        assert judge(FRANCE, rewrite("^0(112|1[578]|911)$", "$1")) == ()
+    @pytest.mark.parametrize("match", ["^0(112|1[578]|911)$", "^0([0-9]+)$"])
+    def test_dialling_with_the_outbound_prefix_is_no_accident_even_twice(self, match: str) -> None:
+        assert judge(FRANCE, rewrite(match, "$1")) == ()
 
 
 MATCHES = st.sampled_from(

@@ -78,10 +78,12 @@ def judge_rules(
 def remedy(findings: Sequence[RuleFinding], dialing: Dialing, guarded: AbstractSet[str]) -> str:
     """Return what to do about findings of one severity; `guarded` are the emergency numbers not acknowledged."""
     harms = {finding.harm for finding in findings}
+    if harms == {"Dials"}:
+        return "change this unless you want it"
     emergency = sorted({number for finding in findings for number in finding.emergency})
     rules = {finding.rule for finding in findings} - {None}
     steps = [f"change {'the rule' if len(rules) == 1 else 'these rules'}"] if rules else []
-    if "Dials" not in harms and (harms != {"Blocks"} or len(emergency) > 1):
+    if harms != {"Blocks"} or len(emergency) > 1:
         steps.append(_guarding_rule(dialing.outbound_prefix, guarded, emergency[0]))
     if "Leaves" in harms or len(rules) < len({finding.rule for finding in findings}):
         steps.append("choose another outboundPrefix")
@@ -240,7 +242,10 @@ class _Judge:
         return sorted(numbers, key=lambda number: (len(number), number))
 
     def _is_emergency(self, number: str) -> bool:
-        return number in self.all_numbers or number.removeprefix(self._prefix) in self.all_numbers
+        """Tell whether this means an emergency number: by itself, or behind the prefix, dialled once or more."""
+        while self._prefix and number not in self.all_numbers and number.startswith(self._prefix):
+            number = number.removeprefix(self._prefix)
+        return number in self.all_numbers
 
 
 def _named(numbers: Iterable[str]) -> str:

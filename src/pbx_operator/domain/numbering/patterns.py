@@ -255,7 +255,7 @@ class _Compiler:
             return (Character(frozenset(), negated=True),)
         if character in "*+?{":
             raise PatternError(
-                f'"{character}" repeats nothing: put it after a character or group, or write \\* or \\+', opened
+                f'"{character}" repeats nothing: put it after a character or group, or write [*] or [+]', opened
             )
         return (Character(self._escaped() if character == "\\" else _literal(character, opened)),)
 
@@ -278,7 +278,7 @@ class _Compiler:
             self._uses_d = True
             return _DIGITS
         if character not in ("*", "#", "+"):
-            problem = f'"\\{character}" is not supported: write [0-9] for a digit, and \\*, \\# or \\+ for *, # or +'
+            problem = f'"\\{character}" is not supported: write [0-9] for a digit, [*] for * and [+] for +'
             raise PatternError(problem, start)
         return frozenset(character)
 
