@@ -167,10 +167,10 @@ def _refused(server: CommServer, judgement: Judgement, refusal: Verdict, shown: 
     """Return why nothing is given to the provider; if the spec is the reason, also what is in force there."""
     if judgement.accepted.status == "True":
         return refusal
-    return replace(refusal, message=f"{refusal.message}; {_in_force(server, shown)}")
+    return replace(refusal, message=f"{refusal.message}; {in_force(server, shown)}")
 
 
-def _in_force(server: CommServer, shown: CommServerStatus) -> str:
+def in_force(server: CommServer, shown: CommServerStatus) -> str:
     """Return which settings a provider has while the spec is refused."""
     if shown.applied_generation == server.metadata.generation:
         return "the provider was given these settings before they were refused, and they stay in force there"
