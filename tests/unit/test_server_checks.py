@@ -8,6 +8,7 @@ import pytest
 
 from builders import account
 from pbx_operator.domain.servers.checks import judge_server
+from pbx_operator.domain.servers.status import in_force
 from server_builders import commserver
 
 
@@ -77,6 +78,26 @@ def test_a_doubtful_rule_is_warned_about() -> None:
     assert judged.refusal is None
     assert judged.accepted.reason.name == "AcceptedWithWarnings"
     assert "[0-9]" in judged.accepted.message
+
+
+@pytest.mark.parametrize(
+    ("facts", "text"),
+    [
+        ({}, "no settings are known to be in force at the provider"),
+        ({"applied_generation": 3, "state": "Running"}, "the settings of generation 3 stay in force at the provider"),
+        (
+            {"applied_generation": 4, "state": "Running"},
+            "the provider was given these settings before they were refused, and they stay in force there",
+        ),
+        (
+            {"state": "Running"},
+            "earlier settings, of a generation that is not known, stay in force at the provider",
+        ),
+    ],
+)
+def test_what_is_in_force_follows_from_the_status(facts: dict[str, Any], text: str) -> None:
+    server = commserver(generation=4)
+    assert in_force(server, server.status.model_copy(update=facts)) == text
 
 
 def test_the_numbers_of_the_account_are_guarded_too() -> None:
