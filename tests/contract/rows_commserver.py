@@ -170,17 +170,71 @@ ROWS = (
     Row(
         "an empty match",
         _rules({**RULE, "match": ""}),
-        (mismatch("spec.numberingRules[0].match", "", "^[ -~]{1,64}$"),),
+        (
+            invalid(
+                "spec.numberingRules[0].match",
+                "`match` may not be '': write a regular expression of 1 to 64 ASCII characters, for example '^0800'",
+            ),
+        ),
+    ),
+    *(
+        Row(
+            f"replacing by '{text}'",
+            _rules({"match": "^1", "action": "Rewrite", "replace": text}),
+            (
+                invalid(
+                    "spec.numberingRules[0].replace",
+                    f"`replace` may not be '{text}': write what is dialled, in the characters 0-9, *, # and +, with $1"
+                    " for the first group of `match`, for example '0$1'; to dial nothing remove it and write 'Block'"
+                    " as `action`",
+                ),
+            ),
+        )
+        for text in ("", "zero", "0 1")
+    ),
+    Row("everything that a number may become", _rules({"match": "^1", "action": "Rewrite", "replace": "*#+0$1$&"})),
+    *(
+        Row(
+            f"'{text}' as {field}",
+            _server(dialing={field: text}),
+            (
+                invalid(
+                    f"spec.dialing.{field}",
+                    f"`{field}` may not be '{text}': write 1 to 32 of the characters 0-9, *, # and +, for example"
+                    f" '{example}', or leave it out if there is none",
+                ),
+            ),
+        )
+        for field, text, example in (
+            ("outboundPrefix", "zero", "0"),
+            ("outboundPrefix", "", "0"),
+            ("nationalPrefix", "0 ", "0"),
+            ("internationalPrefix", "(00)", "00"),
+        )
+    ),
+    *(
+        Row(
+            f"the country {text}",
+            _server(dialing={"country": text}),
+            (
+                invalid(
+                    "spec.dialing.country",
+                    f"`country` may not be '{text}': write the two capital letters of ISO 3166-1 alpha-2, for example"
+                    " 'FR'",
+                ),
+            ),
+        )
+        for text in ("FRA", "fr", "")
     ),
     Row(
-        "a prefix of letters",
-        _server(dialing={"outboundPrefix": "zero"}),
-        (mismatch("spec.dialing.outboundPrefix", "zero", "^[0-9*#+]{1,32}$"),),
-    ),
-    Row(
-        "a country in full",
-        _server(dialing={"country": "FRA"}),
-        (mismatch("spec.dialing.country", "FRA", "^[A-Z]{2}$"),),
+        "a prefix without quotes",
+        _server(dialing={"outboundPrefix": 0}),
+        (
+            invalid(
+                "spec.dialing.outboundPrefix",
+                '"integer": spec.dialing.outboundPrefix in body must be of type string: "integer"',
+            ),
+        ),
     ),
     # --- gateway ------------------------------------------------------------------------------------------------
     Row(
@@ -249,10 +303,10 @@ ROWS = (
         "a provider without TLS",
         _rainbow(url="http://openrainbow.com"),
         (
-            mismatch(
+            invalid(
                 "spec.provider.rainbow.url",
-                "http://openrainbow.com",
-                "^https://[a-z0-9]([-a-z0-9.]*[a-z0-9])?(:[0-9]{1,5})?$",
+                "`url` may not be 'http://openrainbow.com': write https:// and a host in small letters, without a path,"
+                " for example 'https://openrainbow.com'",
             ),
         ),
     ),

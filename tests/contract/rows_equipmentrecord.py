@@ -150,6 +150,27 @@ ROWS = (
         ),
     ),
     Row(
+        "a rule that finds nothing",
+        _rule(match="", action="Block"),
+        (
+            invalid(
+                "spec.settings.numberingRules[0].match",
+                "`match` may not be '': write a regular expression of 1 to 64 ASCII characters, for example '^0800'",
+            ),
+        ),
+    ),
+    Row(
+        "a rule that dials letters",
+        _rule(action="Rewrite", replace="zero"),
+        (
+            invalid(
+                "spec.settings.numberingRules[0].replace",
+                "`replace` may not be 'zero': write what is dialled, in the characters 0-9, *, # and +, with $1 for the"
+                " first group of `match`, for example '0$1'; to dial nothing remove it and write 'Block' as `action`",
+            ),
+        ),
+    ),
+    Row(
         "a rule that replaces by nothing",
         _rule(action="Rewrite"),
         (

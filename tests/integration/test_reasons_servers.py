@@ -56,7 +56,8 @@ async def end(world: World, servers: Iterable[CommServer]) -> None:
 @shows(reasons.INVALID_NUMBERING_RULE, reasons.EMERGENCY_CALL, reasons.ACCEPTED_WITH_WARNINGS, reasons.NOT_PROVISIONED)
 async def test_numbering_rules(office: Office, world: World) -> None:
     def blocks(name: str, match: str) -> CommServer:
-        return office.server(name, numberingRules=[{"match": match, "action": "Block"}])
+        dialing = {"country": "FR", "outboundPrefix": "0"}
+        return office.server(name, dialing=dialing, numberingRules=[{"match": match, "action": "Block"}])
 
     wrong, dangerous, doubtful = blocks("wrong", "^("), blocks("dangerous", "^18$"), blocks("doubtful", r"^\d{7}$")
     await world.apply(wrong, dangerous, doubtful)
@@ -64,6 +65,12 @@ async def test_numbering_rules(office: Office, world: World) -> None:
     await expect(world, dangerous, reasons.EMERGENCY_CALL, "emergency number 18")
     await world.condition(doubtful, "Accepted", "True", "AcceptedWithWarnings")
     assert r"^\d{7}$" in world.message(doubtful, "Accepted")
+    assert [event["type"] for event in await world.event(doubtful, "AcceptedWithWarnings")] == ["Warning"]
+    await world.ready(doubtful, "Declared")
+    assert "Accepted has warnings" in world.message(doubtful)
+    changed = blocks("doubtful", "^0112$")
+    await world.apply(changed)
+    await expect(world, changed, reasons.EMERGENCY_CALL, "112 behind", "the settings of generation 1 stay in force")
     await end(world, (wrong, dangerous, doubtful))
 
 

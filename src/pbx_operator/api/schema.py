@@ -113,6 +113,21 @@ def member_of_union(member: str, *types: str) -> Rule:
     )
 
 
+def form(field: str, pattern: str, wanted: str, *, optional: bool = False) -> Rule:
+    """Return the rule that a text member has a form; `wanted` follows "write", and has an example.
+
+    A pattern of the schema would do, but the API server then answers with the pattern alone.  The member needs a
+    maxLength, or the API server cannot bound the cost.
+    """
+    absent = f"!has(self.{field}) || " if optional else ""
+    return Rule(
+        rule=f"{absent}self.{field}.matches('{pattern}')",
+        message=f"`{field}` has the wrong form: write {wanted}",
+        message_expression=sentence(f"`{field}` may not be '{{self.{field}}}': write {wanted}"),
+        field_path=f".{field}",
+    )
+
+
 def cel_name(field: str) -> str:
     """Return the name of a field as CEL rules write it."""
     return f"__{field}__" if field in _CEL_KEYWORDS else field

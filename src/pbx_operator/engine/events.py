@@ -89,12 +89,16 @@ def _of_ready(old: _Conditions, new: _Conditions) -> News | None:
 
 
 def _of_acceptance(old: _Conditions, new: _Conditions) -> News | None:
-    """What is not accepted, or with a warning, is told here unless Ready says the same."""
+    """What is not accepted, or with a warning, is told here unless Ready says the same; other warnings anew."""
     accepted, ready = new.get("Accepted"), new.get("Ready")
     if accepted is None or accepted.status == "Unknown" or accepted.reason == ACCEPTED.name:
         return None
     told_by_ready = ready is not None and ready.reason == accepted.reason
-    return News(accepted.reason, accepted.message, "Warning") if not told_by_ready and _is_news(old, accepted) else None
+    was = old.get("Accepted")
+    warned_anew = accepted.status == "True" and was is not None and was.message != accepted.message
+    if told_by_ready or not (_is_news(old, accepted) or warned_anew):
+        return None
+    return News(accepted.reason, accepted.message, "Warning")
 
 
 def _of_gate(old: _Conditions, new: _Conditions) -> News | None:

@@ -8,6 +8,7 @@ import pytest
 
 from builders import account
 from pbx_operator.domain.servers.checks import judge_server
+from pbx_operator.domain.servers.status import in_force
 from server_builders import commserver
 
 
@@ -28,6 +29,18 @@ def dialing(country: str, outbound: str | None = None) -> dict[str, Any]:
             "EmergencyCall",
             "blocks the emergency number 18",
             id="the vendor's own example in France",
+        ),
+        pytest.param(
+            {"dialing": dialing("FR", "0"), "numberingRules": [block("^0112$")]},
+            "EmergencyCall",
+            'blocks the emergency number 112 behind the outboundPrefix "0"',
+            id="an emergency number behind the outside line",
+        ),
+        pytest.param(
+            {"numberingRules": [{"match": "^1", "action": "Rewrite", "replace": "one"}]},
+            "InvalidNumberingRule",
+            '"e" cannot be dialled',
+            id="letters",
         ),
         pytest.param({"dialing": dialing("AU", "0")}, "EmergencyCall", "000", id="an outside line that swallows 000"),
         pytest.param({"dialing": dialing("US", "9")}, "EmergencyCall", "911", id="an outside line that swallows 911"),
@@ -67,6 +80,26 @@ def test_a_doubtful_rule_is_warned_about() -> None:
     assert "[0-9]" in judged.accepted.message
 
 
+@pytest.mark.parametrize(
+    ("facts", "text"),
+    [
+        ({}, "no settings are known to be in force at the provider"),
+        ({"applied_generation": 3, "state": "Running"}, "the settings of generation 3 stay in force at the provider"),
+        (
+            {"applied_generation": 4, "state": "Running"},
+            "the provider was given these settings before they were refused, and they stay in force there",
+        ),
+        (
+            {"state": "Running"},
+            "earlier settings, of a generation that is not known, stay in force at the provider",
+        ),
+    ],
+)
+def test_what_is_in_force_follows_from_the_status(facts: dict[str, Any], text: str) -> None:
+    server = commserver(generation=4)
+    assert in_force(server, server.status.model_copy(update=facts)) == text
+
+
 def test_the_numbers_of_the_account_are_guarded_too() -> None:
     spec: dict[str, Any] = {"accountRef": {"name": "a"}, "numberingRules": [block("^1999$")]}
     plain, guarded = account("a"), account("a", emergency={"additionalNumbers": ["1999"]})
@@ -86,6 +119,36 @@ def test_an_account_that_is_not_there_is_waited_for() -> None:
 
 
 def test_many_problems_are_counted_not_listed() -> None:
-    refusal = judge_server(commserver(numberingRules=[block(f"^{n}(") for n in range(8)]), None).refusal
+    refusal = judge_server(commserver(numberingRules=[block("^" + "1" * n + "(") for n in range(8)]), None).refusal
     assert refusal is not None
-    assert refusal.message.endswith("and 3 more")
+    assert refusal.message.endswith("; and 3 more")
+
+
+@pytest.mark.parametrize(
+    ("acknowledged", "warning"),
+    [
+        (
+            ["19"],
+            'the spec is valid, but: acknowledgedEmergencyNumbers "19": no emergency number, since FR has 112, 15, 17, '
+            "18 and 911: correct or remove it",
+        ),
+        (
+            ["18", "19", "20"],
+            'the spec is valid, but: acknowledgedEmergencyNumbers "19" and "20": no emergency numbers, since FR has '
+            "112, 15, 17, 18 and 911: correct or remove them",
+        ),
+        (
+            ["0112"],
+            'the spec is valid, but: acknowledgedEmergencyNumbers "0112": write "112", which also stands for 0112',
+        ),
+    ],
+)
+def test_acknowledging_what_is_no_emergency_number_is_warned_about(acknowledged: list[str], warning: str) -> None:
+    judged = judge_server(commserver(dialing=dialing("FR", "0"), acknowledgedEmergencyNumbers=acknowledged), None)
+    assert (judged.accepted.status, judged.accepted.message) == ("True", warning)
+
+
+def test_what_would_not_excuse_a_rule_does_not() -> None:
+    spec: dict[str, Any] = {"dialing": dialing("FR", "0"), "numberingRules": [block("^0112$")]}
+    assert judge_server(commserver(**spec, acknowledgedEmergencyNumbers=["0112"]), None).refusal is not None
+    assert judge_server(commserver(**spec, acknowledgedEmergencyNumbers=["112"]), None).refusal is None

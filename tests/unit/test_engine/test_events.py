@@ -194,6 +194,22 @@ class TestDialPrefix:
         assert told(shown(refused, accepted)) == [("Warning", "EmergencyNumber")]
 
 
+class TestWarnings:
+    @staticmethod
+    def of(problems: str) -> Conditions:
+        doubtful = verdict("Accepted", "True", provider_reasons.ACCEPTED_WITH_WARNINGS, problems=problems)
+        accepted = doubtful if problems else verdict("Accepted", "True", reasons.ACCEPTED)
+        return shown(verdict("Ready", "True", reasons.SERVING, kind="account"), accepted)
+
+    def test_warnings_are_told_once_and_others_anew(self) -> None:
+        first, second, none = self.of("match a"), self.of("match b"), self.of("")
+        assert told(first, first, second, none, none) == [
+            ("Normal", "Serving"),
+            ("Warning", "AcceptedWithWarnings"),
+            ("Warning", "AcceptedWithWarnings"),
+        ]
+
+
 class TestDrift:
     @staticmethod
     def of(drift: str) -> Conditions:

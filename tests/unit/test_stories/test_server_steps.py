@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -39,6 +40,12 @@ def ready(site: Site) -> tuple[str, str]:
     condition = find(status.conditions, "Ready")
     assert condition is not None
     return condition.status, condition.reason
+
+
+def message(site: Site) -> str:
+    condition = find(site.status().conditions, "Ready")
+    assert condition is not None
+    return condition.message
 
 
 def equipment(site: Site) -> str:
@@ -215,6 +222,44 @@ def test_a_box_is_followed_while_the_spec_is_refused(site: Site, provider: Provi
     site.settle_for(POLL_PERIOD * 2)
     assert (ready(site), site.status().state) == (("False", "EmergencyCall"), "Running")
     assert provider.changes == ["create"], "nothing of it is given to the provider"
+
+
+def test_a_refused_spec_says_which_settings_are_in_force(site: Site) -> None:
+    wrong: list[dict[str, Any]] = [{"match": "^18$", "action": "Block"}]
+    site.apply(**STOCK, numberingRules=wrong)
+    site.settle()
+    assert message(site).endswith("; no settings are known to be in force at the provider")
+    site.apply(numberingRules=[])
+    site.settle()
+    generation = site.status().applied_generation
+    for name in ("other", "another"):
+        site.apply(displayName=name, numberingRules=wrong)
+        site.settle()
+        assert message(site).endswith(f"; the settings of generation {generation} stay in force at the provider")
+        assert (site.status().applied_generation, site.status().translations) == (generation, ())
+
+
+def test_settings_that_are_refused_later_are_told_to_be_in_force(site: Site, provider: Provider) -> None:
+    site.apply(numberingRules=[{"match": "^18$", "action": "Block"}], acknowledgedEmergencyNumbers=["18"])
+    site.settle()
+    assert ready(site) == ("True", "Declared")
+    site.apply(acknowledgedEmergencyNumbers=[])
+    site.settle()
+    assert ready(site) == ("False", "EmergencyCall")
+    assert message(site).endswith(
+        "; the provider was given these settings before they were refused, and they stay in force there"
+    )
+    assert provider.changes == ["create"]
+
+
+def test_warnings_are_told_where_people_look(site: Site) -> None:
+    site.apply(numberingRules=[{"match": r"^\d{7}$", "action": "Block"}])
+    site.settle()
+    assert ready(site) == ("True", "Declared")
+    assert message(site).endswith("; the condition Accepted has warnings about the spec")
+    site.apply(numberingRules=[])
+    site.settle()
+    assert "Accepted" not in message(site)
 
 
 # --- failures ---------------------------------------------------------------------------------------------------

@@ -21,8 +21,16 @@ from pbx_operator.api.schema import (
     member_of_union,
     rules,
 )
-from pbx_operator.api.v1alpha1.commserver_rules import LICENSE, MODE, REPLACEMENT, SECRET_NAME, SITE
-from pbx_operator.api.v1alpha1.pbxaccount import CountryCode, EmergencyDigits
+from pbx_operator.api.v1alpha1.commserver_rules import (
+    DIALING,
+    LICENSE,
+    MODE,
+    NUMBERING_RULE,
+    SECRET_NAME,
+    SITE,
+    URL,
+)
+from pbx_operator.api.v1alpha1.pbxaccount import EmergencyDigits
 from pbx_operator.api.v1alpha1.shared import (
     NAME_IS_LABEL,
     SHORT,
@@ -31,7 +39,6 @@ from pbx_operator.api.v1alpha1.shared import (
     DisplayName,
     DriftPolicy,
     ObjectName,
-    ProviderURL,
     Revision,
     SecretReference,
     Status,
@@ -45,7 +52,8 @@ ServerState = Literal["Pending", "Running", "Degraded", "Activated"]
 FleetReference = Annotated[str, Field(max_length=SHORT, pattern=r"^[A-Za-z0-9.]{1,32}$")]
 DialingDigits = Annotated[str, Field(max_length=SHORT, pattern=r"^[0-9*#+]{1,32}$")]
 EquipmentID = Annotated[str, Field(max_length=255, pattern=r"^[A-Za-z0-9._-]{1,255}$")]
-RulePattern = Annotated[str, Field(max_length=SHORT, pattern=r"^[ -~]{1,64}$")]
+ShortText = Annotated[str, Field(max_length=SHORT)]
+"""A text whose form a CEL rule checks, which says what to write instead."""
 RAINBOW_URL = "https://openrainbow.com"
 """Rainbow's own URL: where a login goes whose Secret names no other."""
 _CREATE_ANOTHER = "delete the CommServer and create another one"
@@ -86,17 +94,19 @@ class Activation(Model):
 class ServerDialing(Model):
     """How numbers are dialled at the site."""
 
-    country: CountryCode
+    model_config = rules(*DIALING)
+
+    country: ShortText
     """country is the ISO 3166-1 alpha-2 code, for example `FR`; it translates national numbers and decides which
     numbers are emergency numbers."""
-    national_prefix: DialingDigits | None = None
+    national_prefix: ShortText | None = None
     """nationalPrefix is dialled before a number of the same country, in quotes, for example `"0"`; absent: none."""
-    international_prefix: DialingDigits | None = None
+    international_prefix: ShortText | None = None
     """internationalPrefix is dialled before a number of another country, in quotes, for example `"00"`; absent:
     none."""
-    outbound_prefix: DialingDigits | None = None
+    outbound_prefix: ShortText | None = None
     """outboundPrefix gets an outside line, in quotes, for example `"0"`; absent: none. It may not be the beginning
-    of an emergency number, unless that is in acknowledgedEmergencyNumbers."""
+    of an emergency number, unless that is in acknowledgedEmergencyNumbers or a rule adds the prefix."""
 
 
 class WebRTCGateway(Model):
@@ -114,16 +124,16 @@ class WebRTCGateway(Model):
 class NumberingRule(Model):
     """What becomes of some of the numbers that are dialled in the provider's applications."""
 
-    model_config = rules(*REPLACEMENT)
+    model_config = rules(*NUMBERING_RULE)
 
-    match: RulePattern
-    """match is a regular expression that finds the part of a number to replace, in quotes, for example `"^0321"`; write
-    `[0-9]` for a digit."""
+    match: ShortText
+    """match is a regular expression that finds the part of a number to replace, in quotes, for example `"^0321"`, in
+    a part of JavaScript's syntax; write `[0-9]` for a digit."""
     action: Literal["Rewrite", "Block"]
     """action is `Rewrite` (the part that was found becomes `replace`) or `Block` (nothing is dialled)."""
-    replace: RulePattern | None = None
-    """replace is what the found part becomes, in quotes, `$1` being the first group; set if, and only if, action is
-    `Rewrite`."""
+    replace: ShortText | None = None
+    """replace is what the found part becomes, in quotes, for example `"0$1"`, `$1` being the first group; set if, and
+    only if, action is `Rewrite`."""
     description: DisplayName | None = None
     """description is for people."""
 
@@ -131,9 +141,9 @@ class NumberingRule(Model):
 class RainbowProvider(Model):
     """A company in ALE Rainbow."""
 
-    model_config = rules(immutable("url", _CREATE_ANOTHER), immutable("company", _CREATE_ANOTHER), SITE)
+    model_config = rules(immutable("url", _CREATE_ANOTHER), immutable("company", _CREATE_ANOTHER), SITE, URL)
 
-    url: ProviderURL = RAINBOW_URL
+    url: Annotated[str, Field(max_length=253)] = RAINBOW_URL
     """url is where Rainbow is; default `https://openrainbow.com`. Immutable: delete the CommServer and create another
     one."""
     company: Annotated[str, Field(min_length=1, max_length=255)]
@@ -189,10 +199,11 @@ class CommServerSpec(Model):
     """webRTCGateway is for calls over the Internet."""
     numbering_rules: Annotated[tuple[NumberingRule, ...], Field(max_length=100), ATOMIC] = ()
     """numberingRules apply to outgoing calls from the provider's applications, at most 100: the first that matches
-    wins, and what it makes of the number is dialled as it is."""
+    wins, and what it makes of the number is dialled as it is. None may keep people from an emergency number, dialled
+    with or without the outbound prefix."""
     acknowledged_emergency_numbers: Annotated[tuple[EmergencyDigits, ...], Field(max_length=32), SET] = ()
     """acknowledgedEmergencyNumbers are emergency numbers that the outbound prefix or a numbering rule touches on
-    purpose, in quotes, at most 32."""
+    purpose, in quotes, without the outbound prefix, for example `"18"`, at most 32."""
     ready_when: Literal["Declared", "Running"] = "Declared"
     """readyWhen says when this object is Ready: once the provider knows the server (default; a person must still
     connect the box) or once it runs."""
@@ -225,7 +236,7 @@ class TranslatedNumber(Model):
     result: Annotated[str, Field(max_length=255)]
     """result is what the server dials; empty: nothing."""
     by: Annotated[str, Field(max_length=SHORT)]
-    """by is the rule that decided, for example `numberingRules[0]`, or `default`."""
+    """by is the rule that decided, for example `numberingRules[0]`, or `DefaultAnalysis`."""
 
 
 class CommServerStatus(Status):
@@ -249,7 +260,7 @@ class CommServerStatus(Status):
     last_seen_time: Time | None = None
     """lastSeenTime is when the server was last heard; written with other changes, else at most every 10 minutes."""
     translations: Annotated[tuple[TranslatedNumber, ...], Field(max_length=16), ATOMIC] = ()
-    """translations shows what the numbering rules make of typical numbers."""
+    """translations shows what the numbering rules make of typical numbers; empty while the spec is refused."""
     rejected_credentials: Token | None = None
     """rejectedCredentials is the version of the Secrets whose login the provider refused, and why; it is not tried
     again."""

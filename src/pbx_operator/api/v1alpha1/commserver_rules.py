@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pbx_operator.api.schema import Rule, choice, immutable, sentence
+from pbx_operator.api.schema import Rule, choice, form, immutable, sentence
 
 _CREATE_ANOTHER = "delete the CommServer and create another one"
 
@@ -38,7 +38,36 @@ LICENSE = Rule(
     field_path=".license",
 )
 
-REPLACEMENT = (
+_DIALLED = "1 to 32 of the characters 0-9, *, # and +"
+
+
+def _prefix(field: str, example: str) -> Rule:
+    wanted = f"{_DIALLED}, for example '{example}', or leave it out if there is none"
+    return form(field, "^[0-9*#+]{1,32}$", wanted, optional=True)
+
+
+DIALING = (
+    form("country", "^[A-Z]{2}$", "the two capital letters of ISO 3166-1 alpha-2, for example 'FR'"),
+    _prefix("nationalPrefix", "0"),
+    _prefix("internationalPrefix", "00"),
+    _prefix("outboundPrefix", "0"),
+)
+
+URL = form(
+    "url",
+    "^https://[a-z0-9]([-a-z0-9.]*[a-z0-9])?(:[0-9]{1,5})?$",
+    "https:// and a host in small letters, without a path, for example 'https://openrainbow.com'",
+)
+
+NUMBERING_RULE = (
+    form("match", "^[ -~]{1,64}$", "a regular expression of 1 to 64 ASCII characters, for example '^0800'"),
+    form(
+        "replace",
+        "^[0-9*#+$&]{1,64}$",
+        "what is dialled, in the characters 0-9, *, # and +, with $1 for the first group of `match`, for example '0$1';"
+        " to dial nothing remove it and write 'Block' as `action`",
+        optional=True,
+    ),
     Rule(
         rule="has(self.replace) == (self.action == 'Rewrite')",
         message="`replace` must be set if, and only if, `action` is Rewrite",

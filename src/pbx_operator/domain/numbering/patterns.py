@@ -111,7 +111,8 @@ class Program:
     groups: int
     """How many groups can be referred to, `$1` being the first."""
     uses_d: bool
-    """Whether `\\d` was written, which Rainbow's user interface shows and its API says it does not support."""
+    """Whether `\\d` was written.  It means `[0-9]`, but `checks` advises against it: Rainbow's user interface shows it,
+    while its API says that it does not support it."""
     anchored: bool
     """Whether it can match at the start of a number only."""
     beginning: str
@@ -254,7 +255,7 @@ class _Compiler:
             return (Character(frozenset(), negated=True),)
         if character in "*+?{":
             raise PatternError(
-                f'"{character}" repeats nothing: put it after a character or group, or write \\* or \\+', opened
+                f'"{character}" repeats nothing: put it after a character or group, or write [*] or [+]', opened
             )
         return (Character(self._escaped() if character == "\\" else _literal(character, opened)),)
 
@@ -277,7 +278,8 @@ class _Compiler:
             self._uses_d = True
             return _DIGITS
         if character not in ("*", "#", "+"):
-            raise PatternError(f'"\\{character}" is not supported: only \\d, \\*, \\# and \\+ are', start)
+            problem = f'"\\{character}" is not supported: write [0-9] for a digit, [*] for * and [+] for +'
+            raise PatternError(problem, start)
         return frozenset(character)
 
     def _class(self, opened: int) -> Character:

@@ -2,7 +2,8 @@
 
 The meaning is that of `String.replace` with a pattern without flags: `$1` to `$99` stand for groups, `$&` for all
 that matched, `$$` for a dollar sign.  Of `$12` the 2 is an ordinary digit if there are fewer than 12 groups.
-JavaScript's other forms, such as `` $` ``, are ordinary characters here; `checks` warns about them.
+JavaScript's other forms, such as `` $` ``, are ordinary characters here, and as nobody can dial a `$`, `checks` refuses
+them.
 """
 
 from __future__ import annotations

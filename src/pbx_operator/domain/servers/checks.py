@@ -5,6 +5,7 @@ The API server has checked the form.  What is left needs data: emergency numbers
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
@@ -13,13 +14,13 @@ from pbx_operator.api.reasons import Reason, Verdict, verdict
 from pbx_operator.api.v1alpha1 import CommServer, PBXAccount
 from pbx_operator.api.v1alpha1.commserver import CommServerSpec, ServerDialing, TranslatedNumber
 from pbx_operator.domain import emergency
-from pbx_operator.domain.numbering.checks import check_rules, judge_rules
+from pbx_operator.domain.numbering.checks import check_rules
+from pbx_operator.domain.numbering.guard import RuleFinding, judge_rules, remedy
 from pbx_operator.domain.numbering.rules import Dialing, NumberingRule, dry_run
+from pbx_operator.domain.numbering.wording import SHOWN, listed, quoted
 
 JUDGEMENTS = 128
 """How many judgements are remembered; one about a hundred rules can take 60 KiB."""
-_SHOWN = 5
-"""Messages that a condition holds; 100 rules may have more to say than anybody reads."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,14 +60,37 @@ def _judge_rules(spec: CommServerSpec, additional: tuple[str, ...]) -> Judgement
         return _refused(provider_reasons.INVALID_NUMBERING_RULE, problems=_few(refused))
     dialing = _dialing(spec.dialing)
     numbers = emergency.emergency_numbers(dialing.country, additional)
-    findings = judge_rules(rules, dialing, frozenset(spec.acknowledged_emergency_numbers), numbers)
-    dangers = [finding.message for finding in findings if finding.severity == "Refused"]
+    acknowledged = frozenset(spec.acknowledged_emergency_numbers)
+    findings = judge_rules(rules, dialing, acknowledged, numbers)
+    dangers = [finding for finding in findings if finding.severity == "Refused"]
     if dangers:
-        return _refused(provider_reasons.EMERGENCY_CALL, problems=_few(dangers))
+        return _refused(provider_reasons.EMERGENCY_CALL, problems=_told(dangers, dialing, numbers - acknowledged))
     rows = dry_run(rules, dialing, numbers)
     shown = tuple(TranslatedNumber(number=r.number, kind=r.kind, result=r.result or "", by=r.by) for r in rows)
-    warnings = [*(p.message for p in problems), *(f.message for f in findings)]
+    warnings = [problem.message for problem in problems]
+    warnings += [_told(findings, dialing, numbers - acknowledged)] if findings else []
+    warnings += _vain_acknowledgements(spec.acknowledged_emergency_numbers, dialing, numbers)
     return Judgement(_accepted(warnings), translations=shown)
+
+
+def _told(findings: Sequence[RuleFinding], dialing: Dialing, guarded: frozenset[str]) -> str:
+    """Return findings of one severity, and what to do about them."""
+    return f"{_few([finding.problem for finding in findings])}: {remedy(findings, dialing, guarded)}"
+
+
+def _vain_acknowledgements(acknowledged: Sequence[str], dialing: Dialing, numbers: frozenset[str]) -> Iterator[str]:
+    """Yield warnings about values that acknowledge nothing."""
+    vain = [value for value in acknowledged if value not in numbers]
+    behind = [value for value in vain if value.removeprefix(dialing.outbound_prefix) in numbers]
+    unknown = [value for value in vain if value not in behind]
+    for value in behind:
+        number = value.removeprefix(dialing.outbound_prefix)
+        yield f'acknowledgedEmergencyNumbers "{value}": write "{number}", which also stands for {value}'
+    if unknown:
+        known = f"{dialing.country} has {listed(sorted(numbers))}"
+        none, them = ("number", "it") if len(unknown) == 1 else ("numbers", "them")
+        field = f"acknowledgedEmergencyNumbers {quoted(unknown)}"
+        yield f"{field}: no emergency {none}, since {known}: correct or remove {them}"
 
 
 def _dialing(dialing: ServerDialing) -> Dialing:
@@ -86,5 +110,5 @@ def _refused(reason: Reason, **facts: object) -> Judgement:
 
 def _few(messages: list[str]) -> str:
     """Return the first messages as one text."""
-    left = len(messages) - _SHOWN
-    return "; ".join([*messages[:_SHOWN], *([f"and {left} more"] if left > 0 else [])])
+    left = len(messages) - SHOWN
+    return "; ".join([*messages[:SHOWN], *([f"and {left} more"] if left > 0 else [])])

@@ -6,6 +6,7 @@ Git sync must not fail for it (alerts tell of it).  While a provider does not an
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from pbx_operator.api import provider_reasons, reasons
@@ -32,6 +33,7 @@ from pbx_operator.domain.steps import FailedStep, rejected_credentials, waiting_
 LAST_SEEN_PERIOD = timedelta(minutes=10)
 """How old `lastSeenTime` may be while nothing else changes."""
 
+_SEE_WARNINGS = "the condition Accepted has warnings about the spec"
 _STATES = {
     "Pending": provider_reasons.DECLARED,
     "Running": provider_reasons.RUNNING,
@@ -143,7 +145,7 @@ def _ready(
     shown: CommServerStatus,
 ) -> Verdict:
     if judgement.refusal is not None:
-        return judgement.refusal
+        return _refused(server, judgement, judgement.refusal, shown)
     if not award.holds:
         return verdict("Ready", "False", provider_reasons.EQUIPMENT_IN_USE, equipment=equipment_id(server))
     hindrance = _hindrance(s, server)
@@ -156,7 +158,27 @@ def _ready(
         return verdict("Ready", "False", provider_reasons.PROVISIONING)
     if shown.state == "Pending" and server.spec.ready_when == "Running":
         return verdict("Ready", "False", provider_reasons.AWAITING_CONNECTION)
-    return verdict("Ready", "True", _STATES[shown.state or "Pending"])
+    ready = verdict("Ready", "True", _STATES[shown.state or "Pending"])
+    warned = judgement.accepted.reason is provider_reasons.ACCEPTED_WITH_WARNINGS
+    return replace(ready, message=f"{ready.message}; {_SEE_WARNINGS}") if warned else ready
+
+
+def _refused(server: CommServer, judgement: Judgement, refusal: Verdict, shown: CommServerStatus) -> Verdict:
+    """Return why nothing is given to the provider; if the spec is the reason, also what is in force there."""
+    if judgement.accepted.status == "True":
+        return refusal
+    return replace(refusal, message=f"{refusal.message}; {in_force(server, shown)}")
+
+
+def in_force(server: CommServer, shown: CommServerStatus) -> str:
+    """Return which settings a provider has while the spec is refused."""
+    if shown.applied_generation == server.metadata.generation:
+        return "the provider was given these settings before they were refused, and they stay in force there"
+    if shown.applied_generation is not None:
+        return f"the settings of generation {shown.applied_generation} stay in force at the provider"
+    if shown.state is not None:
+        return "earlier settings, of a generation that is not known, stay in force at the provider"
+    return "no settings are known to be in force at the provider"
 
 
 def _hindrance(s: ServerSnapshot, server: CommServer) -> Verdict | None:
