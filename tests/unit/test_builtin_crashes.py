@@ -8,19 +8,20 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import closing
 from datetime import timedelta
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import pytest
 
 from builders import NAMESPACE
 from equipment_builders import box
 from pbx_operator.api.meta import SECRETS, ObjectKey
-from pbx_operator.api.v1alpha1 import EquipmentRecord
+from pbx_operator.api.v1alpha1 import CommServer, EquipmentRecord
+from pbx_operator.api.v1alpha1.commserver import Channel
 from pbx_operator.api.v1alpha1.equipmentrecord import EquipmentRecordSpec
 from pbx_operator.domain.keys import SigningKey
 from pbx_operator.domain.link_facts import ClusterFacts
 from pbx_operator.domain.servers import equipment
-from pbx_operator.domain.servers.equipment import Association, decide
+from pbx_operator.domain.servers.equipment import Association, Report, decide, hear
 from pbx_operator.engine.identity import Identity
 from pbx_operator.providers.builtin import Builtin
 from server_builders import STOCK
@@ -61,8 +62,8 @@ class BoxSite(Site):
         assert shown is not None
         return secret["activationCode"] if secret is not None else shown
 
-    def connect(self) -> str:
-        """Let a box connect with that code, as the exchange does."""
+    def connect(self, *channels: Channel) -> str:
+        """Let a box connect with that code and report its channels, as the exchange does."""
         record = self.record()
         assert record is not None
         spec = record.spec
@@ -71,7 +72,18 @@ class BoxSite(Site):
         decision = decide(spec, Association(INSTANCE, spec.equipment_id, box("box").public, proof), self.now)
         if decision.spec is not None:
             self.put(record, decision.spec)
+            self.settle()
+            self.report(*channels)
         return decision.result
+
+    def report(self, *channels: Channel) -> None:
+        """Let the box say how its channels are."""
+        record = self.record()
+        assert record is not None
+        status = hear(record, Report(box("box").public, int(self.now.timestamp()), channels), self.now)
+        assert status is not None
+        raw = self.api.get(EquipmentRecord.resource, record.key)
+        self.api.put_status(EquipmentRecord.resource, {**raw, "status": status.to_json()})
 
     def put(self, record: EquipmentRecord, spec: EquipmentRecordSpec) -> None:
         raw = self.api.get(EquipmentRecord.resource, record.key)
@@ -173,3 +185,16 @@ def test_a_secret_that_is_lost_before_the_box_connects_is_made_again() -> None:
         site.settle_for(timedelta(minutes=15))
         assert site.code() != before
         assert site.connect() == "Associated"
+
+
+@pytest.mark.parametrize(("line", "state"), [("Up", "Running"), ("Down", "Degraded")])
+def test_what_a_box_is_like_is_shown_once_it_is_known(line: Literal["Up", "Down"], state: str) -> None:
+    """A box whose line is dead is not said to run first."""
+    with closing(BoxSite()) as site:
+        site.apply()
+        site.settle()
+        assert site.connect(Channel(name="sip", state=line)) == "Associated"
+        site.settle()
+        events = site.api.events[CommServer.resource.plural]
+        shown = [event.raw.get("status", {}).get("state") for event in events]
+        assert list(dict.fromkeys(shown)) == [None, "Pending", state]
