@@ -19,16 +19,14 @@ from pbx_operator.api.v1alpha1 import CommServer, EquipmentRecord
 from pbx_operator.api.v1alpha1.commserver import Channel
 from pbx_operator.api.v1alpha1.equipmentrecord import EquipmentRecordSpec
 from pbx_operator.domain.keys import SigningKey
-from pbx_operator.domain.link_facts import ClusterFacts
 from pbx_operator.domain.servers import equipment
 from pbx_operator.domain.servers.equipment import Association, Report, decide, hear
-from pbx_operator.engine.identity import Identity
 from pbx_operator.providers.builtin import Builtin
 from server_builders import STOCK
-from simulation.process import NoPeer, Process, Request, Wire
+from simulation.process import ADDRESS, Process, Request, Wire
 from simulation.servers import Provider, Site
 from simulation.site import signing_key
-from simulation.world import HOME, INSTANCE
+from simulation.world import INSTANCE
 
 DIED = 60
 """More calls than any story here makes."""
@@ -42,12 +40,9 @@ class BoxSite(Site):
     def __init__(self) -> None:
         super().__init__(Provider())
 
-    def start(self) -> None:
-        identity = Identity(INSTANCE, HOME.public, HOME, confirmed=True)
+    def begin(self) -> Process:
         builtin = Builtin(Wire(self.api), INSTANCE, lambda: self.now)
-        facts = ClusterFacts(INSTANCE, started=self.now)
-        self.process = Process(self.api, identity, facts, lambda: self.now, NoPeer(), lambda _: builtin)
-        self.calls = 0
+        return self.new_process(lambda _: builtin)
 
     def record(self) -> EquipmentRecord | None:
         """Return the only record, if there is one."""
@@ -121,7 +116,12 @@ def deleted(site: BoxSite) -> None:
     site.delete()
 
 
-@pytest.mark.parametrize("moment", ["before it is sent", "after it was carried out", "when the answer is lost"])
+each_moment = pytest.mark.parametrize(
+    "moment", ["before it is sent", "after it was carried out", "when the answer is lost"]
+)
+
+
+@each_moment
 @pytest.mark.parametrize("act", [created, reset, renamed, deleted], ids=lambda act: act.__name__)
 @pytest.mark.parametrize("spec", [{}, STOCK], ids=["built to order", "stock"])
 def test_nothing_is_lost_or_done_twice_whichever_call_is_the_last(
@@ -140,20 +140,27 @@ def dies_at(last: int, act: Callable[[BoxSite], None], moment: str, spec: dict[s
             site.settle()
             assert site.status().state == "Running"
             act(site)
-        site.calls = 0
-        if not site.settle(lambda task: site.calls == last):
+        if not break_off(site, last, moment):
             return False
-        if moment != "before it is sent":
-            task = site.process.requests()[0]
-            assert isinstance(task.waiting, Request)
-            task.waiting.arrive()
-            if moment == "when the answer is lost":
-                task.waiting.lose()
-                task.resume()
-        if moment != "when the answer is lost":
-            site.restart()
-        site.settle_for(timedelta(minutes=2))
         check_end(site, act)
+    return True
+
+
+def break_off(site: BoxSite, last: int, moment: str) -> bool:
+    """Let the process die at a call from now on, and another one go on; return whether there was such a call."""
+    site.calls = 0
+    if not site.settle(lambda task: site.calls == last):
+        return False
+    if moment != "before it is sent":
+        task = site.process.requests()[0]
+        assert isinstance(task.waiting, Request)
+        task.waiting.arrive()
+        if moment == "when the answer is lost":
+            task.waiting.lose()
+            task.resume()
+    if moment != "when the answer is lost":
+        site.restart()
+    site.settle_for(timedelta(minutes=2))
     return True
 
 
@@ -198,3 +205,59 @@ def test_what_a_box_is_like_is_shown_once_it_is_known(line: Literal["Up", "Down"
         events = site.api.events[CommServer.resource.plural]
         shown = [event.raw.get("status", {}).get("state") for event in events]
         assert list(dict.fromkeys(shown)) == [None, "Pending", state]
+
+
+# --- an exchange that has moved ---------------------------------------------------------------------------------
+
+MOVED = {**ADDRESS, "endpoint": "https://elsewhere.example:8443"}
+
+
+@each_moment
+def test_a_code_that_is_not_used_yet_survives_a_move(moment: str) -> None:
+    assert any(not moves_at(last, moment, connected=False) for last in range(DIED))
+
+
+@each_moment
+def test_a_box_that_is_in_survives_a_move(moment: str) -> None:
+    assert any(not moves_at(last, moment, connected=True) for last in range(DIED))
+
+
+def moves_at(last: int, moment: str, *, connected: bool) -> bool:
+    """Let the exchange move and the process die at a call; return whether there was such a call."""
+    with closing(BoxSite()) as site:
+        site.apply()
+        site.settle()
+        code = site.code()
+        if connected:
+            assert site.connect() == "Associated"
+            site.settle()
+        site.address = MOVED
+        site.restart()
+        if not break_off(site, last, moment):
+            assert site.code() == code, "nothing broke off, and the code is the same"
+            return False
+        if connected:
+            check_moved_box(site, code)
+        else:
+            assert address_in(site) == MOVED
+            assert site.connect() == "Associated", "the code that the user is shown opens the way in"
+    return True
+
+
+def check_moved_box(site: BoxSite, code: str) -> None:
+    """Its Secret says the code that it used, or there is none, and a higher revision brings one."""
+    assert site.status().state == "Running"
+    if site.secret() is None:
+        assert site.status().activation_secret_name is None
+        site.apply(activation={"revision": 2})
+        site.settle_for(timedelta(minutes=2))
+        assert site.connect() == "Associated"
+    else:
+        assert site.code() == code
+    assert address_in(site) == MOVED
+
+
+def address_in(site: BoxSite) -> dict[str, str]:
+    secret = site.secret()
+    assert secret is not None
+    return {name: value for name, value in secret.items() if name in ADDRESS}

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from builders import account
-from pbx_operator.domain.servers.checks import judge_server
+from pbx_operator.domain.servers.checks import judge_spec
 from server_builders import commserver
 
 
@@ -37,7 +37,7 @@ def dialing(country: str, outbound: str | None = None) -> dict[str, Any]:
     ],
 )
 def test_refused(spec: dict[str, Any], reason: str, told: str) -> None:
-    judged = judge_server(commserver(**spec), None)
+    judged = judge_spec(commserver(**spec), None)
     assert judged.refusal is not None
     assert (judged.refusal.type, judged.refusal.status, judged.refusal.reason.name) == ("Ready", "False", reason)
     assert (judged.accepted.status, judged.accepted.message) == ("False", judged.refusal.message)
@@ -55,13 +55,13 @@ def test_refused(spec: dict[str, Any], reason: str, told: str) -> None:
     ],
 )
 def test_accepted(spec: dict[str, Any]) -> None:
-    judged = judge_server(commserver(**spec), None)
+    judged = judge_spec(commserver(**spec), None)
     assert (judged.refusal, judged.accepted.status) == (None, "True")
     assert {row.kind for row in judged.translations} >= {"Internal", "National", "Emergency"}
 
 
 def test_a_doubtful_rule_is_warned_about() -> None:
-    judged = judge_server(commserver(numberingRules=[block(r"^\d{7}$")]), None)
+    judged = judge_spec(commserver(numberingRules=[block(r"^\d{7}$")]), None)
     assert judged.refusal is None
     assert judged.accepted.reason.name == "AcceptedWithWarnings"
     assert "[0-9]" in judged.accepted.message
@@ -70,22 +70,22 @@ def test_a_doubtful_rule_is_warned_about() -> None:
 def test_the_numbers_of_the_account_are_guarded_too() -> None:
     spec: dict[str, Any] = {"accountRef": {"name": "a"}, "numberingRules": [block("^1999$")]}
     plain, guarded = account("a"), account("a", emergency={"additionalNumbers": ["1999"]})
-    assert judge_server(commserver(**spec), plain).refusal is None
-    refusal = judge_server(commserver(**spec), guarded).refusal
+    assert judge_spec(commserver(**spec), plain).refusal is None
+    refusal = judge_spec(commserver(**spec), guarded).refusal
     assert refusal is not None
     assert "1999" in refusal.message
 
 
 def test_an_account_that_is_not_there_is_waited_for() -> None:
-    judged = judge_server(commserver(accountRef={"name": "a"}), None)
+    judged = judge_spec(commserver(accountRef={"name": "a"}), None)
     assert judged.refusal is not None
     assert judged.refusal.reason.name == "RefNotFound"
     assert [(v.type, v.status) for v in judged.references] == [("ResolvedRefs", "False")]
-    judged = judge_server(commserver(accountRef={"name": "a"}), account("a"))
+    judged = judge_spec(commserver(accountRef={"name": "a"}), account("a"))
     assert [(v.type, v.status) for v in judged.references] == [("ResolvedRefs", "True")]
 
 
 def test_many_problems_are_counted_not_listed() -> None:
-    refusal = judge_server(commserver(numberingRules=[block(f"^{n}(") for n in range(8)]), None).refusal
+    refusal = judge_spec(commserver(numberingRules=[block(f"^{n}(") for n in range(8)]), None).refusal
     assert refusal is not None
     assert refusal.message.endswith("and 3 more")

@@ -344,6 +344,13 @@ ACCESS_DENIED = Reason(
     Patience.PERSON,
     shown=_FAILED_OR_UNKNOWN,
 )
+EXCHANGE_MISSING = Reason(
+    "ExchangeMissing",
+    "the operator has no exchange that the box could connect to",
+    "start it with --exchange-endpoint https://HOST:8443, the address by which boxes reach it",
+    Patience.PERSON,
+    shown=(_NOT_READY,),
+)
 INVALID_NUMBERING_RULE = Reason(
     "InvalidNumberingRule",
     "a numbering rule cannot be applied",
