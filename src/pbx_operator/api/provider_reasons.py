@@ -336,7 +336,6 @@ COUNTRY_UNSUPPORTED = Reason(
     Patience.PERSON,
     shown=_FAILED_OR_UNKNOWN,
 )
-
 ACCESS_DENIED = Reason(
     "AccessDenied",
     "the provider does not let the login of Secret {secret} do this",
