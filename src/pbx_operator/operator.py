@@ -146,8 +146,8 @@ def _certificate_option(name: str) -> Callable[[F], F]:
     "endpoints",
     multiple=True,
     callback=_endpoints,
-    help=f"Where operators of other clusters reach this one, for example {EXAMPLES}; may be repeated. Without it, this "
-    "one only dials.",
+    help=f"Where operators of other clusters, and boxes, reach this one, for example {EXAMPLES}; may be repeated. "
+    "Without it, this one only dials.",
 )
 @click.option(
     "--exchange-port",

@@ -72,16 +72,16 @@ def server_in(namespace: str, name: str = "pbx", **spec: Any) -> CommServer:
     return CommServer.model_validate({"metadata": {"name": name, "namespace": namespace}, "spec": {**BTCO, **spec}})
 
 
-async def secret_of(world: World, server: CommServer, revision: int = 1) -> dict[str, str]:
-    """Wait for the activation Secret of a revision, and return what it says."""
-    key = ObjectKey(server.key.namespace, f"{server.metadata.name}-activation")
+async def secret_of(world: World, server: CommServer, **wanted: str) -> dict[str, str]:
+    """Wait for an activation Secret with these entries, by default the first revision; return what it says."""
+    key, expected = ObjectKey(server.key.namespace, f"{server.metadata.name}-activation"), {"revision": "1", **wanted}
 
     def read() -> dict[str, str] | None:
         data = (world.raw(SECRETS, key) or {}).get("data", {})
         entries = {name: base64.b64decode(value).decode() for name, value in data.items()}
-        return entries if entries.get("revision") == str(revision) else None
+        return entries if expected.items() <= entries.items() else None
 
-    return await world.until(read, f"revision {revision} of {key}") or {}
+    return await world.until(read, f"{expected} in {key}") or {}
 
 
 async def state(world: World, server: CommServer, wanted: str, **channels: str) -> None:
@@ -114,11 +114,12 @@ async def test_built_to_order_from_its_secret_to_its_deletion(
     await line.down()
     await state(world, server, "Degraded", sip="Down")
     assert world.shows(server, "Ready") == ("True", "Degraded")
+    assert "channels are down: sip;" in world.message(server)
     await line.up()
     await state(world, server, "Running", sip="Up")
 
     await box.kill()
-    await state(world, server, "Degraded")
+    await world.until(lambda: "the box was connected, and has been silent" in world.message(server), "it is silent")
     await state(world, server, "Activated")
     await world.condition(server, "Connected", "False", "Activated")
     box.start(secret, secret["activationCode"], line)
@@ -127,7 +128,7 @@ async def test_built_to_order_from_its_secret_to_its_deletion(
     await world.apply(server_in(server.key.namespace, activation={"revision": 2}))
     assert await box.ended() == 2
     assert "does not know this box" in box.logs()
-    renewed = await secret_of(world, server, revision=2)
+    renewed = await secret_of(world, server, revision="2")
     assert renewed["equipmentID"] == secret["equipmentID"]
     assert renewed["activationCode"] != secret["activationCode"]
     await state(world, server, "Pending")
@@ -199,6 +200,39 @@ async def test_a_server_that_is_restored_finds_its_box(world: World, boxes: Call
     assert now.metadata.uid != server.metadata.uid
 
 
+async def test_a_box_whose_line_is_dead_is_never_said_to_run(world: World, boxes: Callable[[str], Box]) -> None:
+    server = await declare(world)
+    secret = await secret_of(world, server)
+    assert "of Secret pbx-activation" in world.message(server)
+    boxes("box").start(secret, secret["activationCode"], Line())
+    await world.event(server, "Degraded")
+    now = world.now(server)
+    assert now is not None
+    assert (now.status.state, now.status.channels_up) == ("Degraded", "0/1")
+    events = [e for e in world.stage.observer.raws("events") if e["regarding"].get("uid") == now.metadata.uid]
+    assert [e["reason"] for e in events if e["reason"] != "StockCode"] == ["Declared", "Degraded"]
+
+
+async def test_an_exchange_that_moves_is_told_to_its_boxes(
+    stage: Stage, world: World, boxes: Callable[[str], Box], line: Line
+) -> None:
+    connected, waiting = await declare(world), await declare(world, "waiting")
+    used, unused = await secret_of(world, connected), await secret_of(world, waiting)
+    box = boxes("box")
+    box.start(used, used["activationCode"], line)
+    await state(world, connected, "Running", sip="Up")
+    await box.terminate()
+    await stage.stop()
+    endpoint = used["endpoint"].replace("localhost", "127.0.0.1")
+    port = endpoint.rpartition(":")[2]
+    stage.start("--exchange-endpoint", endpoint, "--exchange-port", port, periods=PERIODS)
+    for server, before, name in ((connected, used, "box"), (waiting, unused, "another")):
+        told = await secret_of(world, server, endpoint=endpoint)
+        assert told == {**before, "endpoint": endpoint}
+        boxes(name).start(told, told["activationCode"], line)
+        await state(world, server, "Running", sip="Up")
+
+
 async def test_codes_are_nowhere_but_in_their_secrets(
     stage: Stage, world: World, boxes: Callable[[str], Box], line: Line
 ) -> None:
@@ -208,7 +242,7 @@ async def test_codes_are_nowhere_but_in_their_secrets(
     box.start(first, first["activationCode"], line)
     await state(world, server, "Running", sip="Up")
     await world.apply(server_in(server.key.namespace, activation={"revision": 2}))
-    second = await secret_of(world, server, revision=2)
+    second = await secret_of(world, server, revision="2")
     await box.ended()
     texts = [json.dumps(one) for one in await stage.api.everything() if one["kind"] != "Secret"]
     texts += [json.dumps(raw) for plural, _, raw in stage.observer.history if plural != "secrets"]

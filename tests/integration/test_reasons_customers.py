@@ -24,7 +24,7 @@ async def test_a_customer_that_another_account_has(shop: Shop, world: World) -> 
     await world.apply(first)
     await world.ready(first, "Serving")
     await world.apply(second)
-    await expect_first_progress(world, second, reasons.CUSTOMER_IN_USE, "customer 21")
+    await expect_first_progress(world, second, reasons.CUSTOMER_IN_USE, "customer 21", "PBXAccount")
     await shop.end(first)
     await world.ready(second, "Serving")
     await shop.end(second)

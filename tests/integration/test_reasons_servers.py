@@ -91,6 +91,7 @@ async def test_a_box_that_is_connected_and_unplugged(office: Office, world: Worl
     box, awaited = from_stock(office, "box"), from_stock(office, "awaited", readyWhen="Running")
     await world.apply(box, awaited)
     await world.ready(box, "Declared")
+    assert equipment_id("box") in world.message(box)
     await expect(world, awaited, reasons.AWAITING_CONNECTION, "connect the box")
     for name in ("box", "awaited"):
         office.rainbow.equipment.connect(equipment_id(name), equipment_id(name))
@@ -101,8 +102,18 @@ async def test_a_box_that_is_connected_and_unplugged(office: Office, world: Worl
     office.rainbow.equipment.disconnect(equipment_id("awaited"))
     await look(office, box, awaited)
     await world.ready(box, "Degraded")
+    assert "channels are down: csta;" in world.message(box)
     await world.ready(awaited, "Activated")
     await end(world, (box, awaited))
+
+
+@shows(reasons.EXCHANGE_MISSING)
+async def test_a_box_that_has_no_exchange_to_connect_to(office: Office, world: World) -> None:
+    manifest = {"metadata": {"name": "box", "namespace": office.namespace}, "spec": STOCK}
+    server = CommServer.model_validate(manifest)
+    await world.apply(server)
+    await expect(world, server, reasons.EXCHANGE_MISSING, "--exchange-endpoint")
+    await end(world, (server,))
 
 
 @shows(reasons.PROVISIONING)
@@ -135,7 +146,7 @@ async def test_an_equipment_id_that_others_have(office: Office, world: World) ->
     await world.apply(first)
     await world.ready(first, "Declared")
     await world.apply(second)
-    await expect_first_progress(world, second, reasons.EQUIPMENT_IN_USE, equipment_id("shared"))
+    await expect_first_progress(world, second, reasons.EQUIPMENT_IN_USE, equipment_id("shared"), "CommServer first")
     office.rainbow.equipment.connect(equipment_id("shared"), equipment_id("shared"))
     await end(world, (first,))
     await expect_first_progress(world, second, reasons.SYSTEM_NOT_OURS, equipment_id("shared"))

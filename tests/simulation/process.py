@@ -8,7 +8,7 @@ left to chance is the order of these steps, and that is the test's to choose.
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Generator, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, NoReturn
 
@@ -48,6 +48,8 @@ from pbx_operator.providers.errors import ProviderError
 from simulation.api import JSON, Api
 
 WORKERS = 3
+ADDRESS = {"instance": "here", "endpoint": "https://pbx.example:8443", "pin": "sha256:pin"}
+"""What a box is told of the exchange."""
 
 
 @dataclass(eq=False, slots=True)
@@ -238,7 +240,9 @@ class Process:
         peer: Peer,
         providers: Providers | None = None,
         customers: CustomerProviders | None = None,
+        address: Mapping[str, str] = ADDRESS,
     ) -> None:
+        facts = replace(facts, reachable=bool(address))
         clocks = Clocks(now, lambda: (now() - NOW).total_seconds())
         self.wire = wire = Wire(api)
         self.store, self.memory, self.queue = (
@@ -255,7 +259,8 @@ class Process:
         servers: Servers = NoSteps()
         customer_work: Customers = NoSteps()
         if providers is not None:
-            servers = ServerWork(wire, providers, self.store, self.intake, self.memory, now, runner, self.heard, {})
+            store, intake, memory = self.store, self.intake, self.memory
+            servers = ServerWork(wire, providers, store, intake, memory, now, runner, self.heard, address)
         if customers is not None:
             customer_work = CustomerWork(customers, self.store, self.intake, self.memory, runner, self.heard)
         link = self.snapshots.link

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 
 from builders import NAMESPACE, NOW
@@ -14,7 +14,7 @@ from pbx_operator.engine.customers import CustomerProviders
 from pbx_operator.engine.identity import Identity
 from pbx_operator.engine.servers import Providers
 from simulation.api import Api
-from simulation.process import NoPeer, Process, Request, Task
+from simulation.process import ADDRESS, NoPeer, Process, Request, Task
 from simulation.world import HOME, INSTANCE, MAX_STEPS
 
 
@@ -24,6 +24,8 @@ class Scene(ABC):
     def __init__(self) -> None:
         self.now = NOW
         self.api = Api(lambda: self.now, lambda resource, old, new: None)
+        self.address: Mapping[str, str] = ADDRESS
+        """What the next process tells boxes of its exchange; nothing: it has none."""
         self.calls = 0
         """Calls that have arrived, or were to arrive, since the last process started."""
         self.start()
@@ -36,7 +38,7 @@ class Scene(ABC):
         """Return a process with these providers."""
         identity = Identity(INSTANCE, HOME.public, HOME, confirmed=True)
         facts = ClusterFacts(INSTANCE, started=self.now)
-        return Process(self.api, identity, facts, lambda: self.now, NoPeer(), providers, customers)
+        return Process(self.api, identity, facts, lambda: self.now, NoPeer(), providers, customers, self.address)
 
     def start(self) -> None:
         """Start a process."""

@@ -13,7 +13,7 @@ from contract.rows_commserver import ROWS
 from pbx_operator.domain.numbering.checks import MAX_STEPS_TOGETHER
 from pbx_operator.domain.numbering.patterns import MAX_PATTERN, MAX_STEPS, PatternError, compile_pattern
 from pbx_operator.domain.numbering.rules import Dialing, NumberingRule, translate
-from pbx_operator.domain.servers.checks import Judgement, judge_server
+from pbx_operator.domain.servers.checks import Judgement, judge_spec
 from pbx_operator.domain.servers.status import in_force
 from server_builders import commserver
 from support import ROOT
@@ -57,7 +57,7 @@ def told(judged: Judgement) -> str:
 
 @pytest.mark.parametrize(("spec", "shown"), list(stories()))
 def test_a_spec_is_judged_as_the_page_shows(spec: dict[str, Any], shown: str) -> None:
-    judged = judge_server(commserver(**spec), None)
+    judged = judge_spec(commserver(**spec), None)
     if shown[0].isdigit():
         rows = [f"{row.number} {row.kind} {row.result} {row.by}" for row in judged.translations]
         assert [words(row) for row in rows] == [words(line) for line in shown.splitlines()]

@@ -27,11 +27,18 @@ _BAD_SPEC = (_NOT_READY, _REFUSED)
 DECLARED = Reason(
     "Declared",
     "the provider knows the server, whose box has not connected yet",
-    "enter equipment ID and activation code on the box; from stock it knows both",
+    "enter equipment ID and activation code on the box; the message names the Secret that has them, if there is one",
     shown=(_READY, _DISCONNECTED),
+    text="the provider knows the server, whose box has not connected yet; {step}",
 )
 RUNNING = Reason("Running", "the server is connected", shown=(_READY, _CONNECTED))
-DEGRADED = Reason("Degraded", "the server is connected, but not all its channels are up", shown=(_READY, _CONNECTED))
+DEGRADED = Reason(
+    "Degraded",
+    "a channel of the server is down, or its box has been silent for minutes",
+    "check what the message names",
+    shown=(_READY, _CONNECTED),
+    text="{trouble}",
+)
 ACTIVATED = Reason(
     "Activated", "the server was connected once, and is not now", "check the box", shown=(_READY, _DISCONNECTED)
 )
@@ -91,8 +98,8 @@ NOTHING_TO_UPDATE = Reason(
 # --- it may pass by itself, but not for ever --------------------------------------------------------------------
 EQUIPMENT_IN_USE = Reason(
     "EquipmentInUse",
-    "equipment ID {equipment} belongs to another CommServer of this cluster",
-    "delete that one, or this one",
+    "equipment ID {equipment} belongs to {rival}",
+    "delete that one; or delete this one, and create it with the references of another box in spec.stock",
     Patience.GRACE,
     shown=_FAILED,
 )
@@ -259,8 +266,8 @@ PROVIDER_REFUSED = Reason(
 )
 CUSTOMER_IN_USE = Reason(
     "CustomerInUse",
-    "customer {customer} belongs to another PBXAccount of this cluster",
-    "delete that one, or this one",
+    "customer {customer} belongs to {rival}",
+    "delete that one; or delete this one, and create it with another spec.provider.telecomCenter.customerID",
     Patience.GRACE,
     shown=_FAILED,
 )
@@ -329,13 +336,19 @@ COUNTRY_UNSUPPORTED = Reason(
     Patience.PERSON,
     shown=_FAILED_OR_UNKNOWN,
 )
-
 ACCESS_DENIED = Reason(
     "AccessDenied",
     "the provider does not let the login of Secret {secret} do this",
     "give it the right, or name another login",
     Patience.PERSON,
     shown=_FAILED_OR_UNKNOWN,
+)
+EXCHANGE_MISSING = Reason(
+    "ExchangeMissing",
+    "the operator has no exchange that the box could connect to",
+    "start it with --exchange-endpoint https://HOST:8443, the address by which boxes reach it",
+    Patience.PERSON,
+    shown=(_NOT_READY,),
 )
 INVALID_NUMBERING_RULE = Reason(
     "InvalidNumberingRule",

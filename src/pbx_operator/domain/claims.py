@@ -74,3 +74,10 @@ def _award(claim: Claim, winner: Claim, shown_by: list[ObjectKey]) -> Award:
     if claim.shows == claim.wants:
         return Award(won=True)
     return Award(won=True, rival=min(shown_by, default=None))
+
+
+def rival_name(kind: str, place: ObjectKey, award: Award) -> str:
+    """Return what may be said in `place` of who has the thing: names in other namespaces are not for everybody."""
+    if award.rival is None or award.rival.namespace != place.namespace:
+        return f"another {kind} of this cluster"
+    return f"{kind} {award.rival.name}"

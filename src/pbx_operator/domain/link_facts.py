@@ -43,6 +43,8 @@ class ClusterFacts:
     """When this process began to work."""
     restoring_until: datetime | None = None
     """Until then a restore may be under way: no record is created or ended."""
+    reachable: bool = False
+    """There is an exchange that boxes can connect to."""
 
     def restoring(self, now: datetime) -> bool:
         """Whether records must be left alone."""

@@ -24,6 +24,7 @@ SECRET_TYPE = "pbx-operator.io/activation"
 EQUIPMENT_ENTRY, CODE_ENTRY, REVISION_ENTRY = "equipmentID", "activationCode", "revision"
 INSTANCE_ENTRY, ENDPOINT_ENTRY, PIN_ENTRY = "instance", "endpoint", "pin"
 """Where a box of provider Builtin connects to; nothing of it is secret."""
+_ADDRESS_ENTRIES = (INSTANCE_ENTRY, ENDPOINT_ENTRY, PIN_ENTRY)
 _GROUPS = 5
 """Groups of four letters and digits of a generated code: 100 bits, and short enough to be typed at a console."""
 
@@ -36,6 +37,8 @@ class Activation:
     revision: int
     uid: str
     """The metadata.uid of the Secret."""
+    address: Mapping[str, str]
+    """The entries that tell where to connect to; empty if it has none."""
 
 
 class NotOurSecretError(Exception):
@@ -59,7 +62,8 @@ async def read_activation(cluster: Cluster, server: CommServer) -> Activation | 
         raise NotOurSecretError
     try:
         data = {name: base64.b64decode(value).decode("ascii") for name, value in (raw.get("data") or {}).items()}
-        return Activation(data[CODE_ENTRY], int(data[REVISION_ENTRY]), metadata.uid)
+        address = {name: data[name] for name in _ADDRESS_ENTRIES if name in data}
+        return Activation(data[CODE_ENTRY], int(data[REVISION_ENTRY]), metadata.uid, address)
     except (KeyError, ValueError, binascii.Error) as error:
         raise NotOurSecretError from error
 
@@ -76,7 +80,10 @@ async def write_activation(
 ) -> None:
     """Create the Secret, in place of the one with the code before; `address` are entries that it has beside.
 
-    The operator may not change Secrets: that would be a right to all of them.  Raises NotOurSecretError, ApiError.
+    The operator may not change Secrets: that would be a right to all of them.  Who dies in between leaves none.  Then
+    a code that is not used yet is made anew; of a used one nothing is made up, since its box proves that very code
+    whenever it starts, and another one would turn it away: a higher revision brings both.  Raises NotOurSecretError,
+    ApiError.
     """
     known = await read_activation(cluster, server)
     if known is not None:

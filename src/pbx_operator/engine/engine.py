@@ -103,7 +103,8 @@ class Engine:
         self._intake = Intake(self._store, self._queue, memory, self._observe)
         self._pruner = Pruner(cluster, self._store, self._intake, settings.namespaces)
         self._compare = asyncio.Event()
-        facts = _facts(identity, settings, clocks.now())
+        address = address_entries(identity.instance, federation.contact)
+        facts = _facts(identity, settings, clocks.now(), reachable=bool(address))
         snapshots = Snapshots(self._store, memory, facts, clocks.now)
         self._snapshots = snapshots
         self._keeper = IdentityKeeper(cluster, settings.namespace, identity, self._identity_changed)
@@ -128,7 +129,6 @@ class Engine:
         keys = KeyWork(
             cluster, authority, identity, self._intake, memory, clocks.now, contact, elsewhere, self._errands
         )
-        address = address_entries(identity.instance, contact)
         runner = StepRunner(memory, clocks.now, self._errands)
         events, store, intake = self._events, self._store, self._intake
         servers = ServerWork(cluster, providers, store, intake, memory, clocks.now, runner, events, address)
@@ -207,7 +207,7 @@ class Engine:
                 _log.warning("what the watches missed cannot be found: %s; next try in %.0f s", error, pause)
 
 
-def _facts(identity: Identity, settings: EngineSettings, now: datetime) -> ClusterFacts:
+def _facts(identity: Identity, settings: EngineSettings, now: datetime, *, reachable: bool) -> ClusterFacts:
     return ClusterFacts(
         identity.instance,
         confirmed=identity.confirmed,
@@ -215,4 +215,5 @@ def _facts(identity: Identity, settings: EngineSettings, now: datetime) -> Clust
         identity=ObjectKey(settings.namespace, IDENTITY_SECRET),
         started=now,
         restoring_until=now + RESTORE_PERIOD if settings.after_restore else None,
+        reachable=reachable,
     )

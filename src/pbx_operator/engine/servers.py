@@ -100,6 +100,8 @@ class ServerWork:
             case "recover" | "reset":
                 if system := self._system(server):
                     await self._new_code(server, provider, system.system_id, reset=step == "reset")
+            case "readdress":
+                await self._readdress(server)
             case "delete":
                 look = self._memory.server(server.metadata.uid).look
                 system_id = system_to_delete(server, look) if look is not None else None
@@ -114,7 +116,9 @@ class ServerWork:
         changes = system.good_until if system is not None else None
         next_look = self._runner.next_look(server.metadata.uid, changes)
         if activation is not None:
-            self._note_look(server, ServerLook("Ours", system, next_look, activation.revision))
+            address = self._address_for(server)
+            outdated = bool(address) and activation.address != address
+            self._note_look(server, ServerLook("Ours", system, next_look, activation.revision, outdated))
         else:
             self._note_look(server, ServerLook("NotNeeded" if stock is not None else "Missing", system, next_look))
 
@@ -145,10 +149,20 @@ class ServerWork:
         await self._write_code(server, code, revision)
         self._memory.look_again(server.metadata.uid)
 
+    async def _readdress(self, server: CommServer) -> None:
+        """Write the Secret anew with the same code, and with where the exchange is now."""
+        activation = await read_activation(self._cluster, server)
+        if activation is None:
+            self._memory.look_again(server.metadata.uid)  # the Secret is gone by now
+            return
+        await self._write_code(server, activation.code, activation.revision)
+
     async def _write_code(self, server: CommServer, code: str, revision: int) -> None:
-        address = self._address if server.spec.provider.type == "Builtin" else {}
-        await write_activation(self._cluster, server, code, revision, address)
-        self._amend_look(server, secret="Ours", secret_revision=revision)
+        await write_activation(self._cluster, server, code, revision, self._address_for(server))
+        self._amend_look(server, secret="Ours", secret_revision=revision, address_outdated=False)
+
+    def _address_for(self, server: CommServer) -> Mapping[str, str]:
+        return self._address if server.spec.provider.type == "Builtin" else {}
 
     # --- what is known ------------------------------------------------------------------------------------------
 

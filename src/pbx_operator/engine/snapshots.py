@@ -249,6 +249,7 @@ class Snapshots:
             self._equipment_rivals(server),
             self._memory.server(uid),
             self._memory.since(Target(CommServer.resource, key, uid)),
+            self._cluster.reachable,
         )
 
     def _equipment_rivals(self, server: CommServer) -> tuple[Claim, ...]:

@@ -27,6 +27,7 @@ from pbx_operator.domain.servers.equipment import (
     code_key,
     good_until,
     heard_at,
+    is_silent,
     record_name,
     renewed,
     state_of,
@@ -167,6 +168,7 @@ class Builtin:
             code=await _code_state(spec, code),
             connection=channels_of(record),
             last_seen=heard_at(record),
+            silent=is_silent(record, now),
             good_until=good_until(record, now),
             inherited=_declared_by(spec, wish.owner) and spec.owner.uid != wish.owner.uid,
         )

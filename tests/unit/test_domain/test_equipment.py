@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from itertools import pairwise
 
 import pytest
@@ -44,6 +44,7 @@ from pbx_operator.domain.servers.equipment import (
     hear,
     is_device,
     is_news,
+    is_silent,
     record_name,
     renewed,
     state_of,
@@ -163,8 +164,12 @@ class TestReports:
 
     def test_what_a_box_before_this_one_said_does_not_count(self) -> None:
         left = record(associated(time=NOW), reported(DOWN, time=NOW - SECOND, rev=900))
-        assert state_of(left, NOW) == "Running"
+        assert state_of(left, NOW) == "Pending"
         assert hear(left, heard(1, DOWN), NOW) is not None
+
+
+def shown(one: EquipmentRecord, now: datetime) -> tuple[str, bool]:
+    return state_of(one, now), is_silent(one, now)
 
 
 class TestState:
@@ -190,7 +195,7 @@ class TestState:
 
     def test_using_the_code_is_a_sign_of_life(self) -> None:
         states = [state_of(record(associated()), NOW + age) for age in (timedelta(), SILENT, GONE)]
-        assert states == ["Running", "Degraded", "Activated"]
+        assert states == ["Pending", "Degraded", "Activated"]
 
     @given(st.integers(-100, 2000), st.sampled_from([UP, DOWN]))
     def test_the_state_stays_until_it_is_said_to_change(self, age: int, channel: Channel) -> None:
@@ -200,7 +205,7 @@ class TestState:
             assert state_of(one, now) == state_of(one, now + timedelta(days=365)) == "Activated"
         else:
             assert until > now
-            assert state_of(one, until - SECOND / 10) == state_of(one, now) != state_of(one, until)
+            assert shown(one, until - SECOND / 10) == shown(one, now) != shown(one, until)
 
 
 class TestNews:
@@ -214,12 +219,17 @@ class TestNews:
         [
             None,
             record(declared()),
+            record(associated()),
+            record(associated(), reported()),
             record(associated(), reported(DOWN)),
             record(associated(), reported(UP, time=NOW + SILENT)),
             record(associated(revision=2), reported(UP)),
         ],
-        ids=["deleted", "reset", "line down", "back from silence", "another spec"],
+        ids=["deleted", "reset", "no report", "no lines", "line down", "back from silence", "another spec"],
     )
     def test_what_changes_the_state_is(self, new: EquipmentRecord | None) -> None:
         old = record(associated(), reported(UP))
         assert is_news(old, new)
+
+    def test_the_first_report_is_even_of_a_box_without_lines(self) -> None:
+        assert is_news(record(associated()), record(associated(), reported()))

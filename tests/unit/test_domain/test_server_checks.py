@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from builders import account
-from pbx_operator.domain.servers.checks import judge_server
+from pbx_operator.domain.servers.checks import judge_spec
 from pbx_operator.domain.servers.status import in_force
 from server_builders import commserver
 
@@ -50,7 +50,7 @@ def dialing(country: str, outbound: str | None = None) -> dict[str, Any]:
     ],
 )
 def test_refused(spec: dict[str, Any], reason: str, told: str) -> None:
-    judged = judge_server(commserver(**spec), None)
+    judged = judge_spec(commserver(**spec), None)
     assert judged.refusal is not None
     assert (judged.refusal.type, judged.refusal.status, judged.refusal.reason.name) == ("Ready", "False", reason)
     assert (judged.accepted.status, judged.accepted.message) == ("False", judged.refusal.message)
@@ -68,13 +68,13 @@ def test_refused(spec: dict[str, Any], reason: str, told: str) -> None:
     ],
 )
 def test_accepted(spec: dict[str, Any]) -> None:
-    judged = judge_server(commserver(**spec), None)
+    judged = judge_spec(commserver(**spec), None)
     assert (judged.refusal, judged.accepted.status) == (None, "True")
     assert {row.kind for row in judged.translations} >= {"Internal", "National", "Emergency"}
 
 
 def test_a_doubtful_rule_is_warned_about() -> None:
-    judged = judge_server(commserver(numberingRules=[block(r"^\d{7}$")]), None)
+    judged = judge_spec(commserver(numberingRules=[block(r"^\d{7}$")]), None)
     assert judged.refusal is None
     assert judged.accepted.reason.name == "AcceptedWithWarnings"
     assert "[0-9]" in judged.accepted.message
@@ -103,23 +103,23 @@ def test_what_is_in_force_follows_from_the_status(facts: dict[str, Any], text: s
 def test_the_numbers_of_the_account_are_guarded_too() -> None:
     spec: dict[str, Any] = {"accountRef": {"name": "a"}, "numberingRules": [block("^1999$")]}
     plain, guarded = account("a"), account("a", emergency={"additionalNumbers": ["1999"]})
-    assert judge_server(commserver(**spec), plain).refusal is None
-    refusal = judge_server(commserver(**spec), guarded).refusal
+    assert judge_spec(commserver(**spec), plain).refusal is None
+    refusal = judge_spec(commserver(**spec), guarded).refusal
     assert refusal is not None
     assert "1999" in refusal.message
 
 
 def test_an_account_that_is_not_there_is_waited_for() -> None:
-    judged = judge_server(commserver(accountRef={"name": "a"}), None)
+    judged = judge_spec(commserver(accountRef={"name": "a"}), None)
     assert judged.refusal is not None
     assert judged.refusal.reason.name == "RefNotFound"
     assert [(v.type, v.status) for v in judged.references] == [("ResolvedRefs", "False")]
-    judged = judge_server(commserver(accountRef={"name": "a"}), account("a"))
+    judged = judge_spec(commserver(accountRef={"name": "a"}), account("a"))
     assert [(v.type, v.status) for v in judged.references] == [("ResolvedRefs", "True")]
 
 
 def test_many_problems_are_counted_not_listed() -> None:
-    refusal = judge_server(commserver(numberingRules=[block("^" + "1" * n + "(") for n in range(8)]), None).refusal
+    refusal = judge_spec(commserver(numberingRules=[block("^" + "1" * n + "(") for n in range(8)]), None).refusal
     assert refusal is not None
     assert refusal.message.endswith("; and 3 more")
 
@@ -144,11 +144,11 @@ def test_many_problems_are_counted_not_listed() -> None:
     ],
 )
 def test_acknowledging_what_is_no_emergency_number_is_warned_about(acknowledged: list[str], warning: str) -> None:
-    judged = judge_server(commserver(dialing=dialing("FR", "0"), acknowledgedEmergencyNumbers=acknowledged), None)
+    judged = judge_spec(commserver(dialing=dialing("FR", "0"), acknowledgedEmergencyNumbers=acknowledged), None)
     assert (judged.accepted.status, judged.accepted.message) == ("True", warning)
 
 
 def test_what_would_not_excuse_a_rule_does_not() -> None:
     spec: dict[str, Any] = {"dialing": dialing("FR", "0"), "numberingRules": [block("^0112$")]}
-    assert judge_server(commserver(**spec, acknowledgedEmergencyNumbers=["0112"]), None).refusal is not None
-    assert judge_server(commserver(**spec, acknowledgedEmergencyNumbers=["112"]), None).refusal is None
+    assert judge_spec(commserver(**spec, acknowledgedEmergencyNumbers=["0112"]), None).refusal is not None
+    assert judge_spec(commserver(**spec, acknowledgedEmergencyNumbers=["112"]), None).refusal is None

@@ -132,6 +132,7 @@ class TestProvider:
     async def test_a_commserver_that_was_made_again_takes_its_box_up(self, bench: Bench) -> None:
         await bench.provider.create(WISH, CODE)
         await bench.associate()
+        await bench.report(1, UP)
         again = replace(WISH, owner=SystemOwner(PLACE, "another uid"))
         found = await bench.facts(of=again)
         assert (found.ours, found.inherited, found.state) == (True, True, "Running")
@@ -177,12 +178,18 @@ class TestDesk:
     async def test_a_box_gets_in_once_and_its_life_is_followed(self, bench: Bench) -> None:
         await bench.provider.create(WISH, CODE)
         assert await bench.associate() == AssociateReply("Associated", NOW)
+        facts = await bench.facts()
+        assert (facts.state, facts.code) == ("Pending", "Spent"), "nobody knows yet how its lines are"
         assert await bench.report(1, UP) == ReportReply("Heard", 1)
         facts = await bench.facts()
         assert (facts.state, facts.connection, facts.good_until) == ("Running", (UP,), NOW + SILENT)
         bench.now = at(30)
         assert await bench.report(2, DOWN) == ReportReply("Heard", 2)
-        assert (await bench.facts()).state == "Degraded"
+        facts = await bench.facts()
+        assert (facts.state, facts.silent, facts.good_until) == ("Degraded", False, bench.now + SILENT)
+        bench.now += SILENT
+        facts = await bench.facts()
+        assert (facts.state, facts.silent) == ("Degraded", True)
 
     async def test_reports_without_news_cost_no_write(self, bench: Bench) -> None:
         await bench.provider.create(WISH, CODE)

@@ -8,20 +8,19 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import closing
 from datetime import timedelta
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import pytest
 
 from builders import NAMESPACE
 from equipment_builders import box
 from pbx_operator.api.meta import SECRETS, ObjectKey
-from pbx_operator.api.v1alpha1 import EquipmentRecord
+from pbx_operator.api.v1alpha1 import CommServer, EquipmentRecord
+from pbx_operator.api.v1alpha1.commserver import Channel
 from pbx_operator.api.v1alpha1.equipmentrecord import EquipmentRecordSpec
 from pbx_operator.domain.keys import SigningKey
-from pbx_operator.domain.link_facts import ClusterFacts
 from pbx_operator.domain.servers import equipment
-from pbx_operator.domain.servers.equipment import Association, decide
-from pbx_operator.engine.identity import Identity
+from pbx_operator.domain.servers.equipment import Association, Report, decide, hear
 from pbx_operator.providers.builtin import Builtin
 from server_builders import STOCK
 from simulation.crashes import (
@@ -34,10 +33,10 @@ from simulation.crashes import (
     renamed,
     whichever_call_is_the_last,
 )
-from simulation.process import NoPeer, Process, Wire
+from simulation.process import ADDRESS, Process, Wire
 from simulation.servers import Provider, Site
 from simulation.site import signing_key
-from simulation.world import HOME, INSTANCE
+from simulation.world import INSTANCE
 
 T = TypeVar("T")
 
@@ -48,12 +47,9 @@ class BoxSite(Site):
     def __init__(self) -> None:
         super().__init__(Provider())
 
-    def start(self) -> None:
-        identity = Identity(INSTANCE, HOME.public, HOME, confirmed=True)
+    def begin(self) -> Process:
         builtin = Builtin(Wire(self.api), INSTANCE, lambda: self.now)
-        facts = ClusterFacts(INSTANCE, started=self.now)
-        self.process = Process(self.api, identity, facts, lambda: self.now, NoPeer(), lambda _: builtin)
-        self.calls = 0
+        return self.new_process(lambda _: builtin)
 
     def record(self) -> EquipmentRecord | None:
         """Return the only record, if there is one."""
@@ -68,8 +64,8 @@ class BoxSite(Site):
         assert shown is not None
         return secret["activationCode"] if secret is not None else shown
 
-    def connect(self) -> str:
-        """Let a box connect with that code, as the exchange does."""
+    def connect(self, *channels: Channel) -> str:
+        """Let a box connect with that code and report its channels, as the exchange does."""
         record = self.record()
         assert record is not None
         spec = record.spec
@@ -78,7 +74,18 @@ class BoxSite(Site):
         decision = decide(spec, Association(INSTANCE, spec.equipment_id, box("box").public, proof), self.now)
         if decision.spec is not None:
             self.put(record, decision.spec)
+            self.settle()
+            self.report(*channels)
         return decision.result
+
+    def report(self, *channels: Channel) -> None:
+        """Let the box say how its channels are."""
+        record = self.record()
+        assert record is not None
+        status = hear(record, Report(box("box").public, int(self.now.timestamp()), channels), self.now)
+        assert status is not None
+        raw = self.api.get(EquipmentRecord.resource, record.key)
+        self.api.put_status(EquipmentRecord.resource, {**raw, "status": status.to_json()})
 
     def put(self, record: EquipmentRecord, spec: EquipmentRecordSpec) -> None:
         raw = self.api.get(EquipmentRecord.resource, record.key)
@@ -148,3 +155,79 @@ def test_a_secret_that_is_lost_before_the_box_connects_is_made_again() -> None:
         site.settle_for(timedelta(minutes=15))
         assert site.code() != before
         assert site.connect() == "Associated"
+
+
+@pytest.mark.parametrize(("line", "state"), [("Up", "Running"), ("Down", "Degraded")])
+def test_what_a_box_is_like_is_shown_once_it_is_known(line: Literal["Up", "Down"], state: str) -> None:
+    """A box whose line is dead is not said to run first."""
+    with closing(BoxSite()) as site:
+        site.apply()
+        site.settle()
+        assert site.connect(Channel(name="sip", state=line)) == "Associated"
+        site.settle()
+        events = site.api.events[CommServer.resource.plural]
+        shown = [event.raw.get("status", {}).get("state") for event in events]
+        assert list(dict.fromkeys(shown)) == [None, "Pending", state]
+
+
+# --- an exchange that has moved ---------------------------------------------------------------------------------
+
+MOVED = {**ADDRESS, "endpoint": "https://elsewhere.example:8443"}
+
+
+def moved(site: BoxSite) -> None:
+    site.address = MOVED
+    site.restart()
+
+
+@pytest.mark.parametrize("moment", MOMENTS)
+@pytest.mark.parametrize("connected", [False, True], ids=["a code that is not used yet", "a box that is in"])
+def test_nothing_is_lost_when_the_exchange_moves(moment: Moment, connected: bool) -> None:
+    def begin() -> BoxSite:
+        site = BoxSite()
+        site.apply()
+        site.settle()
+        if connected:
+            assert site.connect() == "Associated"
+            site.settle()
+        codes.append(site.code())
+        return site
+
+    def check(site: BoxSite) -> None:
+        if connected:
+            check_moved_box(site, codes[-1])
+        else:
+            assert address_in(site) == MOVED
+            assert site.connect() == "Associated", "the code that the user is shown opens the way in"
+
+    codes: list[str] = []
+    assert whichever_call_is_the_last(begin, moved, moment, timedelta(minutes=2), check) > 0
+
+
+def test_a_code_stays_when_the_exchange_moves_and_nothing_breaks_off() -> None:
+    with closing(BoxSite()) as site:
+        site.apply()
+        site.settle()
+        code = site.code()
+        moved(site)
+        site.settle()
+        assert (site.code(), address_in(site)) == (code, MOVED)
+
+
+def check_moved_box(site: BoxSite, code: str) -> None:
+    """Its Secret says the code that it used, or there is none, and a higher revision brings one."""
+    assert site.status().state == "Running"
+    if site.secret() is None:
+        assert site.status().activation_secret_name is None
+        site.apply(activation={"revision": 2})
+        site.settle_for(timedelta(minutes=2))
+        assert site.connect() == "Associated"
+    else:
+        assert site.code() == code
+    assert address_in(site) == MOVED
+
+
+def address_in(site: BoxSite) -> dict[str, str]:
+    secret = site.secret()
+    assert secret is not None
+    return {name: value for name, value in secret.items() if name in ADDRESS}

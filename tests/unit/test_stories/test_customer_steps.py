@@ -224,6 +224,9 @@ def test_of_two_accounts_for_one_customer_the_older_has_it(site: CustomerSite, c
     site.apply("second", place=NAMED)
     site.settle_for(timedelta(minutes=5))
     assert shown(site, "Ready", "second") == ("False", "CustomerInUse")
+    message = condition(site, "Ready", "second").message
+    assert "customer 7 belongs to PBXAccount first" in message
+    assert "another spec.provider.telecomCenter.customerID" in message
     assert site.status("second").customer_id is None
     site.delete("second")
     site.settle()

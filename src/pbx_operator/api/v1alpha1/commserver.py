@@ -243,8 +243,8 @@ class CommServerStatus(Status):
     """The server as it is."""
 
     state: ServerState | None = None
-    """state is `Pending` (declared, never connected), `Running`, `Degraded` (a channel is down) or `Activated` (was
-    connected once, and is not now)."""
+    """state is `Pending` (declared, never connected), `Running`, `Degraded` (a channel is down, or the
+    box is silent) or `Activated` (was connected once, and is not now)."""
     equipment_id: EquipmentID | None = Field(default=None, alias="equipmentID")
     """equipmentID is the name that the server connects with; no other CommServer of the cluster has it."""
     system_id: Token | None = Field(default=None, alias="systemID")
@@ -257,6 +257,8 @@ class CommServerStatus(Status):
     """appliedGeneration is the metadata.generation whose settings the provider was last given or found to have."""
     connection: Annotated[tuple[Channel, ...], Field(max_length=16), ListType("map", ("name",))] = ()
     """connection tells each line between the server and the provider."""
+    channels_up: Annotated[str, Field(max_length=SHORT, pattern=r"^[0-9]+/[0-9]+$")] | None = None
+    """channelsUp is how many of these are up, for example `2/3`, as the server said last; absent: it has none."""
     last_seen_time: Time | None = None
     """lastSeenTime is when the server was last heard; written with other changes, else at most every 10 minutes."""
     translations: Annotated[tuple[TranslatedNumber, ...], Field(max_length=16), ATOMIC] = ()
@@ -281,6 +283,7 @@ class CommServer(Resource):
             Column("Equipment", ".status.equipmentID", "Name that the server connects with."),
             Column("Provider", ".spec.provider.type", "What it connects to."),
             Column("Age", ".metadata.creationTimestamp", "Time since creation.", "date"),
+            Column("Channels", ".status.channelsUp", "How many are up, as the server said last.", priority=1),
             Column("Message", '.status.conditions[?(@.type=="Ready")].message', "What to do.", priority=1),
         ),
         selectable_fields=(".spec.accountRef.name", ".spec.type"),

@@ -15,7 +15,7 @@ from pbx_operator.api.conditions import ConditionType, Reason
 from pbx_operator.api.meta import ConditionStatus
 from pbx_operator.api.reasons import Verdict, verdict
 from pbx_operator.api.v1alpha1.pbxaccount import PBXAccount, TelecomCenterProvider
-from pbx_operator.domain.claims import Award, settle
+from pbx_operator.domain.claims import Award, rival_name, settle
 from pbx_operator.domain.conditions import find
 from pbx_operator.domain.customers.facts import (
     CustomerLook,
@@ -71,9 +71,12 @@ def view_customer(s: CustomerSnapshot, now: datetime) -> CustomerView | None:
     }
     obstacle = _obstacle(account, place, award, look)
     if obstacle is not None:
-        name = customer_id(account, place)
-        ready = verdict("Ready", "False", obstacle, customer=name)
-        return CustomerView(ready, verdict("Provisioned", "False", obstacle, customer=name), facts)
+        about = {
+            "customer": customer_id(account, place),
+            "rival": rival_name(PBXAccount.resource.kind, account.key, award),
+        }
+        ready = verdict("Ready", "False", obstacle, **about)
+        return CustomerView(ready, verdict("Provisioned", "False", obstacle, **about), facts)
     hindrance, provisioned = _hindrance(applied, failure), _provisioned(account, place, look, failure, applied)
     shown = _remembered(account, "Provisioned") if look is None and failure is None else None
     if shown is None:

@@ -1,6 +1,7 @@
 """Whether what a CommServer asks for may be given to a provider: its country, its account, its numbering rules.
 
-The API server has checked the form.  What is left needs data: emergency numbers, and what patterns really match.
+The API server has checked the form.  What is left needs data: emergency numbers, and what patterns really match; and
+for a box that is to connect to this operator, whether it can.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from pbx_operator.domain.numbering.checks import check_rules
 from pbx_operator.domain.numbering.guard import RuleFinding, judge_rules, remedy
 from pbx_operator.domain.numbering.rules import Dialing, NumberingRule, dry_run
 from pbx_operator.domain.numbering.wording import SHOWN, listed, quoted
+from pbx_operator.domain.servers.facts import ServerSnapshot
 
 JUDGEMENTS = 128
 """How many judgements are remembered; one about a hundred rules can take 60 KiB."""
@@ -35,7 +37,28 @@ class Judgement:
     """What typical numbers become."""
 
 
-def judge_server(server: CommServer, account: PBXAccount | None) -> Judgement:
+def judge_server(s: ServerSnapshot, server: CommServer) -> Judgement:
+    """Judge a CommServer: its spec, and whether a box that has yet to connect can."""
+    judgement = judge_spec(server, s.account)
+    if judgement.refusal is not None or not lacks_exchange(s, server):
+        return judgement
+    return replace(judgement, refusal=verdict("Ready", "False", provider_reasons.EXCHANGE_MISSING))
+
+
+def lacks_exchange(s: ServerSnapshot, server: CommServer) -> bool:
+    """Whether a server waits for its box, which has no exchange to connect to.
+
+    One whose box is in keeps it: the exchange may come back.
+    """
+    if server.spec.provider.type != "Builtin" or s.reachable:
+        return False
+    look = s.attempts.look
+    if look is None:
+        return server.status.state in (None, "Pending")
+    return look.system is None or look.system.code != "Spent"
+
+
+def judge_spec(server: CommServer, account: PBXAccount | None) -> Judgement:
     """Judge the spec of a CommServer; `account` is the one that it names, if that exists."""
     country, reference = server.spec.dialing.country, server.spec.account_ref
     if not emergency.known_country(country):

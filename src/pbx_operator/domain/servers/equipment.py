@@ -152,28 +152,39 @@ def heard_at(record: EquipmentRecord) -> datetime | None:
 
 def channels_of(record: EquipmentRecord) -> tuple[Channel, ...]:
     """Return the channels that the present device reported."""
-    report = last_report(record)
-    return report.channels if report is not None else ()
+    return _reported_channels(record) or ()
+
+
+def is_silent(record: EquipmentRecord, now: datetime) -> bool:
+    """Whether the present device has not been heard for so long that nobody knows how its lines are."""
+    heard = heard_at(record)
+    return heard is not None and now - heard >= SILENT
 
 
 def state_of(record: EquipmentRecord, now: datetime) -> ServerState:
-    """Return the state of the server; without a report yet it has just connected, so nothing is known to be down."""
+    """Return the state of the server.
+
+    A box that has just used the activation code is Pending until its first report, which follows at once: before that
+    nobody knows how its lines are.
+    """
     heard = heard_at(record)
     if heard is None:
         return "Pending"
     if now - heard >= GONE:
         return "Activated"
-    if now - heard >= SILENT or any(channel.state == "Down" for channel in channels_of(record)):
+    if is_silent(record, now):
         return "Degraded"
-    return "Running"
+    if last_report(record) is None:
+        return "Pending"
+    return "Degraded" if any(channel.state == "Down" for channel in channels_of(record)) else "Running"
 
 
 def good_until(record: EquipmentRecord, now: datetime) -> datetime | None:
-    """Return when silence alone will change the state; None if it will not."""
-    heard, state = heard_at(record), state_of(record, now)
-    if heard is None or state == "Activated":
+    """Return when silence alone will change the state, or what it is called for; None if it will not."""
+    heard = heard_at(record)
+    if heard is None or now - heard >= GONE:
         return None
-    return heard + (SILENT if state == "Running" else GONE)
+    return heard + (GONE if is_silent(record, now) else SILENT)
 
 
 def is_news(old: EquipmentRecord | None, new: EquipmentRecord | None) -> bool:
@@ -182,4 +193,10 @@ def is_news(old: EquipmentRecord | None, new: EquipmentRecord | None) -> bool:
         return True
     before, after = heard_at(old), heard_at(new)
     was_silent = before is not None and after is not None and after - before >= SILENT
-    return was_silent or channels_of(old) != channels_of(new)
+    return was_silent or _reported_channels(old) != _reported_channels(new)
+
+
+def _reported_channels(record: EquipmentRecord) -> tuple[Channel, ...] | None:
+    """Return the channels of the last report; None if there is none yet."""
+    report = last_report(record)
+    return report.channels if report is not None else None

@@ -19,7 +19,7 @@ from pbx_operator.domain.keys import base32
 from pbx_operator.domain.servers.systems import SystemFacts, SystemOwner, SystemWish, settings_of
 from pbx_operator.domain.steps import StepAttempts
 
-StepName = Literal["look", "deliver", "create", "update", "recover", "reset", "delete"]
+StepName = Literal["look", "deliver", "create", "update", "recover", "reset", "readdress", "delete"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +31,8 @@ class ServerLook:
     next_look: datetime
     secret_revision: int | None = None
     """The revision of the code in the Secret, if that is ours."""
+    address_outdated: bool = False
+    """Our Secret does not tell a box where the exchange of this operator is now."""
     deleted: bool = False
     """We deleted the system ourselves; a provider that is slow to find a new one may have shown none before."""
 
@@ -50,6 +52,8 @@ class ServerSnapshot:
     """The claims of the other CommServers of the cluster on the same equipment ID."""
     attempts: ServerAttempts = field(default_factory=StepAttempts)
     since: Since | None = None
+    reachable: bool = False
+    """Boxes can connect to the exchange of this operator."""
 
 
 def equipment_id(server: CommServer) -> str:

@@ -1,7 +1,8 @@
 """What to do about one CommServer: one step after the other, until its provider has it as wanted.
 
 There is one order of steps, and each is planned from what the last look found: look, deliver the activation code,
-declare, make the code current, apply settings.  `steps` has the rules of patience, which hold for all providers.
+declare, make the code current, tell where the exchange is now, apply settings.  `steps` has the rules of patience,
+which hold for all providers.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ def plan_server(s: ServerSnapshot, now: datetime) -> Plan:
         return Plan()
     if server.metadata.deleting:
         return _teardown(s, server, now)
-    judgement, award = judge_server(server, s.account), settle_equipment(s, server)
+    judgement, award = judge_server(s, server), settle_equipment(s, server)
     may_ask = award.holds and server.status.equipment_id == equipment_id(server)
     needed = _needed_step(server, s.attempts.look, now) if may_ask else None
     if judgement.refusal is not None and needed != "look":
@@ -73,6 +74,8 @@ def _needed_step(server: CommServer, look: ServerLook | None, now: datetime) -> 
         return "recover"
     if behind_revision(server, look):
         return "reset"
+    if look.address_outdated:
+        return "readdress"
     return "update" if unapplied(server, system) else None
 
 

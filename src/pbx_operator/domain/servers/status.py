@@ -10,11 +10,12 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from pbx_operator.api import provider_reasons, reasons
+from pbx_operator.api.conditions import ConditionType
 from pbx_operator.api.meta import ConditionStatus
 from pbx_operator.api.reasons import Verdict, verdict
 from pbx_operator.api.v1alpha1 import CommServer
-from pbx_operator.api.v1alpha1.commserver import CommServerStatus, ServerState
-from pbx_operator.domain.claims import Award
+from pbx_operator.api.v1alpha1.commserver import Channel, CommServerStatus
+from pbx_operator.domain.claims import Award, rival_name
 from pbx_operator.domain.conditions import status_with
 from pbx_operator.domain.differences import Difference, described
 from pbx_operator.domain.drift import drifted, reported_gone, to_apply
@@ -33,13 +34,9 @@ from pbx_operator.domain.steps import FailedStep, rejected_credentials, waiting_
 LAST_SEEN_PERIOD = timedelta(minutes=10)
 """How old `lastSeenTime` may be while nothing else changes."""
 
+_NAMED = 4
+"""Channels that are named as down; a box may have 16."""
 _SEE_WARNINGS = "the condition Accepted has warnings about the spec"
-_STATES = {
-    "Pending": provider_reasons.DECLARED,
-    "Running": provider_reasons.RUNNING,
-    "Degraded": provider_reasons.DEGRADED,
-    "Activated": provider_reasons.ACTIVATED,
-}
 
 
 def behind_revision(server: CommServer, look: ServerLook) -> bool:
@@ -73,7 +70,7 @@ def server_status(
         judgement.accepted,
         *judgement.references,
         _provisioned(s, server, award, failure, shown, ready),
-        _connected(shown.state),
+        _connected(s, server, shown),
         *_weakness(server, shown),
     ]
     status, again = status_with(
@@ -112,16 +109,24 @@ def _facts(
 def _system_facts(server: CommServer, look: ServerLook, system: SystemFacts | None) -> dict[str, object]:
     if system is None:  # its id stays: if it shows up again, it is known to be ours
         applied = server.status.applied_generation if reported_gone(server, look.system) else None
-        return {"state": None, "connection": (), "last_seen_time": None, "applied_generation": applied}
+        unseen: dict[str, object] = {"state": None, "connection": (), "channels_up": None, "last_seen_time": None}
+        return unseen | {"applied_generation": applied}
     done = not (unapplied(server, system) or behind_revision(server, look) or system.code == "Changed")
     return {
         "system_id": system.system_id,
         "state": system.state,
         "connection": system.connection,
+        "channels_up": _channels_up(system.connection),
         "last_seen_time": _last_seen(server.status, system),
         "activation_revision": known_revision(server, look),
         "applied_generation": server.metadata.generation if done else server.status.applied_generation,
     }
+
+
+def _channels_up(connection: tuple[Channel, ...]) -> str | None:
+    """Return how many channels are up, in one column of a table."""
+    up = sum(channel.state == "Up" for channel in connection)
+    return f"{up}/{len(connection)}" if connection else None
 
 
 def _last_seen(before: CommServerStatus, system: SystemFacts) -> datetime | None:
@@ -147,7 +152,7 @@ def _ready(
     if judgement.refusal is not None:
         return _refused(server, judgement, judgement.refusal, shown)
     if not award.holds:
-        return verdict("Ready", "False", provider_reasons.EQUIPMENT_IN_USE, equipment=equipment_id(server))
+        return _in_use("Ready", server, award)
     hindrance = _hindrance(s, server)
     if hindrance is not None:
         return hindrance
@@ -158,7 +163,7 @@ def _ready(
         return verdict("Ready", "False", provider_reasons.PROVISIONING)
     if shown.state == "Pending" and server.spec.ready_when == "Running":
         return verdict("Ready", "False", provider_reasons.AWAITING_CONNECTION)
-    ready = verdict("Ready", "True", _STATES[shown.state or "Pending"])
+    ready = _state_verdict("Ready", "True", s, server, shown)
     warned = judgement.accepted.reason is provider_reasons.ACCEPTED_WITH_WARNINGS
     return replace(ready, message=f"{ready.message}; {_SEE_WARNINGS}") if warned else ready
 
@@ -204,7 +209,7 @@ def _provisioned(
 ) -> Verdict:
     look = s.attempts.look
     if not award.holds:
-        return verdict("Provisioned", "False", provider_reasons.EQUIPMENT_IN_USE, equipment=equipment_id(server))
+        return _in_use("Provisioned", server, award)
     if failure is not None:
         known: ConditionStatus = "False" if shown.system_id is None else "Unknown"
         return Verdict("Provisioned", known, failure.fault.reason, failure.fault.message)
@@ -221,10 +226,49 @@ def _provisioned(
     return verdict("Provisioned", "True", provider_reasons.PROVISIONED)
 
 
-def _connected(state: ServerState | None) -> Verdict:
-    if state is None:
+def _in_use(type_: ConditionType, server: CommServer, award: Award) -> Verdict:
+    rival, equipment = rival_name(CommServer.resource.kind, server.key, award), equipment_id(server)
+    return verdict(type_, "False", provider_reasons.EQUIPMENT_IN_USE, equipment=equipment, rival=rival)
+
+
+def _connected(s: ServerSnapshot, server: CommServer, shown: CommServerStatus) -> Verdict:
+    if shown.state is None:
         return verdict("Connected", "Unknown", provider_reasons.NOT_DECLARED)
-    return verdict("Connected", "True" if state in ("Running", "Degraded") else "False", _STATES[state])
+    connected = shown.state in ("Running", "Degraded")
+    return _state_verdict("Connected", "True" if connected else "False", s, server, shown)
+
+
+def _state_verdict(
+    type_: ConditionType, status: ConditionStatus, s: ServerSnapshot, server: CommServer, shown: CommServerStatus
+) -> Verdict:
+    """Return what the state means to people."""
+    match shown.state:
+        case "Running":
+            return verdict(type_, status, provider_reasons.RUNNING)
+        case "Degraded":
+            return verdict(type_, status, provider_reasons.DEGRADED, trouble=_trouble(s, shown))
+        case "Activated":
+            return verdict(type_, status, provider_reasons.ACTIVATED)
+        case _:
+            return verdict(type_, status, provider_reasons.DECLARED, step=_connecting(server, shown))
+
+
+def _connecting(server: CommServer, shown: CommServerStatus) -> str:
+    """Return how the box is connected: with what its Secret says, or from stock with what it knows already."""
+    if server.spec.stock is not None and shown.activation_revision == 1:
+        return f"connect the box: from stock it knows {equipment_id(server)}, both equipment ID and activation code"
+    return f"enter equipment ID and activation code of Secret {activation_secret_name(server)} on the box"
+
+
+def _trouble(s: ServerSnapshot, shown: CommServerStatus) -> str:
+    """Return why a server is Degraded; the names of channels are the box's words, whose letters the API restricts."""
+    look = s.attempts.look
+    silent = look is not None and look.system is not None and look.system.silent
+    down = sorted(channel.name for channel in shown.connection if channel.state == "Down")
+    if silent or not down:
+        return "the box was connected, and has been silent for minutes; check its power and its network"
+    more = f" and {len(down) - _NAMED} more" if len(down) > _NAMED else ""
+    return f"the server is connected, but channels are down: {', '.join(down[:_NAMED])}{more}; check these lines"
 
 
 def _weakness(server: CommServer, shown: CommServerStatus) -> list[Verdict]:

@@ -72,8 +72,10 @@ class SystemFacts:
     """The activation code: the box may still use the one that we have, only another one, or none any more."""
     connection: tuple[Channel, ...] = ()
     last_seen: datetime | None = None
+    silent: bool = False
+    """The box has not been heard for so long that its channels are not known any more."""
     good_until: datetime | None = None
-    """When time alone will change the state, if it will."""
+    """When time alone will change these facts, if it will."""
     inherited: bool = False
     """It is an earlier CommServer's of the same place and equipment ID: ours once `create` has taken it up."""
 
