@@ -7,6 +7,7 @@ import gc
 import logging
 import sys
 from collections.abc import Callable, Coroutine
+from datetime import UTC, datetime, timedelta
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Any, TypeVar
@@ -28,6 +29,8 @@ from pbx_operator.exchange.beside import ExchangeSettings
 from pbx_operator.network.addresses import Network, NetworkRules
 
 MAX_ENDPOINTS = 4
+RESTORE_PERIOD = timedelta(minutes=10)
+"""How long records are left alone after a restore was announced."""
 GARBAGE_THRESHOLDS = (100_000, 50, 100)
 """What the Store holds lives long and has no cycles; looking for some as often as usual costs a fifth of the CPU."""
 
@@ -73,6 +76,10 @@ def _namespaces(context: click.Context, parameter: click.Parameter, values: tupl
     return frozenset(values)
 
 
+def _restoring_until(_context: click.Context, _parameter: click.Parameter, announced: bool) -> datetime | None:
+    return datetime.now(UTC) + RESTORE_PERIOD if announced else None
+
+
 _PORT = click.IntRange(0, 65535)
 
 _namespace_option = click.option(
@@ -85,7 +92,11 @@ _namespace_option = click.option(
     help="Namespace of the operator's own identity Secret.",
 )
 _after_restore_option = click.option(
-    "--after-restore", is_flag=True, help="A backup is being restored: leave LinkRecords alone for 10 minutes."
+    "--after-restore",
+    "restoring_until",
+    is_flag=True,
+    callback=_restoring_until,
+    help="A backup is being restored: leave LinkRecords alone for 10 minutes.",
 )
 _kubeconfig_option = click.option(
     "--kubeconfig",
@@ -201,7 +212,7 @@ def main(
     forbid_network: tuple[Network, ...],
     allow_network: tuple[Network, ...],
     leader_elect: bool,
-    after_restore: bool,
+    restoring_until: datetime | None,
 ) -> None:
     """Run the pbx-operator."""
     if context.invoked_subcommand is not None:
@@ -210,7 +221,7 @@ def main(
         raise click.UsageError("--exchange-port needs --exchange-endpoint: where do other clusters reach that port?")
     logs.configure(log_level)
     gc.set_threshold(*GARBAGE_THRESHOLDS)
-    engine = EngineSettings(namespace, domain_suffix, workers, after_restore, namespaces)
+    engine = EngineSettings(namespace, domain_suffix, workers, restoring_until, namespaces)
     rules = NetworkRules(forbid_network, allow_network)
     exchange = ExchangeSettings(endpoints, exchange_port, sync_interval, exchange_certificate, rules)
     options = process.Options(kubeconfig, health_port, engine, exchange, leader_elect)
@@ -241,13 +252,13 @@ def exchange(
     port: int,
     certificate: Path | None,
     metrics_port: int,
-    after_restore: bool,
+    restoring_until: datetime | None,
 ) -> None:
     """Answer operators of other clusters; any number of these may run beside the operator."""
     logs.configure(log_level)
     settings = ExchangeSettings(endpoints, port, certificate=certificate)
     _run(
-        lambda: process.exchange(kubeconfig, namespace, settings, after_restore),
+        lambda: process.exchange(kubeconfig, namespace, settings, restoring_until),
         metrics_port,
         "--port and --metrics-port",
     )

@@ -26,7 +26,7 @@ from pbx_operator.api.meta import ObjectKey
 from pbx_operator.api.v1alpha1.linkrecord import Contact
 from pbx_operator.cluster import ApiError, Cluster
 from pbx_operator.cluster.errors import explained
-from pbx_operator.engine.engine import RESTORE_PERIOD, Engine, EngineSettings, Federation
+from pbx_operator.engine.engine import Engine, EngineSettings, Federation
 from pbx_operator.engine.identity import (
     IDENTITY_SECRET,
     Identity,
@@ -77,7 +77,9 @@ class Options:
     """Whether to work only while the Lease is held."""
 
 
-async def exchange(kubeconfig: str | None, namespace: str, settings: ExchangeSettings, after_restore: bool) -> None:
+async def exchange(
+    kubeconfig: str | None, namespace: str, settings: ExchangeSettings, restoring_until: datetime | None
+) -> None:
     """Answer until a signal. Raises CredentialsError, and OSError if the port is taken."""
     _cancel_by_signal("exchange", asyncio.current_task())
     now = partial(datetime.now, UTC)
@@ -86,7 +88,7 @@ async def exchange(kubeconfig: str | None, namespace: str, settings: ExchangeSet
         certificate = await _until_answered(
             lambda: prepare_certificate(cluster, namespace, settings, now), "preparing the certificate"
         )
-        alone = RecordsAlone(now, now() + RESTORE_PERIOD if after_restore else None)
+        alone = RecordsAlone(now, restoring_until)
         authority = Authority(cluster, identity.instance, alone, now, alone, sees_interlinks=False)
         signs = SignsOfLife(cluster, namespace, now)
         desk = RecordDesk(authority, identity, contact_of(settings, certificate), signs)
@@ -130,8 +132,7 @@ def _engine(options: Options, cluster: Cluster, identity: Identity, contact: Con
     """Put the engine together with all that it speaks to."""
     peer = RemotePeer(identity, options.exchange.network, clocks.now)
     federation = Federation(peer, contact, options.exchange.sync_interval)
-    restored = clocks.now() + RESTORE_PERIOD if options.engine.after_restore else None
-    builtin = Builtin(cluster, identity.instance, clocks.now, restored)
+    builtin = Builtin(cluster, identity.instance, clocks.now, options.engine.restoring_until)
     secret = ObjectKey(options.engine.namespace, IDENTITY_SECRET)
     outside = Outside(Dialler(options.exchange.network), identity, secret)
     systems, customers = SystemProviders(cluster, outside, builtin), CustomerProviders(cluster, outside)

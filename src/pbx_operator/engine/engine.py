@@ -6,7 +6,7 @@ import asyncio
 import logging
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from prometheus_client import CollectorRegistry
@@ -44,8 +44,6 @@ from pbx_operator.links.signs import SignsOfLife
 
 COMPARE_AGAIN_SECONDS = 30.0
 """After a comparison with the API server's lists that failed."""
-RESTORE_PERIOD = timedelta(minutes=10)
-"""How long records are left alone after a restore was announced."""
 
 _log = logging.getLogger(__name__)
 
@@ -59,8 +57,8 @@ class EngineSettings:
     domain_suffix: str = "pbx.local"
     """The domain below which accounts without an own SIP domain get theirs."""
     workers: int = 16
-    after_restore: bool = False
-    """A backup is being restored: leave records alone for 10 minutes."""
+    restoring_until: datetime | None = None
+    """A backup is being restored: leave records alone until then."""
     namespaces: frozenset[str] = frozenset()
     """The namespaces to watch; none means all."""
 
@@ -131,10 +129,11 @@ class Engine:
         )
         runner = StepRunner(memory, clocks.now, self._errands)
         events, store, intake = self._events, self._store, self._intake
-        servers = ServerWork(cluster, providers, store, intake, memory, clocks.now, runner, events, address)
-        customer_work = CustomerWork(customers, store, intake, memory, runner, events)
-        link = snapshots.link
-        executor = Executor(cluster, store, intake, authority, keys, link, events, servers, customer_work)
+        steps = (
+            ServerWork(cluster, providers, store, intake, memory, clocks.now, runner, events, address),
+            CustomerWork(customers, store, intake, memory, runner, events),
+        )
+        executor = Executor(cluster, store, intake, authority, keys, snapshots.link, events, *steps)
         planner = Planner(self._store, snapshots, scope)
         self._worker = Worker(self._queue, planner.plan, executor, memory, clocks, metrics)
 
@@ -214,6 +213,6 @@ def _facts(identity: Identity, settings: EngineSettings, now: datetime, *, reach
         identity_lost=identity.key is None,
         identity=ObjectKey(settings.namespace, IDENTITY_SECRET),
         started=now,
-        restoring_until=now + RESTORE_PERIOD if settings.after_restore else None,
+        restoring_until=settings.restoring_until,
         reachable=reachable,
     )

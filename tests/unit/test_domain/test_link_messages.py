@@ -32,7 +32,7 @@ from pbx_operator.domain.conditions import find
 from pbx_operator.domain.interlink import redemption_basis
 from pbx_operator.domain.link_facts import ClusterFacts, LinkSnapshot, RedeemTry
 from pbx_operator.domain.redemption import Busy, Refused, Used
-from pbx_operator.engine.engine import RESTORE_PERIOD
+from pbx_operator.operator import RESTORE_PERIOD
 
 RESTORING = ClusterFacts(INSTANCE, started=NOW, restoring_until=NOW + RESTORE_PERIOD)
 DUPLICATE = "another link joins the two accounts; delete this Interlink"
