@@ -14,7 +14,7 @@ from pbx_operator.api.meta import SECRETS, Condition, ObjectKey
 from pbx_operator.api.v1alpha1 import InternalNumber, PBXAccount
 from pbx_operator.api.v1alpha1.pbxaccount import NumberCounts
 from pbx_operator.domain.conditions import check, find
-from pbx_operator.domain.steps import POLL_PERIOD
+from pbx_operator.domain.steps import POLL_PERIOD, StepAttempts
 from simulation.customers import DOWN, Center, CustomerSite
 from simulation.process import Request, Task
 
@@ -247,7 +247,9 @@ def test_a_place_in_two_spellings_is_one_place(site: CustomerSite) -> None:
 
 def test_a_customer_elsewhere_is_another_one(site: CustomerSite) -> None:
     site.apply("first", place=NAMED)
-    site.apply("second", place={**NAMED, "url": "https://api.sandbox.telecom.center"})
+    sandbox = "https://api.sandbox.telecom.center"
+    site.keep("sandbox", username="operator", password="correct horse", url=sandbox)
+    site.apply("second", place={**NAMED, "url": sandbox, "credentialsSecretRef": {"name": "sandbox"}})
     site.settle()
     assert site.status("first").customer_id == site.status("second").customer_id == "7"
 
@@ -428,6 +430,50 @@ def test_a_customer_of_a_chosen_id_that_a_look_misses_is_not_forgotten(site: Cus
     assert not center.customers.ids()
 
 
+@pytest.mark.parametrize("place", [{}, NAMED], ids=["our id", "the user's id"])
+def test_an_account_whose_provider_never_answered_goes_at_once(
+    site: CustomerSite, center: Center, place: dict[str, Any]
+) -> None:
+    center.fails = DOWN
+    site.apply(place=place)
+    site.settle_for(timedelta(minutes=10))
+    assert (shown(site, "Ready"), site.status().customer_id) == (("False", "ProviderUnavailable"), None)
+    site.delete()
+    site.settle()
+    assert site.account() is None
+    assert not center.asked
+
+
+def test_a_deletion_does_not_wait_for_the_first_look(site: CustomerSite, center: Center) -> None:
+    site.apply()
+    assert site.settle(lambda task: isinstance(task.waiting, Request) and task.waiting.what.startswith("GET /api"))
+    (looking,) = site.process.requests()
+    account = site.account()
+    assert account is not None
+    uid = account.metadata.uid
+    site.delete()
+    work_beside(site, looking)
+    assert site.account() is None
+    site.settle()
+    assert center.asked == ["GET 404"]
+    assert site.process.memory.customer(uid) == StepAttempts(), "what nobody needs any more is forgotten"
+
+
+def test_an_account_whose_login_vanished_waits_and_says_what_ends_that(site: CustomerSite, center: Center) -> None:
+    site.apply()
+    site.settle()
+    site.api.delete(SECRETS, ObjectKey(NAMESPACE, "login"))
+    site.delete()
+    site.settle_for(timedelta(minutes=30))
+    message = condition(site, "Ready").message
+    assert "there is no Secret login" in message
+    assert "spec.deletionPolicy to Orphan" in message
+    site.apply(deletionPolicy="Orphan")
+    site.settle()
+    assert site.account() is None
+    assert len(center.customers) == 1
+
+
 # --- crashes ----------------------------------------------------------------------------------------------------
 
 Act = Callable[[CustomerSite, dict[str, Any]], None]
@@ -452,13 +498,34 @@ def deleted_early(site: CustomerSite, place: dict[str, Any]) -> None:
     site.delete()
 
 
-@pytest.mark.parametrize("moment", ["before it is sent", "after it was carried out", "when the answer is lost"])
+def deleted_at(call: int) -> Act:
+    """Delete an account after so many calls of its first story."""
+
+    def deleted_at_once(site: CustomerSite, place: dict[str, Any]) -> None:
+        site.apply(place=place)
+        site.settle(lambda task: site.calls == call)
+        site.delete()
+
+    return deleted_at_once
+
+
+MOMENTS = ["before it is sent", "after it was carried out", "when the answer is lost"]
+
+
+@pytest.mark.parametrize("moment", MOMENTS)
 @pytest.mark.parametrize("act", [created, renamed, deleted, deleted_early], ids=lambda act: act.__name__)
 @pytest.mark.parametrize("place", [{}, NAMED], ids=["our id", "the user's id"])
 def test_no_customer_is_lost_or_changed_twice_whichever_call_is_the_last(
     place: dict[str, Any], act: Act, moment: str
 ) -> None:
     assert any(not dies_at(last, act, place, moment) for last in range(DIED))
+
+
+@pytest.mark.parametrize("call", range(8))
+@pytest.mark.parametrize("place", [{}, NAMED], ids=["our id", "the user's id"])
+def test_an_account_that_is_deleted_at_any_moment_leaves_nothing(place: dict[str, Any], call: int) -> None:
+    for moment in MOMENTS:
+        assert any(not dies_at(last, deleted_at(call), place, moment) for last in range(call, DIED))
 
 
 def dies_at(last: int, act: Act, place: dict[str, Any], moment: str) -> bool:
@@ -482,7 +549,7 @@ def dies_at(last: int, act: Act, place: dict[str, Any], moment: str) -> bool:
         if moment != "when the answer is lost":
             site.restart()
         site.settle_for(timedelta(minutes=20))
-        if act in (deleted, deleted_early):
+        if act.__name__.startswith("deleted"):
             assert (site.account(), center.customers.ids()) == (None, [])
         else:
             assert shown(site, "Ready") == ("True", "Serving")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -13,11 +14,11 @@ from pbx_operator.api import provider_reasons, reasons
 from pbx_operator.api.meta import SECRETS, ObjectKey
 from pbx_operator.api.v1alpha1 import CommServer
 from pbx_operator.domain.conditions import check, find
-from pbx_operator.domain.faults import fault
-from pbx_operator.domain.steps import POLL_PERIOD
+from pbx_operator.domain.faults import Fault, fault
+from pbx_operator.domain.steps import POLL_PERIOD, StepAttempts
 from server_builders import STOCK
 from simulation.process import Request, Task
-from simulation.servers import Provider, Site
+from simulation.servers import Provider, Site, is_kept
 
 DIED = 40
 """More calls than any story here makes."""
@@ -259,6 +260,55 @@ def test_a_deletion_waits_for_the_provider_and_says_so(site: Site, provider: Pro
     assert not provider.systems
 
 
+@pytest.mark.parametrize("spec", [{}, STOCK], ids=["built to order", "stock"])
+@pytest.mark.parametrize(
+    "refusal",
+    [
+        fault("Retry", provider_reasons.PROVIDER_UNAVAILABLE),
+        fault("Retry", provider_reasons.CREDENTIALS_MISSING, secret="login", entries="'username'"),
+        fault("Final", provider_reasons.COMPANY_NOT_FOUND, secret="login", company="Customer"),
+    ],
+    ids=lambda refusal: refusal.reason.name,
+)
+def test_one_whose_provider_never_answered_goes_at_once(
+    site: Site, provider: Provider, refusal: Fault, spec: dict[str, Any]
+) -> None:
+    provider.refuses["observe"] = refusal
+    site.apply(**spec)
+    site.settle_for(timedelta(minutes=10))
+    assert ready(site) == ("False", refusal.reason.name)
+    site.delete()
+    site.settle()
+    assert (site.server(), site.secret()) == (None, None)
+
+
+def test_a_deletion_does_not_wait_for_the_first_look(site: Site) -> None:
+    site.apply()
+    assert site.settle(lambda task: isinstance(task.waiting, Request) and task.waiting.what == "observe")
+    server = site.server()
+    assert server is not None
+    site.delete()
+    assert site.server() is None
+    site.settle()
+    assert site.process.memory.server(server.metadata.uid) == StepAttempts(), "what nobody needs any more is forgotten"
+
+
+@pytest.mark.parametrize("status", ["kept", "lost"])
+def test_one_that_lost_its_finalizer_gets_it_again(site: Site, provider: Provider, status: str) -> None:
+    site.apply()
+    site.settle()
+    key = ObjectKey(NAMESPACE, "pbx")
+    raw = site.api.get(CommServer.resource, key)
+    if status == "lost":
+        raw = site.api.put_status(CommServer.resource, {**raw, "status": {}})
+    site.api.put_finalizers(CommServer.resource, key, {"metadata": {**raw["metadata"], "finalizers": []}})
+    provider.refuses["observe"] = fault("Retry", provider_reasons.PROVIDER_UNAVAILABLE)
+    if status == "kept":
+        site.restart()
+    site.settle()
+    assert is_kept(site.api, key)
+
+
 def test_a_clone_of_a_cluster_leaves_the_systems_of_the_original(site: Site, provider: Provider) -> None:
     site.apply()
     site.settle()
@@ -384,7 +434,28 @@ def deleted(site: Site) -> None:
     site.delete()
 
 
-@pytest.mark.parametrize("moment", ["before it is sent", "after it was carried out", "when the answer is lost"])
+def deleted_at(call: int) -> Act:
+    """Delete a server after so many calls of its first story."""
+
+    def deleted_at_once(site: Site) -> None:
+        site.apply()
+        site.settle(lambda task: site.calls == call)
+        site.delete()
+
+    return deleted_at_once
+
+
+MOMENTS = ["before it is sent", "after it was carried out", "when the answer is lost"]
+
+
+@pytest.mark.parametrize("call", range(12))
+@pytest.mark.parametrize("makes_codes", [True, False], ids=["provider's codes", "our codes"])
+def test_a_server_that_is_deleted_at_any_moment_leaves_nothing(call: int, makes_codes: bool) -> None:
+    for moment in MOMENTS:
+        assert any(not dies_at(n, deleted_at(call), moment, makes_codes=makes_codes) for n in range(call, DIED))
+
+
+@pytest.mark.parametrize("moment", MOMENTS)
 @pytest.mark.parametrize("act", [created, reset, renamed, deleted], ids=lambda act: act.__name__)
 @pytest.mark.parametrize("makes_codes", [True, False], ids=["provider's codes", "our codes"])
 def test_nothing_is_lost_or_done_twice_whichever_call_is_the_last(act: Act, moment: str, makes_codes: bool) -> None:
@@ -395,13 +466,13 @@ def dies_at(last: int, act: Act, moment: str, *, makes_codes: bool) -> bool:
     """Let the process die at a call and see that all ends well; return whether there was such a call."""
     provider = Provider(makes_codes)
     with closing(Site(provider)) as site:
-        if act is not created:
+        if act in (reset, renamed, deleted):
             site.apply()
             site.settle()
             assert provider.connect(equipment(site), secret_code(site))
         site.calls = 0
         act(site)
-        if not site.settle(lambda task: site.calls == last):
+        if not site.settle(lambda task: site.calls >= last):
             return False
         if moment != "before it is sent":
             task = site.process.requests()[0]
@@ -418,7 +489,7 @@ def dies_at(last: int, act: Act, moment: str, *, makes_codes: bool) -> bool:
 
 
 def check_end(site: Site, provider: Provider, act: Act) -> None:
-    if act is deleted:
+    if act.__name__.startswith("deleted"):
         assert site.server() is None
         assert not provider.systems
         return

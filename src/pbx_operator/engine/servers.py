@@ -74,7 +74,7 @@ class ServerWork:
         server = self._store.servers.get(key)
         if server is not None:
             target = Target(CommServer.resource, key, server.metadata.uid)
-            work, ended = partial(self._carry_out, server, step), partial(self._intake.server_stepped, key)
+            work, ended = partial(self._carry_out, server, step), partial(self._intake.server_stepped, target)
             await self._runner.begin(target, step, work, ended)
 
     async def _carry_out(self, server: CommServer, step: StepName) -> None:

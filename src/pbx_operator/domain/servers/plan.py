@@ -2,6 +2,9 @@
 
 There is one order of steps, and each is planned from what the last look found: look, deliver the activation code,
 declare, make the code current, apply settings.  `steps` has the rules of patience, which hold for all providers.
+
+A CommServer has the finalizer before anything but a look is begun, and not sooner: one whose provider never answered
+has nothing there, and goes at once when it is deleted.
 """
 
 from __future__ import annotations
@@ -12,7 +15,7 @@ from pbx_operator.api.meta import TEARDOWN_FINALIZER
 from pbx_operator.api.v1alpha1 import CommServer
 from pbx_operator.domain.claims import Award, settle
 from pbx_operator.domain.drift import reported_gone
-from pbx_operator.domain.plan import Action, AddFinalizer, Plan, RemoveFinalizer, ServerStep, Target
+from pbx_operator.domain.plan import AddFinalizer, Plan, RemoveFinalizer, ServerStep, Target
 from pbx_operator.domain.servers.checks import judge_server
 from pbx_operator.domain.servers.facts import (
     ServerLook,
@@ -39,13 +42,10 @@ def plan_server(s: ServerSnapshot, now: datetime) -> Plan:
     needed = _needed_step(server, s.attempts.look, now) if may_ask else None
     if judgement.refusal is not None and needed != "look":
         needed = None  # a box that is there is followed nevertheless
-    actions: list[Action] = []
-    if TEARDOWN_FINALIZER not in server.metadata.finalizers:
-        actions.append(AddFinalizer(_target(server)))
+    if TEARDOWN_FINALIZER not in server.metadata.finalizers and _may_have_system(server, s.attempts.look, needed):
+        return Plan((AddFinalizer(_target(server)),))
     if needed is not None and may_try(s.attempts, needed, now):
-        actions.append(ServerStep(server.key, needed))
-    if actions:
-        return Plan(tuple(actions))
+        return Plan((ServerStep(server.key, needed),))
     if s.attempts.busy and server.status.observed_generation == server.metadata.generation:
         return Plan()  # there is news soon
     failure = current_failure(s.attempts, needed)
@@ -74,6 +74,12 @@ def _needed_step(server: CommServer, look: ServerLook | None, now: datetime) -> 
     if behind_revision(server, look):
         return "reset"
     return "update" if unapplied(server, system) else None
+
+
+def _may_have_system(server: CommServer, look: ServerLook | None, needed: StepName | None) -> bool:
+    """Whether the provider has something of this CommServer, or will have after the next step."""
+    found = look is not None and look.system is not None and look.system.ours
+    return found or server.status.system_id is not None or needed not in (None, "look")
 
 
 # --- a CommServer that goes -------------------------------------------------------------------------------------
