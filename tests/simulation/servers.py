@@ -17,6 +17,7 @@ from pbx_operator.api import provider_reasons
 from pbx_operator.api.meta import SECRETS, TEARDOWN_FINALIZER, ObjectKey, ResourceType
 from pbx_operator.api.v1alpha1 import CommServer, EquipmentRecord
 from pbx_operator.api.v1alpha1.commserver import Channel, CommServerStatus, ServerState
+from pbx_operator.domain.conditions import check, find
 from pbx_operator.domain.differences import Difference
 from pbx_operator.domain.faults import Fault, fault
 from pbx_operator.domain.servers.systems import CodeState, SystemFacts, SystemSettings, SystemWish, given
@@ -208,3 +209,30 @@ class Site(Scene):
         """Return what a Secret says."""
         raw = self.api.find(SECRETS, ObjectKey(NAMESPACE, name))
         return {k: base64.b64decode(v).decode() for k, v in raw["data"].items()} if raw is not None else None
+
+    def ready(self) -> tuple[str, str]:
+        """Return status and reason of Ready."""
+        server = self.server()
+        assert server is not None
+        assert not check(server.status, server.metadata.generation)
+        condition = find(server.status.conditions, "Ready")
+        assert condition is not None
+        return condition.status, condition.reason
+
+    def message(self) -> str:
+        """Return the message of Ready."""
+        condition = find(self.status().conditions, "Ready")
+        assert condition is not None
+        return condition.message
+
+    def equipment(self) -> str:
+        """Return the equipment ID that is shown."""
+        found = self.status().equipment_id
+        assert found is not None
+        return found
+
+    def secret_code(self) -> str:
+        """Return the activation code of the Secret."""
+        secret = self.secret()
+        assert secret is not None
+        return secret["activationCode"]

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 from datetime import timedelta
-from typing import Any
 
 import pytest
 
@@ -13,14 +12,13 @@ from builders import NAMESPACE
 from pbx_operator.api import provider_reasons, reasons
 from pbx_operator.api.meta import SECRETS, ObjectKey
 from pbx_operator.api.v1alpha1 import CommServer
-from pbx_operator.domain.conditions import check, find
-from pbx_operator.domain.faults import Fault, fault
-from pbx_operator.domain.steps import POLL_PERIOD, StepAttempts
+from pbx_operator.domain.conditions import find
+from pbx_operator.domain.faults import fault
+from pbx_operator.domain.servers.equipment import record_name
+from pbx_operator.domain.steps import POLL_PERIOD
 from server_builders import STOCK
-from simulation.process import Request, Task
-from simulation.servers import Provider, Site, is_kept
+from simulation.servers import Provider, Site
 
-DIED = 40
 """More calls than any story here makes."""
 
 
@@ -35,28 +33,6 @@ def site(provider: Provider) -> Iterator[Site]:
         yield site
 
 
-def ready(site: Site) -> tuple[str, str]:
-    status = site.status()
-    server = site.server()
-    assert server is not None
-    assert not check(status, server.metadata.generation)
-    condition = find(status.conditions, "Ready")
-    assert condition is not None
-    return condition.status, condition.reason
-
-
-def equipment(site: Site) -> str:
-    found = site.status().equipment_id
-    assert found is not None
-    return found
-
-
-def secret_code(site: Site) -> str:
-    secret = site.secret()
-    assert secret is not None
-    return secret["activationCode"]
-
-
 def test_built_to_order_declared_with_the_code_of_its_secret(site: Site, provider: Provider) -> None:
     site.apply()
     site.settle()
@@ -67,7 +43,7 @@ def test_built_to_order_declared_with_the_code_of_its_secret(site: Site, provide
     assert system.equipment_id.startswith("PBX")
     status = site.status()
     assert (status.state, status.system_id, status.equipment_id) == ("Pending", system.id, system.equipment_id)
-    assert ready(site) == ("True", "Declared")
+    assert site.ready() == ("True", "Declared")
     assert provider.changes == ["create"]
 
 
@@ -78,9 +54,9 @@ def test_stock_needs_no_secret_and_warns_of_its_code(site: Site, provider: Provi
     assert system.equipment_id == system.code == "ALE12-1234.5678.90"
     assert site.secret() is None
     assert find(site.status().conditions, "WeakActivationCode") is not None
-    assert provider.connect(equipment(site), "ALE12-1234.5678.90")
+    assert provider.connect(site.equipment(), "ALE12-1234.5678.90")
     site.settle_for(POLL_PERIOD * 2)
-    assert ready(site) == ("True", "Running")
+    assert site.ready() == ("True", "Running")
     assert find(site.status().conditions, "WeakActivationCode") is None
 
 
@@ -113,7 +89,7 @@ def test_drift_is_taken_back_or_reported(site: Site, provider: Provider, policy:
     site.settle_for(POLL_PERIOD * 2)
     provisioned = find(site.status().conditions, "Provisioned")
     assert provisioned is not None
-    assert ready(site) == ("True", "Declared")
+    assert site.ready() == ("True", "Declared")
     if policy == "Enforce":
         assert (system.settings, provisioned.reason) == (wanted, "Provisioned")
         (message,) = site.process.heard.messages
@@ -132,39 +108,39 @@ def test_a_system_that_somebody_deleted_is_declared_anew_or_reported(
     provider.systems.clear()
     site.settle_for(POLL_PERIOD * 2)
     if policy == "Report":
-        assert ready(site) == ("False", "SystemDeleted")
+        assert site.ready() == ("False", "SystemDeleted")
         assert not provider.systems
         site.apply(driftPolicy="Enforce")
         site.settle()
     (system,) = provider.systems.values()
-    assert ready(site) == ("True", "Declared")
-    assert secret_code(site) == system.code
+    assert site.ready() == ("True", "Declared")
+    assert site.secret_code() == system.code
 
 
 def test_a_system_that_is_not_shown_for_a_while_stays_ours(site: Site, provider: Provider) -> None:
     site.apply(driftPolicy="Report")
     site.settle()
-    assert provider.connect(equipment(site), secret_code(site))
+    assert provider.connect(site.equipment(), site.secret_code())
     hidden, provider.systems = provider.systems, {}
     site.settle_for(POLL_PERIOD * 2)
     provider.systems = hidden
     site.settle_for(POLL_PERIOD * 2)
-    assert ready(site) == ("True", "Running")
+    assert site.ready() == ("True", "Running")
 
 
 def test_a_higher_revision_brings_another_code_and_the_same_id(site: Site, provider: Provider) -> None:
     site.apply()
     site.settle()
-    first = secret_code(site)
-    assert provider.connect(equipment(site), first)
+    first = site.secret_code()
+    assert provider.connect(site.equipment(), first)
     site.apply(activation={"revision": 2})
     site.settle()
     (system,) = provider.systems.values()
-    assert system.code == secret_code(site) != first
+    assert system.code == site.secret_code() != first
     assert (site.status().state, site.status().activation_revision) == ("Pending", 2)
     site.apply(activation={"revision": 1})
     site.settle()
-    assert system.code == secret_code(site)
+    assert system.code == site.secret_code()
     assert provider.changes.count("reset") == 1
 
 
@@ -176,14 +152,15 @@ def test_a_code_that_nobody_knows_any_more_is_replaced(site: Site, provider: Pro
     site.api.delete(SECRETS, ObjectKey("default", "pbx-activation"))
     site.settle_for(POLL_PERIOD * 2)
     (system,) = provider.systems.values()
-    assert secret_code(site) == system.code
+    assert site.secret_code() == system.code
 
 
 def test_a_system_of_somebody_else_is_left_alone(site: Site, provider: Provider) -> None:
     theirs = provider.declare("ALE12-1234.5678.90", "their code")
     site.apply(**STOCK)
     site.settle_for(timedelta(minutes=5))
-    assert ready(site) == ("False", "SystemNotOurs")
+    assert site.ready() == ("False", "SystemNotOurs")
+    assert f"kubectl delete equipmentrecord {record_name('ALE12-1234.5678.90')}" in site.message()
     site.delete()
     site.settle_for(timedelta(minutes=5))
     assert site.server() is None
@@ -214,10 +191,10 @@ def test_a_box_is_followed_while_the_spec_is_refused(site: Site, provider: Provi
     site.settle()
     site.apply(displayName="other", numberingRules=[{"match": "^18$", "action": "Block"}])
     site.settle()
-    assert ready(site) == ("False", "EmergencyCall")
+    assert site.ready() == ("False", "EmergencyCall")
     assert provider.connect("ALE12-1234.5678.90", "ALE12-1234.5678.90")
     site.settle_for(POLL_PERIOD * 2)
-    assert (ready(site), site.status().state) == (("False", "EmergencyCall"), "Running")
+    assert (site.ready(), site.status().state) == (("False", "EmergencyCall"), "Running")
     assert provider.changes == ["create"], "nothing of it is given to the provider"
 
 
@@ -228,85 +205,19 @@ def test_a_provider_that_is_down_is_asked_again_and_explained(site: Site, provid
     provider.refuses["observe"] = fault("Retry", provider_reasons.PROVIDER_UNAVAILABLE)
     site.apply()
     site.settle_for(timedelta(minutes=10))
-    assert ready(site) == ("False", "ProviderUnavailable")
+    assert site.ready() == ("False", "ProviderUnavailable")
     provider.refuses.clear()
     site.settle_for(timedelta(minutes=10))
-    assert ready(site) == ("True", "Declared")
+    assert site.ready() == ("True", "Declared")
     provider.refuses["observe"] = fault("Retry", provider_reasons.PROVIDER_UNAVAILABLE)
     site.settle_for(timedelta(minutes=30))
-    assert ready(site) == ("True", "Declared"), "an outage must not fail a Git sync"
+    assert site.ready() == ("True", "Declared"), "an outage must not fail a Git sync"
     provisioned = find(site.status().conditions, "Provisioned")
     assert provisioned is not None
     assert (provisioned.status, provisioned.reason) == ("Unknown", "ProviderUnavailable")
     site.restart()
     site.settle_for(timedelta(minutes=10))
-    assert ready(site) == ("True", "Declared")
-
-
-def test_a_deletion_waits_for_the_provider_and_says_so(site: Site, provider: Provider) -> None:
-    site.apply()
-    site.settle()
-    provider.refuses["delete"] = provider.refuses["observe"] = fault("Retry", provider_reasons.PROVIDER_UNAVAILABLE)
-    site.delete()
-    site.settle_for(timedelta(minutes=30))
-    server = site.server()
-    assert server is not None
-    message = server.status.conditions[0].message
-    assert "does not answer" in message
-    assert "Orphan" in message
-    provider.refuses.clear()
-    site.settle_for(timedelta(minutes=6))
-    assert site.server() is None
-    assert not provider.systems
-
-
-@pytest.mark.parametrize("spec", [{}, STOCK], ids=["built to order", "stock"])
-@pytest.mark.parametrize(
-    "refusal",
-    [
-        fault("Retry", provider_reasons.PROVIDER_UNAVAILABLE),
-        fault("Retry", provider_reasons.CREDENTIALS_MISSING, secret="login", entries="'username'"),
-        fault("Final", provider_reasons.COMPANY_NOT_FOUND, secret="login", company="Customer"),
-    ],
-    ids=lambda refusal: refusal.reason.name,
-)
-def test_one_whose_provider_never_answered_goes_at_once(
-    site: Site, provider: Provider, refusal: Fault, spec: dict[str, Any]
-) -> None:
-    provider.refuses["observe"] = refusal
-    site.apply(**spec)
-    site.settle_for(timedelta(minutes=10))
-    assert ready(site) == ("False", refusal.reason.name)
-    site.delete()
-    site.settle()
-    assert (site.server(), site.secret()) == (None, None)
-
-
-def test_a_deletion_does_not_wait_for_the_first_look(site: Site) -> None:
-    site.apply()
-    assert site.settle(lambda task: isinstance(task.waiting, Request) and task.waiting.what == "observe")
-    server = site.server()
-    assert server is not None
-    site.delete()
-    assert site.server() is None
-    site.settle()
-    assert site.process.memory.server(server.metadata.uid) == StepAttempts(), "what nobody needs any more is forgotten"
-
-
-@pytest.mark.parametrize("status", ["kept", "lost"])
-def test_one_that_lost_its_finalizer_gets_it_again(site: Site, provider: Provider, status: str) -> None:
-    site.apply()
-    site.settle()
-    key = ObjectKey(NAMESPACE, "pbx")
-    raw = site.api.get(CommServer.resource, key)
-    if status == "lost":
-        raw = site.api.put_status(CommServer.resource, {**raw, "status": {}})
-    site.api.put_finalizers(CommServer.resource, key, {"metadata": {**raw["metadata"], "finalizers": []}})
-    provider.refuses["observe"] = fault("Retry", provider_reasons.PROVIDER_UNAVAILABLE)
-    if status == "kept":
-        site.restart()
-    site.settle()
-    assert is_kept(site.api, key)
+    assert site.ready() == ("True", "Declared")
 
 
 def test_a_clone_of_a_cluster_leaves_the_systems_of_the_original(site: Site, provider: Provider) -> None:
@@ -317,7 +228,7 @@ def test_a_clone_of_a_cluster_leaves_the_systems_of_the_original(site: Site, pro
     site.restart()
     site.apply(displayName="other")
     site.settle_for(timedelta(minutes=5))
-    assert ready(site) == ("False", "ClusterUnconfirmed")
+    assert site.ready() == ("False", "ClusterUnconfirmed")
     site.delete()
     site.settle_for(timedelta(minutes=30))
     server = site.server()
@@ -346,8 +257,8 @@ def test_one_that_is_restored_with_its_status_has_the_same_box(site: Site, provi
     restored(site, status=True)
     site.settle_for(timedelta(minutes=5))
     assert list(provider.systems.values()) == [system]
-    assert ready(site) == ("True", "Declared")
-    assert secret_code(site) == system.code
+    assert site.ready() == ("True", "Declared")
+    assert site.secret_code() == system.code
     site.delete()
     site.settle()
     assert not provider.systems
@@ -356,148 +267,26 @@ def test_one_that_is_restored_with_its_status_has_the_same_box(site: Site, provi
 def test_one_that_is_restored_without_its_status_is_another_one(site: Site, provider: Provider) -> None:
     site.apply()
     site.settle()
-    before = equipment(site)
+    before = site.equipment()
     restored(site, status=False)
     site.settle()
-    assert sorted(provider.systems) == sorted([before, equipment(site)])
+    assert sorted(provider.systems) == sorted([before, site.equipment()])
 
 
-def test_an_orphan_stays_at_the_provider(site: Site, provider: Provider) -> None:
-    site.apply()
-    site.settle()
-    provider.refuses["observe"] = provider.refuses["delete"] = fault("Retry", provider_reasons.PROVIDER_UNAVAILABLE)
-    site.delete()
-    site.settle_for(timedelta(minutes=2))
-    site.apply(deletionPolicy="Orphan")
-    site.settle()
-    assert site.server() is None
-    assert len(provider.systems) == 1
-
-
-def test_what_is_declared_while_its_deletion_begins_goes_as_well(site: Site, provider: Provider) -> None:
-    site.apply()
-    assert site.settle(lambda task: isinstance(task.waiting, Request) and task.waiting.what == "create")
-    (creating,) = site.process.requests()
-    site.delete()
-    while others := [task for task in site.process.requests() if task is not creating] or site.process.unseen():
-        first = others[0]
-        site.serve(first) if isinstance(first, Task) else site.process.watch(first)
-    site.settle()
-    assert site.server() is None
-    assert not provider.systems
-
-
-def test_a_system_that_is_not_found_yet_is_deleted_nevertheless(site: Site, provider: Provider) -> None:
-    site.apply()
-    site.settle()
-    provider.hides = True
-    site.restart()
-    site.delete()
-    site.settle()
-    assert site.server() is None
-    assert not provider.systems
-
-
-def test_a_secret_of_somebody_else_does_not_keep_a_system_from_being_deleted(site: Site, provider: Provider) -> None:
-    site.apply()
-    site.settle()
-    site.api.delete(SECRETS, ObjectKey(NAMESPACE, "pbx-activation"))
+def test_a_secret_name_that_is_freed_is_noticed_soon(site: Site) -> None:
     site.keep("pbx-activation", note="ours")
-    site.restart()
-    site.settle()
-    assert ready(site) == ("False", "SecretNameTaken")
-    site.delete()
-    site.settle()
-    assert site.server() is None
-    assert not provider.systems
-    assert site.secret() == {"note": "ours"}
-
-
-# --- crashes ----------------------------------------------------------------------------------------------------
-
-Act = Callable[[Site], None]
-
-
-def created(site: Site) -> None:
     site.apply()
+    site.settle_for(timedelta(minutes=1))
+    assert site.ready() == ("False", "SecretNameTaken")
+    site.api.delete(SECRETS, ObjectKey(NAMESPACE, "pbx-activation"))
+    site.settle_for(timedelta(minutes=2))
+    assert site.ready() == ("True", "Declared")
 
 
-def reset(site: Site) -> None:
-    site.apply(activation={"revision": 2})
-
-
-def renamed(site: Site) -> None:
-    site.apply(displayName="other")
-
-
-def deleted(site: Site) -> None:
-    site.delete()
-
-
-def deleted_at(call: int) -> Act:
-    """Delete a server after so many calls of its first story."""
-
-    def deleted_at_once(site: Site) -> None:
-        site.apply()
-        site.settle(lambda task: site.calls == call)
-        site.delete()
-
-    return deleted_at_once
-
-
-MOMENTS = ["before it is sent", "after it was carried out", "when the answer is lost"]
-
-
-@pytest.mark.parametrize("call", range(12))
-@pytest.mark.parametrize("makes_codes", [True, False], ids=["provider's codes", "our codes"])
-def test_a_server_that_is_deleted_at_any_moment_leaves_nothing(call: int, makes_codes: bool) -> None:
-    for moment in MOMENTS:
-        assert any(not dies_at(n, deleted_at(call), moment, makes_codes=makes_codes) for n in range(call, DIED))
-
-
-@pytest.mark.parametrize("moment", MOMENTS)
-@pytest.mark.parametrize("act", [created, reset, renamed, deleted], ids=lambda act: act.__name__)
-@pytest.mark.parametrize("makes_codes", [True, False], ids=["provider's codes", "our codes"])
-def test_nothing_is_lost_or_done_twice_whichever_call_is_the_last(act: Act, moment: str, makes_codes: bool) -> None:
-    assert any(not dies_at(last, act, moment, makes_codes=makes_codes) for last in range(DIED))
-
-
-def dies_at(last: int, act: Act, moment: str, *, makes_codes: bool) -> bool:
-    """Let the process die at a call and see that all ends well; return whether there was such a call."""
-    provider = Provider(makes_codes)
-    with closing(Site(provider)) as site:
-        if act in (reset, renamed, deleted):
-            site.apply()
-            site.settle()
-            assert provider.connect(equipment(site), secret_code(site))
-        site.calls = 0
-        act(site)
-        if not site.settle(lambda task: site.calls >= last):
-            return False
-        if moment != "before it is sent":
-            task = site.process.requests()[0]
-            assert isinstance(task.waiting, Request)
-            task.waiting.arrive()
-            if moment == "when the answer is lost":
-                task.waiting.lose()
-                task.resume()
-        if moment != "when the answer is lost":
-            site.restart()
-        site.settle_for(timedelta(minutes=20))
-        check_end(site, provider, act)
-    return True
-
-
-def check_end(site: Site, provider: Provider, act: Act) -> None:
-    if act.__name__.startswith("deleted"):
-        assert site.server() is None
-        assert not provider.systems
-        return
-    (system,) = provider.systems.values()
-    assert ready(site)[0] == "True"
-    assert provider.changes.count("create") == 1
-    assert site.status().system_id == system.id
-    if act is not renamed:
-        assert (system.state, secret_code(site)) == ("Pending", system.code), "the code of the Secret opens the way in"
-    else:
-        assert (system.settings.display_name, system.state) == ("other", "Running")
+def test_a_secret_name_that_stays_taken_is_looked_at_ever_later(site: Site) -> None:
+    site.keep("pbx-activation", note="ours")
+    site.apply()
+    site.settle_for(timedelta(hours=1))
+    site.calls = 0
+    site.settle_for(timedelta(hours=1))
+    assert 10 <= site.calls <= 16, "one call every five minutes, give or take a fifth"

@@ -229,6 +229,8 @@ class PBXAccount(Resource):
             Column("Established", ".status.interlinks.established", "Linked accounts.", "integer"),
             Column("Pending", ".status.interlinks.pending", "Links that wait for their peer.", "integer"),
             Column("Age", ".metadata.creationTimestamp", "Time since creation.", "date"),
+            Column("Provider", ".spec.provider.type", "Where the phone system really runs.", priority=1),
+            Column("Customer", ".status.customerID", "Id of the provider's customer.", priority=1),
             Column("Message", '.status.conditions[?(@.type=="Ready")].message', "What to do.", priority=1),
         ),
         selectable_fields=(".spec.sipDomain", ".spec.country"),

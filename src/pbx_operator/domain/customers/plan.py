@@ -18,6 +18,7 @@ from pbx_operator.domain.customers.facts import (
     CustomerSnapshot,
     CustomerStepName,
     customer_changes,
+    customer_id,
     is_ours,
     place_of,
     settle_customer,
@@ -26,7 +27,7 @@ from pbx_operator.domain.customers.facts import (
 )
 from pbx_operator.domain.drift import reported_gone
 from pbx_operator.domain.emergency import known_country
-from pbx_operator.domain.plan import CustomerStep, Plan
+from pbx_operator.domain.plan import CustomerStep, Plan, Target, TellOrphan
 from pbx_operator.domain.steps import look_due, may_try, next_due
 
 
@@ -87,6 +88,23 @@ def _last_step(
     if look is None or look_due(look, now):
         return "look"
     return "delete" if look.customer is not None and is_ours(account, place, look.customer) else None
+
+
+def orphaned_customer(s: CustomerSnapshot) -> tuple[TellOrphan, ...]:
+    """Return what to tell of a customer that an account which goes leaves behind."""
+    account, look = s.account, s.attempts.look
+    place = place_of(account) if account is not None else None
+    if account is None or place is None or account.spec.deletion_policy != "Orphan":
+        return ()
+    if look is not None and look.customer is not None:
+        left_there = is_ours(account, place, look.customer)
+    else:
+        left_there = account.status.applied_generation is not None and not (look is not None and look.deleted)
+    if not left_there:
+        return ()
+    target = Target(PBXAccount.resource, account.key, account.metadata.uid)
+    left = f"customer {customer_id(account, place)} at {place.url}"
+    return (TellOrphan(target, left, "it can be deleted there"),)
 
 
 def customer_left(s: CustomerSnapshot, now: datetime) -> bool:
