@@ -25,6 +25,7 @@ def commserver(
     generation: int = 1,
     created: datetime = BEFORE,
     deleting: datetime | None = None,
+    finalizers: tuple[str, ...] = (),
     status: CommServerStatus | None = None,
     **spec: Any,
 ) -> CommServer:
@@ -37,6 +38,7 @@ def commserver(
         generation=generation,
         creation_timestamp=created,
         deletion_timestamp=deleting,
+        finalizers=finalizers,
     )
     return CommServer(
         metadata=metadata,

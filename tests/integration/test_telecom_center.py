@@ -107,7 +107,17 @@ async def test_a_dead_provider_slows_nobody_and_holds_the_deletion_until_it_is_o
     await world.apply(shop.account({"customerID": "9"}, deletionPolicy="Orphan"))
     await world.gone(account)
     assert "9" in shop.center.customers
+    (event,) = await world.event(account, "Orphaned")
+    assert event["note"].startswith(f"customer 9 at {shop.center.url} stays")
     shop.center.customers.remove("9")
+
+
+async def test_an_account_that_never_reached_its_provider_goes_at_once(shop: Shop, world: World) -> None:
+    account = shop.account({"credentialsSecretRef": {"name": "logni"}})
+    await world.apply(account)
+    await world.ready(account, "CredentialsMissing")
+    await shop.end(account)
+    assert not shop.calls
 
 
 async def test_the_password_is_nowhere_but_in_its_secret(shop: Shop, world: World, stage: Stage) -> None:

@@ -29,13 +29,14 @@ def whichever_call_is_the_last(
     moment: Moment,
     recovery: timedelta,
     check: Callable[[SceneT], None],
+    first: int = 0,
 ) -> int:
-    """Tell a story as often as it has calls, one of them the last each time; return how many calls that were.
+    """Tell a story as often as it has calls from `first` on, one of them the last each time; return how many there are.
 
     `begin` makes a new scene, up to where the calls count; `act` changes something.  After the call the scene gets
     `recovery` of its time, and `check` sees that all ended well.
     """
-    for last in range(MOST_CALLS):
+    for last in range(first, MOST_CALLS):
         with closing(begin()) as site:
             site.calls = 0
             act(site)

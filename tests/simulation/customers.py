@@ -10,10 +10,11 @@ from typing import Any, Literal
 
 from builders import NAMESPACE, NOW
 from pbx_operator.api import provider_reasons
-from pbx_operator.api.meta import ObjectKey
+from pbx_operator.api.meta import Condition, ObjectKey
 from pbx_operator.api.v1alpha1 import PBXAccount
 from pbx_operator.api.v1alpha1.pbxaccount import PBXAccountStatus, TelecomCenterProvider
 from pbx_operator.cluster import Unavailable
+from pbx_operator.domain.conditions import check, find
 from pbx_operator.domain.faults import Fault, fault
 from pbx_operator.network.addresses import NetworkRules
 from pbx_operator.providers.customers import CustomerProvider
@@ -26,6 +27,7 @@ from simulators import telecom_center
 
 _NO_NETWORK = Dialler(NetworkRules())
 PLACE: dict[str, Any] = {"credentialsSecretRef": {"name": "login"}}
+NAMED = {"customerID": "7"}
 DOWN = fault("Retry", provider_reasons.PROVIDER_UNAVAILABLE)
 
 
@@ -116,3 +118,23 @@ class CustomerSite(Scene):
         account = self.account(name)
         assert account is not None
         return account.status
+
+    def condition(self, type_: str, name: str = "acme") -> Condition:
+        """Return a condition of an account."""
+        account = self.account(name)
+        assert account is not None
+        assert not check(account.status, account.metadata.generation)
+        found = find(account.status.conditions, type_)
+        assert found is not None
+        return found
+
+    def shown(self, type_: str, name: str = "acme") -> tuple[str, str]:
+        """Return status and reason of a condition."""
+        found = self.condition(type_, name)
+        return found.status, found.reason
+
+    def customer(self) -> str:
+        """Return the customer that is shown."""
+        found = self.status().customer_id
+        assert found is not None
+        return found

@@ -190,6 +190,9 @@ class Silence:
     def warn(self, target: Target, verdict: Verdict) -> None:
         """Ignore it: that the object goes is seen."""
 
+    def happened(self, target: Target, reason: Reason, **facts: object) -> None:
+        """Ignore it: nothing depends on it."""
+
 
 class Heard(Silence):
     """What only events tell."""

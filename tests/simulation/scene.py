@@ -74,6 +74,19 @@ class Scene(ABC):
                 return False
         raise AssertionError(f"still at work after {MAX_STEPS} steps")
 
+    def work_beside(self, waiting: Task) -> None:
+        """Let everything happen that does not need an answer to this call."""
+        while True:
+            others = [task for task in self.process.requests() if task is not waiting]
+            if others:
+                self.serve(others[0])
+            elif unseen := self.process.unseen():
+                self.process.watch(unseen[0])
+            elif idle := self.process.idle():
+                idle[0].resume()
+            else:
+                return
+
     def serve(self, task: Task) -> None:
         """Let a call arrive and be answered."""
         assert isinstance(task.waiting, Request)

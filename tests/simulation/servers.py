@@ -14,14 +14,16 @@ from typing import Any
 
 from builders import NAMESPACE, NOW
 from pbx_operator.api import provider_reasons
-from pbx_operator.api.meta import SECRETS, ObjectKey
-from pbx_operator.api.v1alpha1 import CommServer
+from pbx_operator.api.meta import SECRETS, TEARDOWN_FINALIZER, ObjectKey, ResourceType
+from pbx_operator.api.v1alpha1 import CommServer, EquipmentRecord
 from pbx_operator.api.v1alpha1.commserver import Channel, CommServerStatus, ServerState
+from pbx_operator.domain.conditions import check, find
 from pbx_operator.domain.differences import Difference
 from pbx_operator.domain.faults import Fault, fault
 from pbx_operator.domain.servers.systems import CodeState, SystemFacts, SystemSettings, SystemWish, given
 from pbx_operator.providers.errors import ProviderError
 from server_builders import BTCO
+from simulation.api import JSON, Api
 from simulation.process import Process, Request
 from simulation.scene import Scene
 
@@ -112,15 +114,28 @@ class Provider:
         return next(system for system in self.systems.values() if system.id == system_id)
 
 
+def is_kept(api: Api, server: ObjectKey) -> bool:
+    """Whether a CommServer has the finalizer, so that nobody forgets what a provider has of it."""
+    raw = api.find(CommServer.resource, server)
+    return raw is not None and TEARDOWN_FINALIZER in raw["metadata"].get("finalizers", [])
+
+
 @dataclass(slots=True)
 class Line:
     """The way of one process to the provider: every call may be lost."""
 
     provider: Provider
+    api: Api
 
     async def _ask(self, name: str, wish: SystemWish, *values: Any) -> Any:
         writes = name not in ("observe", "current_code")
-        return await Request(name, writes, lambda: self.provider.call(name, wish, *values), NOW)
+
+        def perform() -> Any:
+            if writes:
+                assert is_kept(self.api, wish.owner.key), f"'{name}' for an object that could go any moment"
+            return self.provider.call(name, wish, *values)
+
+        return await Request(name, writes, perform, NOW)
 
     async def observe(self, wish: SystemWish, code: str | None) -> SystemFacts | None:
         found: SystemFacts | None = await self._ask("observe", wish, code)
@@ -150,9 +165,20 @@ class Site(Scene):
     def __init__(self, provider: Provider) -> None:
         self.provider = provider
         super().__init__()
+        self.api.observer = self._check_kept
+
+    def _check_kept(self, resource: ResourceType, old: JSON | None, new: JSON | None) -> None:
+        """No code or record is written for a CommServer without the finalizer."""
+        if old is not None or new is None:
+            return
+        if resource is EquipmentRecord.resource:
+            owner = new["spec"]["owner"]
+            assert is_kept(self.api, ObjectKey(owner["namespace"], owner["name"]))
+        for owner in new["metadata"].get("ownerReferences", []):
+            assert is_kept(self.api, ObjectKey(new["metadata"]["namespace"], owner["name"]))
 
     def begin(self) -> Process:
-        line = Line(self.provider)
+        line = Line(self.provider, self.api)
         return self.new_process(lambda _: line)
 
     def apply(self, name: str = "pbx", **spec: Any) -> None:
@@ -183,3 +209,30 @@ class Site(Scene):
         """Return what a Secret says."""
         raw = self.api.find(SECRETS, ObjectKey(NAMESPACE, name))
         return {k: base64.b64decode(v).decode() for k, v in raw["data"].items()} if raw is not None else None
+
+    def ready(self) -> tuple[str, str]:
+        """Return status and reason of Ready."""
+        server = self.server()
+        assert server is not None
+        assert not check(server.status, server.metadata.generation)
+        condition = find(server.status.conditions, "Ready")
+        assert condition is not None
+        return condition.status, condition.reason
+
+    def message(self) -> str:
+        """Return the message of Ready."""
+        condition = find(self.status().conditions, "Ready")
+        assert condition is not None
+        return condition.message
+
+    def equipment(self) -> str:
+        """Return the equipment ID that is shown."""
+        found = self.status().equipment_id
+        assert found is not None
+        return found
+
+    def secret_code(self) -> str:
+        """Return the activation code of the Secret."""
+        secret = self.secret()
+        assert secret is not None
+        return secret["activationCode"]

@@ -24,10 +24,11 @@ FACTS: Mapping[str, str] = {
     "instance": "the id of this installation, as the issuer's list needs it",
     "key_id": "the public name of the key, as in `status.keyID`",
     "kind": "`account` or `number`",
+    "left": "the system or customer that stays, and where",
     "missing": "the PBXAccount of this side, or an object of the other side",
     "name": "metadata.name of the PBXAccount",
-    "next_step": "what to do on this side, such as how it gets a new key: from the peer into the Secret, or by a higher"
-    " `spec.issueKey.revision`",
+    "next_step": "what to do: on this side of a link, such as how it gets a new key (from the peer into the Secret, or"
+    " by a higher `spec.issueKey.revision`); at a provider, such as where something is deleted",
     "number": "the value of `spec.number`",
     "other": "the Interlink that the same account has in the other link",
     "outcome": "what comes of the revision when the link ends, which depends on `spec.onPeerDeletion`",

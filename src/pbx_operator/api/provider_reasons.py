@@ -106,7 +106,7 @@ EQUIPMENT_IN_USE = Reason(
 SYSTEM_NOT_OURS = Reason(
     "SystemNotOurs",
     "the provider has a system {equipment} that this CommServer did not declare",
-    "delete it there, or name another box",
+    "{next_step}, or name another box",
     Patience.GRACE,
     shown=_FAILED,
 )
@@ -394,6 +394,12 @@ DRIFT_CORRECTED = Reason(
     "somebody changed it at the provider, and it was changed back",
     shown=(),
     text="somebody changed it at the provider, and it was changed back: {drift}",
+)
+LEFT_AT_PROVIDER = Reason(
+    "Orphaned",
+    "{left} stays, since spec.deletionPolicy is Orphan",
+    "{next_step}",
+    shown=(),
 )
 
 REASONS = tuple(value for value in globals().values() if isinstance(value, Reason))

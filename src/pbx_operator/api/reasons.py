@@ -84,7 +84,7 @@ GATE_OPEN = Reason("GateOpen", "calls may pass in both directions", shown=(_OPEN
 # --- the operator goes on by itself -----------------------------------------------------------------------------
 REF_NOT_FOUND = Reason(
     "RefNotFound",
-    "PBXAccount {name} does not exist in this namespace",
+    "PBXAccount {name} (spec.accountRef.name) does not exist in this namespace",
     "create it, or delete this object and name another account",
     Patience.PROGRESS,
     shown=(*_NO_LINK, _UNRESOLVED),

@@ -31,14 +31,14 @@ from pbx_operator.domain.account_status import (
 from pbx_operator.domain.claims import Award, Claim, created, settle
 from pbx_operator.domain.conditions import Since, status_with
 from pbx_operator.domain.customers.facts import CustomerSnapshot
-from pbx_operator.domain.customers.plan import customer_left
+from pbx_operator.domain.customers.plan import customer_left, orphaned_customer
 from pbx_operator.domain.customers.status import view_customer, waiting_for_customer
 from pbx_operator.domain.numbers import Resolution, protected_numbers, resolve
 from pbx_operator.domain.offers import EstablishedLink
 from pbx_operator.domain.plan import Action, AddFinalizer, Plan, RemoveFinalizer, StatusUpdate, Target
 from pbx_operator.domain.slice_changes import SliceChanges, any_left, delete_all, diff_slices, is_ours
 from pbx_operator.domain.slices import draft_slices
-from pbx_operator.domain.unreadable import Unreadable
+from pbx_operator.domain.unreadable import Unreadable, show_unreadable, waiting_to_be_readable
 
 PUBLICATION_PERIOD = timedelta(milliseconds=100)
 """How long slices wait for further changes, unless something is taken away."""
@@ -99,6 +99,14 @@ def plan_account(s: AccountSnapshot, now: datetime) -> Plan:
         return _serve(s, s.account, now)
     numbers = _numbers(s, resolve(None, s.numbers), "Absent", now)
     return _plan((), numbers) if s.account is None else _teardown(s, s.account, numbers, now)
+
+
+def show_unreadable_account(unreadable: Unreadable, now: datetime) -> StatusUpdate:
+    """Return the status of an account that cannot be read."""
+    customer = unreadable.to_delete("customerID")
+    if customer is None or not unreadable.metadata.deleting:
+        return show_unreadable(unreadable, now)
+    return show_unreadable(unreadable, now, waiting=waiting_to_be_readable(unreadable, f"customer {customer}"))
 
 
 def wanted_domain(account: PBXAccount, suffix: str) -> str:
@@ -218,7 +226,10 @@ def _teardown(s: AccountSnapshot, account: PBXAccount, numbers: list[_Update], n
         interlinks=s.interlinks,
         rejected_credentials=customer.facts["rejected_credentials"] if customer is not None else None,
     )
-    return _plan(_release(s, account.metadata, kept=customer_left(s.customer, now)), [*numbers, own])
+    actions = _release(s, account.metadata, kept=customer_left(s.customer, now))
+    if RemoveFinalizer(_target(account)) in actions:
+        actions += orphaned_customer(s.customer)
+    return _plan(actions, [*numbers, own])
 
 
 def _release(s: AccountSnapshot, metadata: ObjectMeta, *, kept: bool) -> list[Action]:

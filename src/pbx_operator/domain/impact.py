@@ -96,7 +96,8 @@ def affected(old: Observed, new: Observed, index: Index) -> set[WorkKey]:
         work = _of_account(either.key, _as(PBXAccount, before), _as(PBXAccount, after), index)
         work |= _of_domains(old, new, index)
         work |= {WorkKey("Server", server) for server in servers_of_changed_account(old, new, index)}
-        work |= {WorkKey("Account", rival) for rival in customer_rivals(old, new, index)}
+        rivals = customer_rivals(old, new, index)
+        work |= {WorkKey("Account", rival) for rival in rivals} | {WorkKey("Customer", rival) for rival in rivals}
         work |= {WorkKey("Customer", either.key)} if has_customer_work(old, new) else set()
         readable = not isinstance(old, Unreadable) and not isinstance(new, Unreadable)
         return work if readable else work | _links_of_account(either.key, index)

@@ -42,6 +42,15 @@ class RemoveFinalizer:
 
 
 @dataclass(frozen=True, slots=True)
+class TellOrphan:
+    """Tell people what an object that goes leaves at its provider, and what they can do about that."""
+
+    target: Target
+    left: str
+    next_step: str
+
+
+@dataclass(frozen=True, slots=True)
 class ReadKey:
     """Look at the Secret that holds a key; the result is a fact for the next plan."""
 
@@ -143,6 +152,7 @@ class CustomerStep:
 Action = (
     AddFinalizer
     | RemoveFinalizer
+    | TellOrphan
     | ReadKey
     | MintKey
     | IssueOwnKey

@@ -37,6 +37,8 @@ class Unreadable:
     account_name: str = ""
     """The account that it names; empty if that cannot be told."""
     status: OpaqueStatus = field(default_factory=OpaqueStatus)
+    orphan: bool = False
+    """Its `spec.deletionPolicy` is Orphan, whatever else it says."""
 
     @property
     def key(self) -> ObjectKey:
@@ -54,10 +56,22 @@ class Unreadable:
         held = shown if isinstance(shown, str) else None
         return Claim(self.key, created(self.metadata), None if self.metadata.deleting else held, held)
 
+    def to_delete(self, field: str) -> str | None:
+        """Return what a field of its status shows, if a provider has to delete that before the object may go."""
+        return self.claim(field).shows if not self.orphan else None
+
     @property
     def shown_gate(self) -> object:
         """What an Interlink's status says of its gate."""
         return (self.status.model_extra or {}).get("gate")
+
+
+def waiting_to_be_readable(unreadable: Unreadable, thing: str) -> str:
+    """Return what an object that is being deleted waits for: nobody knows where the `thing` behind it is."""
+    return (
+        f"somebody to make it readable ({unreadable.problem}), so that {thing} can be deleted at the provider; to leave"
+        " it there, set spec.deletionPolicy to Orphan"
+    )
 
 
 Observed = Resource | Unreadable | None

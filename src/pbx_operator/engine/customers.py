@@ -59,7 +59,7 @@ class CustomerWork:
         place = place_of(account) if account is not None else None
         if account is not None and place is not None:
             target = Target(PBXAccount.resource, key, account.metadata.uid)
-            work, ended = partial(self._step, account, place, step), partial(self._intake.customer_stepped, key)
+            work, ended = partial(self._step, account, place, step), partial(self._intake.customer_stepped, target)
             await self._runner.begin(target, step, work, ended)
 
     async def _step(self, account: PBXAccount, place: TelecomCenterProvider, step: CustomerStepName) -> None:

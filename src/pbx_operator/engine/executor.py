@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, Protocol
 
 from pbx_operator.api.meta import TEARDOWN_FINALIZER, Condition, ObjectKey, ResourceType
+from pbx_operator.api.provider_reasons import LEFT_AT_PROVIDER
 from pbx_operator.api.reasons import Verdict
 from pbx_operator.api.v1alpha1 import DialPlanSlice, Interlink, LinkRecord
 from pbx_operator.cluster import AlreadyExists, Cluster, Conflict, Gone, Unavailable
@@ -34,18 +35,20 @@ from pbx_operator.domain.plan import (
     ServerStep,
     StatusUpdate,
     Target,
+    TellOrphan,
     TellPeer,
     WriteSlice,
 )
 from pbx_operator.domain.servers.facts import StepName
 from pbx_operator.engine.intake import Intake
 from pbx_operator.engine.issuing import KeyWork
+from pbx_operator.engine.steps import Happenings
 from pbx_operator.engine.store import Store
 from pbx_operator.links.authority import Authority
 
 
-class Recorder(Protocol):
-    """Whoever tells people what happened."""
+class Recorder(Happenings, Protocol):
+    """Whoever tells people of statuses, too."""
 
     def status_written(self, update: StatusUpdate, before: Iterable[Condition]) -> None:
         """Take note of a status that is shown from now on, in place of one with the conditions `before`."""
@@ -104,10 +107,10 @@ class Executor:
     async def execute(self, action: Action) -> None:
         """Carry out one action. Raises ApiError."""
         match action:
-            case AddFinalizer(target):
-                await self._finalizers(target, add=True)
-            case RemoveFinalizer(target):
-                await self._finalizers(target, add=False)
+            case AddFinalizer(target) | RemoveFinalizer(target):
+                await self._finalizers(target, add=isinstance(action, AddFinalizer))
+            case TellOrphan(target, left, next_step):
+                self._recorder.happened(target, LEFT_AT_PROVIDER, left=left, next_step=next_step)
             case ChangeRecord(record, change):
                 await self._authority.change(record, change)
             case TellPeer(record, told):

@@ -152,14 +152,22 @@ class Intake:
         """Take note that another installation answered about the key of an Interlink."""
         self._queue.add(WorkKey("Link", interlink))
 
-    def server_stepped(self, server: ObjectKey) -> None:
+    def server_stepped(self, server: Target) -> None:
         """Take note that a step of a CommServer has ended."""
-        self._queue.add(WorkKey("Server", server))
+        self._forget_if_gone(server)
+        self._queue.add(WorkKey("Server", server.key))
 
-    def customer_stepped(self, account: ObjectKey) -> None:
+    def customer_stepped(self, account: Target) -> None:
         """Take note that a step of an account's customer has ended: there may be another, and the account shows it."""
-        self._queue.add(WorkKey("Customer", account))
-        self._queue.add(WorkKey("Account", account))
+        self._forget_if_gone(account)
+        self._queue.add(WorkKey("Customer", account.key))
+        self._queue.add(WorkKey("Account", account.key))
+
+    def _forget_if_gone(self, target: Target) -> None:
+        """Drop the outcome of a look that no deletion waited for."""
+        metadata = self._store.tables[target.resource.plural].metadata_of(target.key)
+        if metadata is None or metadata.uid != target.uid:
+            self._memory.forget(target)
 
     def found_out(self, peer: str, answered: bool) -> None:
         """Take note that an installation in another cluster answered, or did not."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from pbx_operator.api.meta import ObjectKey
-from pbx_operator.domain.account import plan_account
+from pbx_operator.domain.account import plan_account, show_unreadable_account
 from pbx_operator.domain.customers.plan import plan_customer
 from pbx_operator.domain.impact import WorkKey
 from pbx_operator.domain.interlink import plan_link, plan_unreadable
@@ -51,4 +51,5 @@ class Planner:
     def _unreadables(self, account: ObjectKey, now: datetime) -> list[StatusUpdate]:
         own = self._store.accounts.unreadable(account)
         numbers = self._store.numbers.unreadables(account)
-        return [show_unreadable(u, now) for u in ([own] if own is not None else []) + numbers]
+        shown = [show_unreadable_account(own, now)] if own is not None else []
+        return shown + [show_unreadable(number, now) for number in numbers]

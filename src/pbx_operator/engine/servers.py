@@ -35,7 +35,7 @@ from pbx_operator.engine.activation_secrets import (
     write_activation,
 )
 from pbx_operator.engine.intake import Intake
-from pbx_operator.engine.memory import SLOW_RETRY, Memory, jittered
+from pbx_operator.engine.memory import FIRST_PAUSE, Memory, jittered, longer
 from pbx_operator.engine.steps import Happenings, StepRunner
 from pbx_operator.engine.store import Store
 from pbx_operator.providers.systems import SystemProvider
@@ -74,7 +74,7 @@ class ServerWork:
         server = self._store.servers.get(key)
         if server is not None:
             target = Target(CommServer.resource, key, server.metadata.uid)
-            work, ended = partial(self._carry_out, server, step), partial(self._intake.server_stepped, key)
+            work, ended = partial(self._carry_out, server, step), partial(self._intake.server_stepped, target)
             await self._runner.begin(target, step, work, ended)
 
     async def _carry_out(self, server: CommServer, step: StepName) -> None:
@@ -82,7 +82,7 @@ class ServerWork:
         try:
             await self._step(server, step)
         except NotOurSecretError:
-            self._note_look(server, ServerLook("Foreign", self._system(server), self._clock() + jittered(SLOW_RETRY)))
+            self._note_foreign(server)
 
     async def _step(self, server: CommServer, step: StepName) -> None:
         """Carry out a step. Raises ProviderError, NotOurSecretError, ApiError."""
@@ -103,8 +103,7 @@ class ServerWork:
             case "readdress":
                 await self._readdress(server)
             case "delete":
-                look = self._memory.server(server.metadata.uid).look
-                system_id = system_to_delete(server, look) if look is not None else None
+                system_id = system_to_delete(server, self._memory.server(server.metadata.uid).look)
                 if system_id is not None:
                     await provider.delete(wish_of(server), system_id)
                     self._amend_look(server, system=None, deleted=True)
@@ -169,6 +168,13 @@ class ServerWork:
     def _system(self, server: CommServer) -> SystemFacts | None:
         look = self._memory.server(server.metadata.uid).look
         return look.system if look is not None else None
+
+    def _note_foreign(self, server: CommServer) -> None:
+        """Remember that somebody else has the Secret: looked at again soon, and ever later, as a key's is."""
+        before = self._memory.server(server.metadata.uid).look
+        pause = longer(before.pause) if before is not None and before.secret == "Foreign" else FIRST_PAUSE
+        next_look = self._clock() + jittered(pause)
+        self._note_look(server, ServerLook("Foreign", self._system(server), next_look, pause=pause))
 
     def _note_look(self, server: CommServer, look: ServerLook) -> None:
         self._memory.note_steps(server.metadata.uid, look=look)

@@ -173,7 +173,7 @@ class Snapshots:
             taken=frozenset(self._taken(key, interlinks)),
             rivals=self._domain_rivals(account) if account is not None else (),
             customer=self.customer(key),
-            shows_customer=unreadable is not None and unreadable.claim("customerID").shows is not None,
+            shows_customer=unreadable is not None and unreadable.to_delete("customerID") is not None,
             since=self._since(own, numbers),
             published=self._memory.published(key),
             counters_written=self._memory.shown(own) if own is not None else None,

@@ -188,12 +188,14 @@ def _unreadable(resource: ResourceType, raw: dict[str, Any], error: ValidationEr
         account = AccountReference.model_validate(raw["spec"]["accountRef"]).name
     except (ValidationError, KeyError, TypeError):
         account = ""
+    spec = raw.get("spec")
+    orphan = isinstance(spec, dict) and spec.get("deletionPolicy") == "Orphan"
     try:
         status = OpaqueStatus.model_validate(raw.get("status", {}))
     except ValidationError:
         status = OpaqueStatus()
     problem = f"{', '.join(fields)}: not as this version of the operator expects"
-    return Unreadable(resource, metadata, problem, account, status)
+    return Unreadable(resource, metadata, problem, account, status, orphan)
 
 
 def _account_of_reference(o: Interlink | InternalNumber | DialPlanSlice) -> Iterable[ObjectKey]:

@@ -48,6 +48,11 @@ def section(page: str, title: str) -> str:
     return page.partition(f"\n## {title}\n")[2].partition("\n## ")[0]
 
 
+def prose(reason: Reason) -> list[str]:
+    """Return situation and next step as the page has them."""
+    return [re.sub(r"\{(\w+)\}", lambda m: f"*{m[1].replace('_', ' ')}*", t) for t in (reason.what, reason.fix)]
+
+
 def placeholders(text: str) -> list[str]:
     return [name for _, name, _, _ in string.Formatter().parse(text) if name is not None]
 
@@ -159,9 +164,8 @@ def test_every_condition_is_explained(page: str) -> None:
 
 @each_reason
 def test_every_row_is_on_the_page(reason: Reason, page: str) -> None:
-    prose = [re.sub(r"\{(\w+)\}", lambda m: f"*{m[1].replace('_', ' ')}*", t) for t in (reason.what, reason.fix)]
     for type_, status in reason.shown:
-        row = f"| {status} | `{reason.name}` | {prose[0]} | {prose[1]} |"
+        row = "| {} | `{}` | {} | {} |".format(status, reason.name, *prose(reason))
         if type_ == "Ready":
             row += f" {reason.patience or ''} |"
         assert row in section(page, type_).split("\n")
@@ -169,11 +173,9 @@ def test_every_row_is_on_the_page(reason: Reason, page: str) -> None:
 
 def test_what_only_events_tell_is_on_the_page(page: str) -> None:
     alone = [reason for reason in REASONS if not reason.shown]
-    assert [reason.name for reason in alone] == ["KeyReplay", "DriftCorrected"]
+    assert [reason.name for reason in alone] == ["KeyReplay", "DriftCorrected", "Orphaned"]
     for reason in alone:
-        assert f"| `{reason.name}` | {reason.what.replace('{key_id}', '*key id*')} | {reason.fix} |" in section(
-            page, "Events"
-        )
+        assert "| `{}` | {} | {} |".format(reason.name, *prose(reason)) in section(page, "Events")
 
 
 def test_every_placeholder_is_on_the_page(page: str) -> None:

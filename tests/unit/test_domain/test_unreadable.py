@@ -12,15 +12,22 @@ from link_builders import ISSUER, LINK, REDEEMER, around, closing, going, ready_
 from pbx_operator.api.meta import TEARDOWN_FINALIZER, ObjectMeta
 from pbx_operator.api.v1alpha1 import CommServer, Interlink, PBXAccount
 from pbx_operator.domain.account import AccountSnapshot
+from pbx_operator.domain.impact import WorkKey
 from pbx_operator.domain.interlink import plan_link, plan_unreadable
-from pbx_operator.domain.link_facts import LinkSnapshot
+from pbx_operator.domain.link_facts import ClusterFacts, LinkSnapshot
 from pbx_operator.domain.link_status import link_status
 from pbx_operator.domain.plan import ChangeRecord, Plan, RemoveFinalizer, Target
 from pbx_operator.domain.record import ORPHAN_PERIOD, Leave, RunTimers
 from pbx_operator.domain.record_facts import Side
+from pbx_operator.domain.scope import Scope
 from pbx_operator.domain.servers.plan import plan_unreadable as plan_unreadable_server
 from pbx_operator.domain.unreadable import OpaqueStatus, Unreadable
+from pbx_operator.engine.memory import Memory
+from pbx_operator.engine.planning import Planner
+from pbx_operator.engine.snapshots import Snapshots
+from pbx_operator.engine.store import Store
 from server_builders import commserver
+from simulation.world import INSTANCE
 
 SIDES: list[tuple[Interlink, Side]] = [(ISSUER, "issuer"), (REDEEMER, "redeemer")]
 
@@ -74,6 +81,19 @@ class TestAccount:
         release = RemoveFinalizer(Target(PBXAccount.resource, account().key, account().metadata.uid))
         assert planned(self.gone_bad(deleting=True, slices=())).actions == (release,)
 
+    @pytest.mark.parametrize(("policy", "goes"), [("Delete", False), ("Orphan", True)])
+    def test_deleted_it_waits_for_its_customer_and_says_so(self, policy: str, goes: bool) -> None:
+        store = Store("pbx.example")
+        raw = account(deleting=True).to_json()
+        raw["spec"], raw["status"] = {"country": 7, "deletionPolicy": policy}, {"customerID": "7"}
+        store.accounts.put(raw)
+        snapshots = Snapshots(store, Memory(), ClusterFacts(INSTANCE, started=NOW), lambda: NOW)
+        plan = Planner(store, snapshots, Scope(INSTANCE)).plan(WorkKey("Account", account().key), NOW)
+        assert [type(action) for action in plan.actions] == ([RemoveFinalizer] if goes else [])
+        (update,) = plan.statuses
+        assert shown(update.status) == ("False", "Unreadable" if goes else "Deleting")
+        assert goes or "customer 7" in update.status.conditions[0].message
+
     @pytest.mark.parametrize(("link", "side"), SIDES)
     def test_its_links_are_not_abandoned(self, link: Interlink, side: Side) -> None:
         s = replace(around(link, LINK), account=None, unreadable_account=ready_account().metadata)
@@ -120,3 +140,15 @@ class TestServer:
         ready = update.status.conditions[0]
         assert "spec.type: no" in ready.message
         assert "PBX1234" in ready.message
+        assert "spec.deletionPolicy to Orphan" in ready.message
+
+    def test_deleted_as_an_orphan_it_goes_at_once(self) -> None:
+        table = Store("pbx.example").servers
+        raw = {**commserver(deleting=NOW, finalizers=(TEARDOWN_FINALIZER,)).to_json()}
+        raw["spec"] = {"type": 7, "deletionPolicy": "Orphan"}
+        raw["status"] = {"equipmentID": "PBX1234"}
+        table.put(raw)
+        gone_bad = table.unreadable(commserver().key)
+        assert gone_bad is not None
+        (release,) = plan_unreadable_server(gone_bad, NOW).actions
+        assert isinstance(release, RemoveFinalizer)

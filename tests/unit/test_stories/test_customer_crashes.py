@@ -1,4 +1,4 @@
-"""Whatever call is the last of a process, an account has one customer, which is changed once and goes with it.
+"""Whichever call is the last of a process, and whenever an account is deleted: it has one customer, which goes with it.
 
 The engine's own parts and the operator's client, at a simulated provider.
 """
@@ -11,12 +11,13 @@ from typing import Any
 
 import pytest
 
-from pbx_operator.domain.conditions import check, find
 from simulation.crashes import MOMENTS, Moment, whichever_call_is_the_last
-from simulation.customers import Center, CustomerSite
+from simulation.customers import NAMED, Center, CustomerSite
 from simulation.process import Request
 
+RECOVERY = timedelta(minutes=20)
 Act = Callable[[CustomerSite, dict[str, Any]], None]
+each_place = pytest.mark.parametrize("place", [{}, NAMED], ids=["our id", "the user's id"])
 
 
 def created(site: CustomerSite, place: dict[str, Any]) -> None:
@@ -31,16 +32,15 @@ def deleted(site: CustomerSite, place: dict[str, Any]) -> None:
     site.delete()
 
 
-def deleted_early(site: CustomerSite, place: dict[str, Any]) -> None:
-    """Delete an account that is about to have a customer."""
+def deleted_while_created(site: CustomerSite, place: dict[str, Any]) -> None:
     site.apply(place=place)
     site.settle(lambda task: isinstance(task.waiting, Request) and task.waiting.what.startswith("POST /api"))
     site.delete()
 
 
 @pytest.mark.parametrize("moment", MOMENTS)
-@pytest.mark.parametrize("act", [created, renamed, deleted, deleted_early], ids=lambda act: act.__name__)
-@pytest.mark.parametrize("place", [{}, {"customerID": "7"}], ids=["our id", "the user's id"])
+@pytest.mark.parametrize("act", [created, renamed, deleted, deleted_while_created], ids=lambda act: act.__name__)
+@each_place
 def test_no_customer_is_lost_or_changed_twice_whichever_call_is_the_last(
     place: dict[str, Any], act: Act, moment: Moment
 ) -> None:
@@ -52,23 +52,36 @@ def test_no_customer_is_lost_or_changed_twice_whichever_call_is_the_last(
         return site
 
     tried = whichever_call_is_the_last(
-        begin, lambda site: act(site, place), moment, timedelta(minutes=20), lambda site: check_end(site, act)
+        begin, lambda site: act(site, place), moment, RECOVERY, lambda site: check_end(site, act)
     )
     assert tried > 0
 
 
+@pytest.mark.parametrize("call", range(8))
+@each_place
+def test_an_account_that_is_deleted_at_any_moment_leaves_nothing(place: dict[str, Any], call: int) -> None:
+    def deleted_early(site: CustomerSite) -> None:
+        site.apply(place=place)
+        site.settle(lambda task: site.calls == call)
+        site.delete()
+
+    for moment in MOMENTS:
+        whichever_call_is_the_last(
+            lambda: CustomerSite(Center()),
+            deleted_early,
+            moment,
+            RECOVERY,
+            lambda site: check_end(site, deleted),
+            first=call,
+        )
+
+
 def check_end(site: CustomerSite, act: Act) -> None:
     customers = site.center.customers
-    if act in (deleted, deleted_early):
+    if act in (deleted, deleted_while_created):
         assert (site.account(), customers.ids()) == (None, [])
         return
-    account = site.account()
-    assert account is not None
-    assert not check(account.status, account.metadata.generation)
-    ready = find(account.status.conditions, "Ready")
-    assert ready is not None
-    assert (ready.status, ready.reason) == ("True", "Serving")
-    (key,) = customers.ids()
-    assert key == account.status.customer_id
-    assert customers[key]["name"] == ("other" if act is renamed else "acme")
+    assert site.shown("Ready") == ("True", "Serving")
+    assert customers.ids() == [site.customer()]
+    assert customers[site.customer()]["name"] == ("other" if act is renamed else "acme")
     assert site.center.writes.count("POST 201") == 1

@@ -12,7 +12,7 @@ import pytest
 
 from builders import NAMESPACE, NOW
 from equipment_builders import DOWN, UP, associated, declared, record, reported
-from pbx_operator.api.meta import ObjectKey
+from pbx_operator.api.meta import TEARDOWN_FINALIZER, ObjectKey
 from pbx_operator.api.v1alpha1 import EquipmentRecord
 from pbx_operator.api.v1alpha1.commserver import CommServerStatus
 from pbx_operator.api.v1alpha1.equipmentrecord import EquipmentOwner
@@ -29,7 +29,9 @@ from simulation.process import Request, Task
 from simulation.servers import Provider, Site, System
 
 PLACE = ObjectKey(NAMESPACE, "pbx")
-SERVER = commserver(status=CommServerStatus(equipment_id="ALE12-1234.5678.90"), **STOCK)
+SERVER = commserver(
+    finalizers=(TEARDOWN_FINALIZER,), status=CommServerStatus(equipment_id="ALE12-1234.5678.90"), **STOCK
+)
 FACTS = SystemFacts("e-1", True, "Running", settings_of(SERVER), "Spent")
 
 

@@ -1,4 +1,4 @@
-"""Whatever call is the last of a process, a server is created once, and the code of its Secret opens the way in.
+"""Whichever call is the last of a process, and whenever a server is deleted: it is created once, and goes for good.
 
 The engine's own parts, on a simulated API server and provider.
 """
@@ -9,7 +9,6 @@ from datetime import timedelta
 
 import pytest
 
-from pbx_operator.domain.conditions import check, find
 from simulation.crashes import (
     MOMENTS,
     SERVER_ACTS,
@@ -22,10 +21,13 @@ from simulation.crashes import (
 )
 from simulation.servers import Provider, Site
 
+RECOVERY = timedelta(minutes=20)
+each_sort_of_provider = pytest.mark.parametrize("makes_codes", [True, False], ids=["provider's codes", "our codes"])
+
 
 @pytest.mark.parametrize("moment", MOMENTS)
 @pytest.mark.parametrize("act", SERVER_ACTS, ids=lambda act: act.__name__)
-@pytest.mark.parametrize("makes_codes", [True, False], ids=["provider's codes", "our codes"])
+@each_sort_of_provider
 def test_nothing_is_lost_or_done_twice_whichever_call_is_the_last(
     act: ServerAct, moment: Moment, makes_codes: bool
 ) -> None:
@@ -34,12 +36,28 @@ def test_nothing_is_lost_or_done_twice_whichever_call_is_the_last(
         site.apply()
         if act is not created:
             site.settle()
-            (equipment,) = site.provider.systems
-            assert site.provider.connect(equipment, secret_code(site))
+            assert site.provider.connect(site.equipment(), site.secret_code())
         return site
 
-    tried = whichever_call_is_the_last(begin, act, moment, timedelta(minutes=20), lambda site: check_end(site, act))
-    assert tried > 0
+    assert whichever_call_is_the_last(begin, act, moment, RECOVERY, lambda site: check_end(site, act)) > 0
+
+
+@pytest.mark.parametrize("call", range(12))
+@each_sort_of_provider
+def test_a_server_that_is_deleted_at_any_moment_leaves_nothing(call: int, makes_codes: bool) -> None:
+    def begin() -> Site:
+        site = Site(Provider(makes_codes))
+        site.apply()
+        return site
+
+    def deleted_early(site: Site) -> None:
+        site.settle(lambda task: site.calls == call)
+        site.delete()
+
+    for moment in MOMENTS:
+        whichever_call_is_the_last(
+            begin, deleted_early, moment, RECOVERY, lambda site: check_end(site, deleted), first=call
+        )
 
 
 def check_end(site: Site, act: ServerAct) -> None:
@@ -48,21 +66,10 @@ def check_end(site: Site, act: ServerAct) -> None:
         assert not site.provider.systems
         return
     (system,) = site.provider.systems.values()
-    server = site.server()
-    assert server is not None
-    assert not check(server.status, server.metadata.generation)
-    ready = find(server.status.conditions, "Ready")
-    assert ready is not None
-    assert ready.status == "True", ready.message
+    assert site.ready()[0] == "True"
     assert site.provider.changes.count("create") == 1
-    assert server.status.system_id == system.id
+    assert site.status().system_id == system.id
     if act is not renamed:
-        assert (system.state, secret_code(site)) == ("Pending", system.code), "the code of the Secret opens the way in"
+        assert (system.state, site.secret_code()) == ("Pending", system.code), "the code of the Secret opens the way in"
     else:
         assert (system.settings.display_name, system.state) == ("other", "Running")
-
-
-def secret_code(site: Site) -> str:
-    secret = site.secret()
-    assert secret is not None
-    return secret["activationCode"]

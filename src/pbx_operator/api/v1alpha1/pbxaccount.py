@@ -204,7 +204,8 @@ class PBXAccountStatus(Status):
     shadowed_numbers: ShadowedNumbers | None = None
     """shadowedNumbers tells which numbers of peers cannot be dialled without a prefix."""
     customer_id: CustomerID | None = Field(default=None, alias="customerID")
-    """customerID is the id of the provider's customer; no other PBXAccount of the cluster has it."""
+    """customerID is the id of the provider's customer, shown once the provider has answered; no other PBXAccount of
+    the cluster has it."""
     applied_generation: Annotated[int, Field(ge=0, le=MAX_EXACT_INTEGER)] | None = None
     """appliedGeneration is the metadata.generation whose settings the provider was last given or found to have; absent:
     the customer was never known to exist."""
@@ -228,6 +229,8 @@ class PBXAccount(Resource):
             Column("Established", ".status.interlinks.established", "Linked accounts.", "integer"),
             Column("Pending", ".status.interlinks.pending", "Links that wait for their peer.", "integer"),
             Column("Age", ".metadata.creationTimestamp", "Time since creation.", "date"),
+            Column("Provider", ".spec.provider.type", "Where the phone system really runs.", priority=1),
+            Column("Customer", ".status.customerID", "Id of the provider's customer.", priority=1),
             Column("Message", '.status.conditions[?(@.type=="Ready")].message', "What to do.", priority=1),
         ),
         selectable_fields=(".spec.sipDomain", ".spec.country"),

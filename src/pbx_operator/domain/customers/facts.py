@@ -14,7 +14,7 @@ from typing import Literal
 
 from pbx_operator.api.meta import ObjectKey
 from pbx_operator.api.v1alpha1.pbxaccount import PBXAccount, TelecomCenterProvider
-from pbx_operator.domain.claims import Claim, created
+from pbx_operator.domain.claims import Award, Claim, created, settle
 from pbx_operator.domain.differences import Difference, every_difference
 from pbx_operator.domain.drift import drifted, to_apply
 from pbx_operator.domain.endpoints import one_form
@@ -96,6 +96,16 @@ def customer_claim(account: PBXAccount, place: TelecomCenterProvider) -> Claim:
     shown = account.status.customer_id
     wants, shows = _at(place, customer_id(account, place)), _at(place, shown) if shown is not None else None
     return Claim(account.key, created(account.metadata), wants, shows)
+
+
+def settle_customer(s: CustomerSnapshot, account: PBXAccount, place: TelecomCenterProvider) -> Award:
+    """Decide which account may have the customer."""
+    return settle([customer_claim(account, place), *s.rivals])[account.key]
+
+
+def shows_customer(account: PBXAccount, place: TelecomCenterProvider) -> bool:
+    """Whether the status shows the customer: it is this account's, and a look at the provider was answered once."""
+    return account.status.customer_id == customer_id(account, place)
 
 
 def claimed_customers(account: PBXAccount) -> set[str]:

@@ -15,17 +15,18 @@ from pbx_operator.api.conditions import ConditionType, Reason
 from pbx_operator.api.meta import ConditionStatus
 from pbx_operator.api.reasons import Verdict, verdict
 from pbx_operator.api.v1alpha1.pbxaccount import PBXAccount, TelecomCenterProvider
-from pbx_operator.domain.claims import Award, rival_name, settle
+from pbx_operator.domain.claims import Award, rival_name
 from pbx_operator.domain.conditions import find
 from pbx_operator.domain.customers.facts import (
     CustomerLook,
     CustomerSnapshot,
     customer_changes,
-    customer_claim,
     customer_drift,
     customer_id,
     is_ours,
     place_of,
+    settle_customer,
+    shows_customer,
 )
 from pbx_operator.domain.customers.plan import needed_step
 from pbx_operator.domain.differences import described
@@ -60,12 +61,13 @@ def view_customer(s: CustomerSnapshot, now: datetime) -> CustomerView | None:
     place = place_of(account) if account is not None else None
     if account is None or place is None:
         return None
-    award = settle([customer_claim(account, place), *s.rivals])[account.key]
+    award = settle_customer(s, account, place)
     look = s.attempts.look
-    failure = current_failure(s.attempts, needed_step(account, place, s.attempts, now))
-    applied = _applied(account, place, look)
+    failure = current_failure(s.attempts, needed_step(s, now))
+    applied = _applied(account, place, look) if award.holds else account.status.applied_generation
+    known = shows_customer(account, place) or look is not None
     facts = {
-        "customer_id": customer_id(account, place) if award.holds else None,
+        "customer_id": customer_id(account, place) if award.holds and known else None,
         "applied_generation": applied or account.status.applied_generation,
         "rejected_credentials": rejected_credentials(account.status.rejected_credentials, look, failure, now),
     }
@@ -89,10 +91,7 @@ def view_customer(s: CustomerSnapshot, now: datetime) -> CustomerView | None:
 
 def waiting_for_customer(s: CustomerSnapshot, now: datetime) -> str:
     """Return what an account that is being deleted waits for."""
-    account = s.account
-    place = place_of(account) if account is not None else None
-    needed = needed_step(account, place, s.attempts, now) if account is not None and place is not None else None
-    return waiting_to_delete("customer", current_failure(s.attempts, needed))
+    return waiting_to_delete("customer", current_failure(s.attempts, needed_step(s, now)))
 
 
 def _applied(account: PBXAccount, place: TelecomCenterProvider, look: CustomerLook | None) -> int | None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Literal
 
 from pbx_operator.api.meta import ObjectKey
@@ -33,6 +33,8 @@ class ServerLook:
     """The revision of the code in the Secret, if that is ours."""
     address_outdated: bool = False
     """Our Secret does not tell a box where the exchange of this operator is now."""
+    pause: timedelta = timedelta(0)
+    """How long after this look the next one was due, if the Secret is Foreign: it may be freed at any moment."""
     deleted: bool = False
     """We deleted the system ourselves; a provider that is slow to find a new one may have shown none before."""
 
@@ -102,15 +104,15 @@ def known_revision(server: CommServer, look: ServerLook) -> int:
     return max(known, default=server.spec.activation.revision)
 
 
-def system_to_delete(server: CommServer, look: ServerLook) -> str | None:
+def system_to_delete(server: CommServer, look: ServerLook | None) -> str | None:
     """Return the provider's name of the system that goes with a CommServer, if one is left.
 
     The one that the status names is ours even if the look missed it, since it was just declared or the Secret is not
     readable.
     """
-    if look.system is not None and look.system.ours:
+    if look is not None and look.system is not None and look.system.ours:
         return look.system.system_id
-    return server.status.system_id if not look.deleted else None
+    return server.status.system_id if look is None or not look.deleted else None
 
 
 def wish_of(server: CommServer) -> SystemWish:

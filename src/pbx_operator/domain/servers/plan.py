@@ -3,6 +3,9 @@
 There is one order of steps, and each is planned from what the last look found: look, deliver the activation code,
 declare, make the code current, tell where the exchange is now, apply settings.  `steps` has the rules of patience,
 which hold for all providers.
+
+A CommServer has the finalizer before anything but a look is begun, and not sooner: one whose provider never answered
+has nothing there, and goes at once when it is deleted.
 """
 
 from __future__ import annotations
@@ -13,7 +16,7 @@ from pbx_operator.api.meta import TEARDOWN_FINALIZER
 from pbx_operator.api.v1alpha1 import CommServer
 from pbx_operator.domain.claims import Award, settle
 from pbx_operator.domain.drift import reported_gone
-from pbx_operator.domain.plan import Action, AddFinalizer, Plan, RemoveFinalizer, ServerStep, Target
+from pbx_operator.domain.plan import AddFinalizer, Plan, RemoveFinalizer, ServerStep, Target, TellOrphan
 from pbx_operator.domain.servers.checks import judge_server
 from pbx_operator.domain.servers.facts import (
     ServerLook,
@@ -25,7 +28,7 @@ from pbx_operator.domain.servers.facts import (
 )
 from pbx_operator.domain.servers.status import behind_revision, deleting_status, server_status, unapplied
 from pbx_operator.domain.steps import current_failure, look_due, may_try, next_due
-from pbx_operator.domain.unreadable import Unreadable, show_unreadable
+from pbx_operator.domain.unreadable import Unreadable, show_unreadable, waiting_to_be_readable
 
 
 def plan_server(s: ServerSnapshot, now: datetime) -> Plan:
@@ -40,13 +43,10 @@ def plan_server(s: ServerSnapshot, now: datetime) -> Plan:
     needed = _needed_step(server, s.attempts.look, now) if may_ask else None
     if judgement.refusal is not None and needed != "look":
         needed = None  # a box that is there is followed nevertheless
-    actions: list[Action] = []
-    if TEARDOWN_FINALIZER not in server.metadata.finalizers:
-        actions.append(AddFinalizer(_target(server)))
+    if TEARDOWN_FINALIZER not in server.metadata.finalizers and _may_have_system(server, s.attempts.look, needed):
+        return Plan((AddFinalizer(_target(server)),))
     if needed is not None and may_try(s.attempts, needed, now):
-        actions.append(ServerStep(server.key, needed))
-    if actions:
-        return Plan(tuple(actions))
+        return Plan((ServerStep(server.key, needed),))
     if s.attempts.busy and server.status.observed_generation == server.metadata.generation:
         return Plan()  # there is news soon
     failure = current_failure(s.attempts, needed)
@@ -79,6 +79,12 @@ def _needed_step(server: CommServer, look: ServerLook | None, now: datetime) -> 
     return "update" if unapplied(server, system) else None
 
 
+def _may_have_system(server: CommServer, look: ServerLook | None, needed: StepName | None) -> bool:
+    """Whether the provider has something of this CommServer, or will have after the next step."""
+    found = look is not None and look.system is not None and look.system.ours
+    return found or server.status.system_id is not None or needed not in (None, "look")
+
+
 # --- a CommServer that goes -------------------------------------------------------------------------------------
 
 
@@ -87,7 +93,7 @@ def _teardown(s: ServerSnapshot, server: CommServer, now: datetime) -> Plan:
         return Plan()
     needed = _last_step(server, s.attempts.look, now)
     if needed is None and not s.attempts.busy:  # what is under way might still declare a system
-        return Plan((RemoveFinalizer(_target(server)),))
+        return Plan((RemoveFinalizer(_target(server)), *_orphan(server, s.attempts.look)))
     if needed is not None and may_try(s.attempts, needed, now):
         return Plan((ServerStep(server.key, needed),))
     failure = current_failure(s.attempts, needed)
@@ -100,14 +106,14 @@ def plan_unreadable(unreadable: Unreadable, now: datetime) -> Plan:
 
     One that is being deleted may go if its status shows no equipment ID: no provider was ever asked about it.
     """
-    metadata, equipment = unreadable.metadata, unreadable.claim("equipmentID").shows
+    metadata, equipment = unreadable.metadata, unreadable.to_delete("equipmentID")
     if not metadata.deleting:
         return Plan((), (show_unreadable(unreadable, now),))
     if TEARDOWN_FINALIZER not in metadata.finalizers:
         return Plan()
     if equipment is None:
         return Plan((RemoveFinalizer(Target(CommServer.resource, unreadable.key, metadata.uid)),))
-    waiting = f"somebody to make it readable ({unreadable.problem}), so that system {equipment} can be deleted"
+    waiting = waiting_to_be_readable(unreadable, f"system {equipment}")
     return Plan((), (show_unreadable(unreadable, now, waiting=waiting),))
 
 
@@ -118,6 +124,17 @@ def _last_step(server: CommServer, look: ServerLook | None, now: datetime) -> St
     if look is None or look_due(look, now):
         return "look"
     return "delete" if system_to_delete(server, look) is not None else None
+
+
+def _orphan(server: CommServer, look: ServerLook | None) -> tuple[TellOrphan, ...]:
+    """Return what to tell of a system that its CommServer leaves behind."""
+    system, rainbow = system_to_delete(server, look), server.spec.provider.rainbow
+    if system is None or server.spec.deletion_policy != "Orphan":
+        return ()
+    left, fix = f"EquipmentRecord {system}", f"an administrator can delete it (kubectl delete equipmentrecord {system})"
+    if rainbow is not None:
+        left, fix = f"system {system} in company '{rainbow.company}' at {rainbow.url}", "it can be deleted there"
+    return (TellOrphan(_target(server), f"{left}, with equipment ID {equipment_id(server)},", fix),)
 
 
 def _target(server: CommServer) -> Target:

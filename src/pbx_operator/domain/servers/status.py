@@ -21,6 +21,7 @@ from pbx_operator.domain.differences import Difference, described
 from pbx_operator.domain.drift import drifted, reported_gone, to_apply
 from pbx_operator.domain.plan import StatusUpdate, Target
 from pbx_operator.domain.servers.checks import Judgement
+from pbx_operator.domain.servers.equipment import record_name
 from pbx_operator.domain.servers.facts import (
     ServerLook,
     ServerSnapshot,
@@ -193,10 +194,17 @@ def _hindrance(s: ServerSnapshot, server: CommServer) -> Verdict | None:
         secret = activation_secret_name(server)
         return verdict("Ready", "False", reasons.SECRET_NAME_TAKEN, secret=secret, field="spec.activation.secretName")
     if look is not None and look.system is not None and not look.system.ours:
-        return verdict("Ready", "False", provider_reasons.SYSTEM_NOT_OURS, equipment=equipment_id(server))
+        return _not_ours("Ready", server)
     if look is not None and reported_gone(server, look.system):
         return verdict("Ready", "False", provider_reasons.SYSTEM_DELETED)
     return None
+
+
+def _not_ours(type_: ConditionType, server: CommServer) -> Verdict:
+    equipment, fix = equipment_id(server), "delete it there"
+    if server.spec.provider.type == "Builtin":
+        fix = f"have an administrator delete it (kubectl delete equipmentrecord {record_name(equipment)})"
+    return verdict(type_, "False", provider_reasons.SYSTEM_NOT_OURS, equipment=equipment, next_step=fix)
 
 
 def _provisioned(
@@ -214,7 +222,7 @@ def _provisioned(
         known: ConditionStatus = "False" if shown.system_id is None else "Unknown"
         return Verdict("Provisioned", known, failure.fault.reason, failure.fault.message)
     if look is not None and look.system is not None and not look.system.ours:
-        return verdict("Provisioned", "False", provider_reasons.SYSTEM_NOT_OURS, equipment=equipment_id(server))
+        return _not_ours("Provisioned", server)
     if look is not None and reported_gone(server, look.system):
         return verdict("Provisioned", "False", provider_reasons.SYSTEM_DELETED)
     if shown.applied_generation != server.metadata.generation:
