@@ -250,7 +250,7 @@ class Process:
         authority = Authority(wire, self.snapshots, now, self.intake)
         elsewhere = Elsewhere(wire, authority, identity, self.intake, now, peer)
         keys = KeyWork(wire, authority, identity, self.intake, self.memory, now, Contact(), elsewhere, InTurn())
-        self.heard, runner = Heard(), StepRunner(self.memory, now, InTurn())
+        self.heard, runner = Heard(), StepRunner(self.memory, now, clocks.monotonic, InTurn())
         servers: Servers = NoSteps()
         customer_work: Customers = NoSteps()
         if providers is not None:

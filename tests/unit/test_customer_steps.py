@@ -384,7 +384,7 @@ def test_a_deletion_waits_for_the_provider_and_says_so(site: CustomerSite, cente
     site.delete()
     site.settle_for(timedelta(minutes=30))
     message = site.status().conditions[0].message
-    assert "does not answer" in message
+    assert "it is down" in message
     assert "Orphan" in message
     center.fails = None
     site.settle_for(timedelta(minutes=6))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from datetime import timedelta
@@ -15,6 +16,7 @@ from pbx_operator.api.v1alpha1 import CommServer
 from pbx_operator.domain.conditions import check, find
 from pbx_operator.domain.faults import fault
 from pbx_operator.domain.steps import POLL_PERIOD
+from pbx_operator.providers.errors import unavailable
 from server_builders import STOCK
 from simulation.process import Request, Task
 from simulation.servers import Provider, Site
@@ -224,14 +226,14 @@ def test_a_box_is_followed_while_the_spec_is_refused(site: Site, provider: Provi
 
 
 def test_a_provider_that_is_down_is_asked_again_and_explained(site: Site, provider: Provider) -> None:
-    provider.refuses["observe"] = fault("Retry", provider_reasons.PROVIDER_UNAVAILABLE)
+    provider.refuses["observe"] = unavailable("it is down").fault
     site.apply()
     site.settle_for(timedelta(minutes=10))
     assert ready(site) == ("False", "ProviderUnavailable")
     provider.refuses.clear()
     site.settle_for(timedelta(minutes=10))
     assert ready(site) == ("True", "Declared")
-    provider.refuses["observe"] = fault("Retry", provider_reasons.PROVIDER_UNAVAILABLE)
+    provider.refuses["observe"] = unavailable("it is down").fault
     site.settle_for(timedelta(minutes=30))
     assert ready(site) == ("True", "Declared"), "an outage must not fail a Git sync"
     provisioned = find(site.status().conditions, "Provisioned")
@@ -245,18 +247,38 @@ def test_a_provider_that_is_down_is_asked_again_and_explained(site: Site, provid
 def test_a_deletion_waits_for_the_provider_and_says_so(site: Site, provider: Provider) -> None:
     site.apply()
     site.settle()
-    provider.refuses["delete"] = provider.refuses["observe"] = fault("Retry", provider_reasons.PROVIDER_UNAVAILABLE)
+    provider.refuses["delete"] = provider.refuses["observe"] = unavailable("it is down").fault
     site.delete()
     site.settle_for(timedelta(minutes=30))
     server = site.server()
     assert server is not None
     message = server.status.conditions[0].message
-    assert "does not answer" in message
+    assert "it is down" in message
     assert "Orphan" in message
     provider.refuses.clear()
     site.settle_for(timedelta(minutes=6))
     assert site.server() is None
     assert not provider.systems
+
+
+def test_the_log_tells_a_failure_that_lasts_once_another_one_again_and_its_end(
+    site: Site, provider: Provider, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "pbx_operator.engine.steps")
+    site.apply()
+    site.settle()
+    provider.refuses["observe"] = fault("Final", provider_reasons.PROVIDER_REFUSED, words="no", code=1)
+    site.settle_for(timedelta(hours=3))
+    provider.refuses["observe"] = fault("Final", provider_reasons.PROVIDER_REFUSED, words="never", code=1)
+    site.settle_for(timedelta(hours=3))
+    provider.refuses.clear()
+    site.settle_for(timedelta(hours=3))
+    told = [f"{record.levelname} {record.getMessage().partition(';')[0]}" for record in caplog.records]
+    assert told == [
+        "WARNING step 'look': ProviderRefused: the provider refuses: no (error 1)",
+        "WARNING step 'look': ProviderRefused: the provider refuses: never (error 1)",
+        "INFO step 'look' succeeds again",
+    ]
 
 
 def test_a_clone_of_a_cluster_leaves_the_systems_of_the_original(site: Site, provider: Provider) -> None:
@@ -315,7 +337,7 @@ def test_one_that_is_restored_without_its_status_is_another_one(site: Site, prov
 def test_an_orphan_stays_at_the_provider(site: Site, provider: Provider) -> None:
     site.apply()
     site.settle()
-    provider.refuses["observe"] = provider.refuses["delete"] = fault("Retry", provider_reasons.PROVIDER_UNAVAILABLE)
+    provider.refuses["observe"] = provider.refuses["delete"] = unavailable("it is down").fault
     site.delete()
     site.settle_for(timedelta(minutes=2))
     site.apply(deletionPolicy="Orphan")

@@ -125,7 +125,7 @@ class Engine:
             cluster, authority, identity, self._intake, memory, clocks.now, contact, elsewhere, self._errands
         )
         address = address_entries(identity.instance, contact)
-        runner = StepRunner(memory, clocks.now, self._errands)
+        runner = StepRunner(memory, clocks.now, clocks.monotonic, self._errands)
         events, store, intake = self._events, self._store, self._intake
         servers = ServerWork(cluster, providers, store, intake, memory, clocks.now, runner, events, address)
         customer_work = CustomerWork(customers, store, intake, memory, runner, events)

@@ -23,11 +23,12 @@ from pbx_operator.domain.envelope import Envelope, seal
 from pbx_operator.domain.keys import SigningKey, instance_id
 from pbx_operator.domain.messages import RedeemAnswer, RedeemRequest, SyncAnswer
 from pbx_operator.domain.succession import Successions
-from pbx_operator.exchange.client import LOG_INTERVAL, MAX_BODY, RemotePeer
+from pbx_operator.exchange.client import MAX_BODY, RemotePeer
 from pbx_operator.links.peer import PeerUnavailable
 from pbx_operator.logs import JsonFormatter
 from pbx_operator.network.addresses import NetworkRules
 from pbx_operator.network.circuits import FAILURES_TO_OPEN
+from pbx_operator.network.trouble import LOG_INTERVAL
 from rotated import chain
 from support import needs_ipv6
 from test_exchange_client.peer import (

@@ -25,6 +25,7 @@ from pbx_operator.api.v1alpha1.commserver_rules import LICENSE, MODE, REPLACEMEN
 from pbx_operator.api.v1alpha1.pbxaccount import CountryCode, EmergencyDigits
 from pbx_operator.api.v1alpha1.shared import (
     NAME_IS_LABEL,
+    PROVIDER_PORT,
     SHORT,
     AccountReference,
     DeletionPolicy,
@@ -131,7 +132,7 @@ class NumberingRule(Model):
 class RainbowProvider(Model):
     """A company in ALE Rainbow."""
 
-    model_config = rules(immutable("url", _CREATE_ANOTHER), immutable("company", _CREATE_ANOTHER), SITE)
+    model_config = rules(PROVIDER_PORT, immutable("url", _CREATE_ANOTHER), immutable("company", _CREATE_ANOTHER), SITE)
 
     url: ProviderURL = RAINBOW_URL
     """url is where Rainbow is; default `https://openrainbow.com`. Immutable: delete the CommServer and create another
