@@ -256,7 +256,7 @@ class Process:
         if providers is not None:
             servers = ServerWork(wire, providers, self.store, self.intake, self.memory, now, runner, self.heard, {})
         if customers is not None:
-            customer_work = CustomerWork(customers, self.store, self.intake, self.memory, runner, self.heard)
+            customer_work = CustomerWork(customers, self.store, self.intake, self.memory, now, runner, self.heard)
         link = self.snapshots.link
         executor = Executor(wire, self.store, self.intake, authority, keys, link, self.heard, servers, customer_work)
         self.planner = Planner(self.store, self.snapshots)

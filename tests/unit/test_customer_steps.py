@@ -14,7 +14,7 @@ from pbx_operator.api.meta import SECRETS, Condition, ObjectKey
 from pbx_operator.api.v1alpha1 import InternalNumber, PBXAccount
 from pbx_operator.api.v1alpha1.pbxaccount import NumberCounts
 from pbx_operator.domain.conditions import check, find
-from pbx_operator.domain.steps import POLL_PERIOD
+from pbx_operator.domain.steps import POLL_PERIOD, RELOOK, SETTLING
 from simulation.customers import DOWN, Center, CustomerSite
 from simulation.process import Request, Task
 
@@ -426,6 +426,41 @@ def test_a_customer_of_a_chosen_id_that_a_look_misses_is_not_forgotten(site: Cus
     site.settle_for(POLL_PERIOD)
     assert site.account() is None
     assert not center.customers.ids()
+
+
+@pytest.mark.parametrize("dies", [False, True], ids=["the process lives", "the process dies"])
+@pytest.mark.parametrize("lag", [1, 5])
+def test_a_customer_of_a_chosen_id_whose_creation_was_never_answered_is_not_left_behind(
+    site: CustomerSite, center: Center, lag: int, dies: bool
+) -> None:
+    """The account is deleted meanwhile, and the provider takes its time to show the customer."""
+    center.customers.read_lag = lag
+    site.apply(place=NAMED)
+    assert site.settle(lambda task: isinstance(task.waiting, Request) and task.waiting.what.startswith("POST /api"))
+    (creating,) = site.process.requests()
+    assert isinstance(creating.waiting, Request)
+    creating.waiting.arrive()
+    site.delete()
+    if dies:
+        site.restart()
+    else:
+        creating.waiting.lose()
+        creating.resume()
+    site.settle_for(RELOOK / 2)
+    assert "whether the customer was created" in site.status().conditions[0].message
+    site.settle_for(SETTLING + RELOOK)
+    assert (site.account(), center.customers.ids()) == (None, [])
+
+
+def test_a_customer_of_somebody_else_that_shows_up_late_is_left_alone(site: CustomerSite, center: Center) -> None:
+    site.apply(place=NAMED)
+    assert site.settle(lambda task: isinstance(task.waiting, Request) and task.waiting.what.startswith("POST /api"))
+    site.delete()
+    site.restart()
+    site.settle()
+    center.customers.put("7", name="Somebody")
+    site.settle_for(SETTLING + RELOOK)
+    assert (site.account(), center.customers.ids()) == (None, ["7"])
 
 
 # --- crashes ----------------------------------------------------------------------------------------------------

@@ -128,7 +128,7 @@ class Engine:
         runner = StepRunner(memory, clocks.now, clocks.monotonic, self._errands)
         events, store, intake = self._events, self._store, self._intake
         servers = ServerWork(cluster, providers, store, intake, memory, clocks.now, runner, events, address)
-        customer_work = CustomerWork(customers, store, intake, memory, runner, events)
+        customer_work = CustomerWork(customers, store, intake, memory, clocks.now, runner, events)
         link = snapshots.link
         executor = Executor(cluster, store, intake, authority, keys, link, events, servers, customer_work)
         self._worker = Worker(self._queue, Planner(self._store, snapshots).plan, executor, memory, clocks, metrics)

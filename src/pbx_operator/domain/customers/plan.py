@@ -24,7 +24,7 @@ from pbx_operator.domain.customers.facts import (
 from pbx_operator.domain.drift import reported_gone
 from pbx_operator.domain.emergency import known_country
 from pbx_operator.domain.plan import CustomerStep, Plan
-from pbx_operator.domain.steps import look_due, may_try, next_due
+from pbx_operator.domain.steps import look_due, may_try, next_due, settled_at
 
 
 def plan_customer(s: CustomerSnapshot, now: datetime) -> Plan:
@@ -89,4 +89,18 @@ def customer_left(s: CustomerSnapshot, now: datetime) -> bool:
     place = place_of(account) if account is not None else None
     if account is None or place is None:
         return False
-    return s.attempts.busy or needed_step(account, place, s.attempts, now) is not None
+    needed = needed_step(account, place, s.attempts, now)
+    return s.attempts.busy or needed is not None or may_show_up(account, place, s.attempts, now)
+
+
+def may_show_up(account: PBXAccount, place: TelecomCenterProvider, attempts: CustomerAttempts, now: datetime) -> bool:
+    """Whether a customer that the last look did not find may have been created for an account that is being deleted.
+
+    A creation whose answer was lost leaves no trace but the customer itself, which a provider may be slow to show.
+    """
+    deleted, look = account.metadata.deletion_timestamp, attempts.look
+    claimed = account.status.customer_id == customer_id(account, place)
+    if deleted is None or not claimed or account.spec.deletion_policy == "Orphan" or surely_ours(account, place):
+        return False
+    missed = look is not None and look.customer is None and not look.deleted
+    return missed and now < settled_at(deleted, attempts)

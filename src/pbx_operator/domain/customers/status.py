@@ -27,7 +27,7 @@ from pbx_operator.domain.customers.facts import (
     is_ours,
     place_of,
 )
-from pbx_operator.domain.customers.plan import needed_step
+from pbx_operator.domain.customers.plan import may_show_up, needed_step
 from pbx_operator.domain.differences import described
 from pbx_operator.domain.drift import reported_gone
 from pbx_operator.domain.steps import FailedStep, current_failure, rejected_credentials, waiting_to_delete
@@ -88,7 +88,11 @@ def waiting_for_customer(s: CustomerSnapshot, now: datetime) -> str:
     """Return what an account that is being deleted waits for."""
     account = s.account
     place = place_of(account) if account is not None else None
-    needed = needed_step(account, place, s.attempts, now) if account is not None and place is not None else None
+    if account is None or place is None:
+        return waiting_to_delete("customer", None)
+    needed = needed_step(account, place, s.attempts, now)
+    if needed is None and may_show_up(account, place, s.attempts, now):
+        return "the provider to show whether the customer was created, which takes some minutes"
     return waiting_to_delete("customer", current_failure(s.attempts, needed))
 
 
