@@ -19,7 +19,7 @@ LOOPBACK = NetworkRules(allowed=(ip_network("127.0.0.0/8"),))
 
 def accounts(rules: NetworkRules, monotonic: Callable[[], float]) -> Accounts:
     """Return the ways to providers in a network, on a test's clock."""
-    return Accounts(lambda url: Account(Dialler(rules), url, monotonic))
+    return Accounts(lambda endpoint: Account(Dialler(rules), endpoint, monotonic))
 
 
 class Secrets(Cluster):

@@ -157,8 +157,8 @@ def _certificate_option(name: str) -> Callable[[F], F]:
     "endpoints",
     multiple=True,
     callback=_endpoints,
-    help=f"Where operators of other clusters, and boxes, reach this one, for example {EXAMPLES}; may be repeated. "
-    "Without it, this one only dials.",
+    help="Where operators of other clusters and boxes (CommServers of provider Builtin) reach this one, for example "
+    f"{EXAMPLES}; may be repeated. Without it, this one only dials, and no box can connect.",
 )
 @click.option(
     "--exchange-port",
@@ -238,7 +238,8 @@ def main(
     multiple=True,
     required=True,
     callback=_endpoints,
-    help="Where operators of other clusters reach this installation, as given to the operator; may be repeated.",
+    help="Where operators of other clusters and boxes reach this installation, as given to the operator; may be "
+    "repeated.",
 )
 @click.option("--port", default=8443, show_default=True, type=click.IntRange(1, 65535), help="Where to listen.")
 @_certificate_option("--certificate")
@@ -254,7 +255,7 @@ def exchange(
     metrics_port: int,
     restoring_until: datetime | None,
 ) -> None:
-    """Answer operators of other clusters; any number of these may run beside the operator."""
+    """Answer operators of other clusters and boxes; any number of these may run beside the operator."""
     logs.configure(log_level)
     settings = ExchangeSettings(endpoints, port, certificate=certificate)
     _run(

@@ -155,11 +155,13 @@ async def _turn(
 
 
 def _introduce(identity: Identity, contact: Contact) -> None:
-    """Log what the redeemer of a bare key writes into redeemKey.issuer; nothing of it is secret."""
+    """Log what the redeemer of a bare key writes into redeemKey.issuer, and a stock box is told; nothing is secret."""
     where = (
-        f"reached at {', '.join(contact.endpoints)}, with the pin {contact.pins[0]}" if contact.pins else "not reached"
+        f"reach it at {', '.join(contact.endpoints)}, with the pin {contact.pins[0]}"
+        if contact.pins
+        else "cannot reach it without --exchange-endpoint"
     )
-    _log.info("this is installation %s; operators of other clusters: %s", identity.instance, where)
+    _log.info("this is installation %s; operators of other clusters and boxes %s", identity.instance, where)
 
 
 def _cancel_by_signal(what: str, task: asyncio.Task[Any] | None) -> None:

@@ -299,6 +299,20 @@ ROWS = (
         ),
         before=_rainbow(),
     ),
+    *(
+        Row(
+            f"a provider at port {port}",
+            _rainbow(url=f"https://openrainbow.com:{port}"),
+            (
+                invalid(
+                    "spec.provider.rainbow.url",
+                    f"`url` 'https://openrainbow.com:{port}' has a port that is not a number from 1 to 65535",
+                ),
+            ),
+        )
+        for port in (0, 65536, 99999)
+    ),
+    Row("a provider at the highest port", _rainbow(url="https://openrainbow.com:65535")),
     Row(
         "a provider without TLS",
         _rainbow(url="http://openrainbow.com"),

@@ -200,6 +200,16 @@ ROWS = (
         before=MINIMAL,
     ),
     Row(
+        "a place at no port",
+        _at({**CENTER, "url": "https://api.example.com:99999"}),
+        (
+            invalid(
+                "spec.provider.telecomCenter.url",
+                "`url` 'https://api.example.com:99999' has a port that is not a number from 1 to 65535",
+            ),
+        ),
+    ),
+    Row(
         "another place",
         changed(_at(CENTER), {"spec": {"provider": {"telecomCenter": {"url": "https://api.example.com"}}}}),
         (

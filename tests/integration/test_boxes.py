@@ -99,6 +99,10 @@ def record_of(world: World, equipment_id: str) -> EquipmentRecord | None:
     return world.stage.observer.get(EquipmentRecord, ObjectKey("", record_name(equipment_id)))
 
 
+async def test_the_log_says_where_boxes_connect(stage: Stage) -> None:
+    await stage.operator.says("operators of other clusters and boxes reach it at https://localhost:")
+
+
 async def test_built_to_order_from_its_secret_to_its_deletion(
     world: World, boxes: Callable[[str], Box], line: Line
 ) -> None:

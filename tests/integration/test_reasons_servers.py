@@ -190,7 +190,7 @@ async def test_a_namespace_that_is_deleted_with_its_logins(office: Office, world
     cluster, namespace = world.stage.api.cluster, ObjectKey("", branch.namespace)
     await cluster.delete(NAMESPACES, namespace)
     await world.gone(mistaken)
-    await world.until(lambda: "there is no Secret" in world.message(declared), "the login is missed")
+    await world.until(lambda: "does not exist" in world.message(declared), "the login is missed")
     assert "set spec.deletionPolicy to Orphan" in world.message(declared)
     await cluster.patch(declared.resource, declared.key, {"spec": {"deletionPolicy": "Orphan"}})
     await world.gone(declared)
@@ -318,12 +318,31 @@ async def test_companies_and_sites(office: Office, world: World) -> None:
     await end(world, servers)
 
 
+@shows(reasons.INVALID_ENDPOINT, reasons.ADDRESS_FORBIDDEN)
+async def test_a_provider_that_nobody_may_dial(office: Office, world: World) -> None:
+    """At the first declaration, and of a server that has its system already."""
+    inside = "https://169.254.169.254"
+    await office.write("inside", username="u", password="p", url=inside)
+    wrong = from_stock(office, "wrong", place={"url": "https://a..b"}, deletionPolicy="Orphan")
+    hidden = from_stock(office, "hidden", login="inside", place={"url": inside}, deletionPolicy="Orphan")
+    await world.apply(wrong, hidden)
+    await expect(world, wrong, reasons.INVALID_ENDPOINT, "spec.provider.rainbow.url 'https://a..b' has a host")
+    await expect(world, hidden, reasons.ADDRESS_FORBIDDEN, "169.254.169.254", "is link-local", "--allow-network")
+    cluster = world.stage.api.cluster
+    for server, reason in ((wrong, reasons.INVALID_ENDPOINT), (hidden, reasons.ADDRESS_FORBIDDEN)):
+        await world.condition(server, "Provisioned", "False", reason.name)
+        raw = await cluster.get(server.resource, server.key)
+        await cluster.put_status(server.resource, {**raw, "status": {**raw["status"], "systemID": "0" * 24}})
+        await world.condition(server, "Provisioned", "Unknown", reason.name)
+    await end(world, (wrong, hidden))
+
+
 @shows(reasons.CREDENTIALS_MISSING, reasons.CREDENTIALS_ELSEWHERE, reasons.COUNTRY_UNSUPPORTED)
 async def test_no_login_and_no_code_for_the_country(office: Office, world: World) -> None:
     lonely = from_stock(office, "lonely", login="other")
     island = from_stock(office, "abroad", dialing={"country": "AC"})
     await world.apply(lonely, island)
-    await expect(world, lonely, reasons.CREDENTIALS_MISSING, "Secret other", "'username' and 'password'")
+    await expect(world, lonely, reasons.CREDENTIALS_MISSING, "Secret other (", "'username' and 'password'")
     await expect(world, island, reasons.COUNTRY_UNSUPPORTED, "'AC'")
     admin = office.customer.admin
     await office.write("other", username=admin.login, password=admin.password)

@@ -18,6 +18,7 @@ from pbx_operator.domain.conditions import check, find
 from pbx_operator.domain.faults import Fault, fault
 from pbx_operator.network.addresses import NetworkRules
 from pbx_operator.providers.customers import CustomerProvider
+from pbx_operator.providers.endpoints import ApiEndpoint
 from pbx_operator.providers.errors import ProviderError
 from pbx_operator.providers.http import Account, Accounts, Answer, Call, Dialler
 from pbx_operator.providers.telecom_center import Logins, TelecomCenter
@@ -28,7 +29,7 @@ from simulators import telecom_center
 _NO_NETWORK = Dialler(NetworkRules())
 PLACE: dict[str, Any] = {"credentialsSecretRef": {"name": "login"}}
 NAMED = {"customerID": "7"}
-DOWN = fault("Retry", provider_reasons.PROVIDER_UNAVAILABLE)
+DOWN = fault("Retry", provider_reasons.PROVIDER_UNAVAILABLE, problem="it is down", advice="wait")
 
 
 class Center(telecom_center.TelecomCenter):
@@ -62,7 +63,7 @@ class DirectAccount(Account):
     """The way to the simulator; an answer may be lost."""
 
     def __init__(self, center: Center) -> None:
-        super().__init__(_NO_NETWORK, "https://telecom.example")
+        super().__init__(_NO_NETWORK, ApiEndpoint("https://telecom.example", "", "spec.provider.telecomCenter"))
         self._center = center
 
     async def call(self, call: Call) -> Answer:

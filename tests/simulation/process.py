@@ -258,14 +258,14 @@ class Process:
         authority = Authority(wire, identity.instance, self.snapshots, now, self.intake)
         elsewhere = Elsewhere(wire, authority, identity, self.intake, now, peer)
         keys = KeyWork(wire, authority, identity, self.intake, self.memory, now, Contact(), elsewhere, InTurn())
-        self.heard, runner = Heard(), StepRunner(self.memory, now, InTurn())
+        self.heard, runner = Heard(), StepRunner(self.memory, now, clocks.monotonic, InTurn())
         servers: Servers = NoSteps()
         customer_work: Customers = NoSteps()
         if providers is not None:
             store, intake, memory = self.store, self.intake, self.memory
             servers = ServerWork(wire, providers, store, intake, memory, now, runner, self.heard, address)
         if customers is not None:
-            customer_work = CustomerWork(customers, self.store, self.intake, self.memory, runner, self.heard)
+            customer_work = CustomerWork(customers, self.store, self.intake, self.memory, now, runner, self.heard)
         link = self.snapshots.link
         executor = Executor(wire, self.store, self.intake, authority, keys, link, self.heard, servers, customer_work)
         self.planner = Planner(self.store, self.snapshots, Scope(identity.instance))

@@ -11,12 +11,11 @@ from typing import Any
 from urllib.parse import urlencode
 
 from builders import NOW
-from pbx_operator.api import provider_reasons
 from pbx_operator.api.v1alpha1 import CommServer
 from pbx_operator.cluster import Unavailable
-from pbx_operator.domain.faults import fault
 from pbx_operator.network.addresses import NetworkRules
-from pbx_operator.providers.errors import ProviderError
+from pbx_operator.providers.endpoints import ApiEndpoint
+from pbx_operator.providers.errors import unavailable
 from pbx_operator.providers.http import Account, Accounts, Answer, Call, Dialler
 from pbx_operator.providers.rainbow import RainbowSystems, Sessions
 from pbx_operator.providers.systems import SystemProvider
@@ -31,14 +30,14 @@ class DirectAccount(Account):
     """The way to the simulator; an answer may be lost."""
 
     def __init__(self, rainbow: RainbowSimulator) -> None:
-        super().__init__(_NO_NETWORK, "https://rainbow.example")
+        super().__init__(_NO_NETWORK, ApiEndpoint("https://rainbow.example", "", "spec.provider.rainbow"))
         self._rainbow = rainbow
 
     async def call(self, call: Call) -> Answer:
         try:
             answer: Answer = await Request(f"{call.method} {call.path}", call.method != "GET", self._perform(call), NOW)
         except Unavailable as error:
-            raise ProviderError(fault("Retry", provider_reasons.PROVIDER_UNAVAILABLE)) from error
+            raise unavailable("it is down") from error
         return answer
 
     def _perform(self, call: Call) -> Callable[[], Answer]:

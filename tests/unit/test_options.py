@@ -204,3 +204,9 @@ class TestRotateIdentity:
         result = self.rotate(monkeypatch, side_effect=error)
         assert (result.exit_code, result.stdout) == (1, "")
         assert said in result.stderr
+
+
+@pytest.mark.parametrize(("words", "option"), [((), "--exchange-endpoint"), (("exchange",), "--endpoint")])
+def test_the_help_says_that_boxes_connect_to_the_exchange_too(words: tuple[str, ...], option: str) -> None:
+    text = " ".join(CliRunner().invoke(operator.main, [*words, "--help"]).output.split())
+    assert "operators of other clusters and boxes" in text.partition(option)[2].partition(" --")[0]

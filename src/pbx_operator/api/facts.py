@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 FACTS: Mapping[str, str] = {
     "account": "metadata.name of the PBXAccount",
+    "advice": "what to look at, or that it is tried again",
     "code": "the provider's number of the error",
     "company": "the value of `spec.provider.rainbow.company`",
     "count": "how many there are",
@@ -20,6 +21,7 @@ FACTS: Mapping[str, str] = {
     "field": "the path of the field",
     "finding": "the whole message: the digits, the emergency number and the next step",
     "holder": "metadata.name of the object that has it",
+    "host": "the host of the provider's URL",
     "identity": "namespace and name of the Secret with the operator's identity",
     "instance": "the id of this installation, as the issuer's list needs it",
     "key_id": "the public name of the key, as in `status.keyID`",
@@ -39,13 +41,15 @@ FACTS: Mapping[str, str] = {
     "rival": "kind and metadata.name of the object that has it; of one in another namespace the kind alone",
     "sample": "the first of them",
     "revision": "the wanted `spec.issueKey.revision`",
-    "secret": "metadata.name of the Secret",
+    "secret": "metadata.name of the Secret, and the field that names it where that is a provider's",
+    "secrets": "the same of each Secret that may be wrong",
     "site": "the value of `spec.provider.rainbow.siteID`",
     "slice": "metadata.name of the DialPlanSlice",
     "step": "how the box is connected: by what its Secret says, or from stock by what it knows",
     "thing": "the object that is in the way",
     "trouble": "the whole message: the channels that are down, four of them by name, or that the box is silent, and the"
     " next step",
+    "url": "the provider's URL",
     "value": "the field and its value",
     "waiting": "what the deletion waits for",
     "warnings": "what is tolerated, and the next step",

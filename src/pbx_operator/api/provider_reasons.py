@@ -69,16 +69,13 @@ AWAITING_CONNECTION = Reason(
 PROVIDER_UNAVAILABLE = Reason(
     "ProviderUnavailable",
     "the provider does not answer as it should",
-    "it is tried again; the operator's log says why",
+    "the message says why, and what to look at; it is tried again",
     Patience.PROGRESS,
     shown=_FAILED_OR_UNKNOWN,
+    text="{problem}; {advice}",
 )
 PROVIDER_BUSY = Reason(
-    "ProviderBusy",
-    "the provider asks for patience",
-    "it is tried again",
-    Patience.PROGRESS,
-    shown=_FAILED_OR_UNKNOWN,
+    "ProviderBusy", "the provider asks for patience", "it is tried again", Patience.PROGRESS, shown=_FAILED_OR_UNKNOWN
 )
 SYSTEM_GONE = Reason(
     "SystemGone",
@@ -287,15 +284,15 @@ CUSTOMER_GONE = Reason(
 )
 CREDENTIALS_MISSING = Reason(
     "CredentialsMissing",
-    "there is no Secret {secret} with the entries {entries}",
-    "create it",
+    "Secret {secret} {problem}",
+    "it needs the entries {entries}, each with a text",
     Patience.GRACE,
     shown=_FAILED_OR_UNKNOWN,
 )
 CREDENTIALS_ELSEWHERE = Reason(
     "CredentialsElsewhere",
-    "Secret {secret} is not for this URL, and nothing was sent there",
-    "if it is, write the URL into its entry 'url'",
+    "Secret {secret} is not for {url}, and nothing was sent there",
+    "if it is, write that into its entry 'url'; else correct {field}",
     Patience.GRACE,
     shown=_FAILED_OR_UNKNOWN,
 )
@@ -308,10 +305,24 @@ MEDIA_PILLAR_LINKED = Reason(
 )
 
 # --- a person must act ------------------------------------------------------------------------------------------
+INVALID_ENDPOINT = Reason(
+    "InvalidEndpoint",
+    "{field} {problem}",
+    "delete this object and create another one, since the URL is immutable",
+    Patience.PERSON,
+    shown=_FAILED_OR_UNKNOWN,
+)
+ADDRESS_FORBIDDEN = Reason(
+    "AddressForbidden",
+    "{host}: {problem}",
+    "if {field} is right, have an administrator start the operator with --allow-network; it is tried every 15 minutes",
+    Patience.PERSON,
+    shown=_FAILED_OR_UNKNOWN,
+)
 CREDENTIALS_REJECTED = Reason(
     "CredentialsRejected",
-    "the provider refused the login of Secret {secret}",
-    "correct it; it is not tried again before, so that the login is not locked",
+    "the provider refused the login of Secret {secrets}",
+    "correct what is wrong; it is not tried again before, so that the login is not locked",
     Patience.PERSON,
     shown=_FAILED_OR_UNKNOWN,
 )

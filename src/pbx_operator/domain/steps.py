@@ -15,6 +15,10 @@ from pbx_operator.domain.faults import Fault
 
 POLL_PERIOD = timedelta(minutes=10)
 """How often a provider is asked whether somebody changed something there."""
+SETTLING = timedelta(minutes=2)
+"""How long a provider may take to show what was just created there."""
+RELOOK = timedelta(seconds=10)
+"""How often it is looked for meanwhile, if its object is to go."""
 
 
 class Look(Protocol):
@@ -86,6 +90,16 @@ def next_due(attempts: StepAttempts[L], needed: str | None, now: datetime) -> da
         return failure.next_try
     look = attempts.look
     return look.next_look if look is not None and not look_due(look, now) else None
+
+
+def settled_at(deleted: datetime, attempts: StepAttempts[L]) -> datetime:
+    """Return from when on a provider shows whatever was created before an object was deleted.
+
+    A creation that was under way then may have ended later, without an answer.
+    """
+    failed = attempts.failed
+    late = failed is not None and failed.step == "create" and failed.fault.kind == "Retry"
+    return max(deleted, failed.next_try if failed is not None and late else deleted) + SETTLING
 
 
 def rejected_credentials(

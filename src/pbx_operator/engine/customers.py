@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import datetime
 from functools import partial
 
 from pbx_operator.api import provider_reasons
@@ -22,8 +23,10 @@ from pbx_operator.domain.customers.facts import (
     customer_wish,
     place_of,
 )
+from pbx_operator.domain.customers.plan import may_show_up
 from pbx_operator.domain.differences import described
 from pbx_operator.domain.plan import Target
+from pbx_operator.domain.steps import RELOOK
 from pbx_operator.engine.intake import Intake
 from pbx_operator.engine.memory import Memory
 from pbx_operator.engine.steps import Happenings, StepRunner
@@ -43,6 +46,7 @@ class CustomerWork:
         store: Store,
         intake: Intake,
         memory: Memory,
+        clock: Callable[[], datetime],
         runner: StepRunner,
         recorder: Happenings,
     ) -> None:
@@ -50,6 +54,7 @@ class CustomerWork:
         self._store = store
         self._intake = intake
         self._memory = memory
+        self._clock = clock
         self._runner = runner
         self._recorder = recorder
 
@@ -67,8 +72,7 @@ class CustomerWork:
         provider, wish, uid = self._providers(account.key, place), customer_wish(account, place), account.metadata.uid
         match step:
             case "look":
-                found = await provider.observe(wish)
-                self._memory.note_steps(uid, look=CustomerLook(found, self._runner.next_look(uid)))
+                await self._look(account, place, provider, wish)
             case "create":
                 self._memory.amend_look(uid, customer=await provider.create(wish))
             case "update":
@@ -76,6 +80,16 @@ class CustomerWork:
             case "delete":
                 await provider.delete(wish)
                 self._memory.note_steps(uid, look=CustomerLook(None, self._runner.next_look(uid), deleted=True))
+
+    async def _look(
+        self, account: PBXAccount, place: TelecomCenterProvider, provider: CustomerProvider, wish: CustomerWish
+    ) -> None:
+        uid = account.metadata.uid
+        look = CustomerLook(await provider.observe(wish), self._runner.next_look(uid))
+        self._memory.note_steps(uid, look=look)
+        now = self._clock()
+        if may_show_up(account, self._memory.customer(uid), now):
+            self._memory.amend_look(uid, next_look=min(look.next_look, now + RELOOK))
 
     async def _update(
         self, account: PBXAccount, place: TelecomCenterProvider, provider: CustomerProvider, wish: CustomerWish

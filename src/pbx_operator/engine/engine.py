@@ -127,11 +127,11 @@ class Engine:
         keys = KeyWork(
             cluster, authority, identity, self._intake, memory, clocks.now, contact, elsewhere, self._errands
         )
-        runner = StepRunner(memory, clocks.now, self._errands)
+        runner = StepRunner(memory, clocks.now, clocks.monotonic, self._errands)
         events, store, intake = self._events, self._store, self._intake
         steps = (
             ServerWork(cluster, providers, store, intake, memory, clocks.now, runner, events, address),
-            CustomerWork(customers, store, intake, memory, runner, events),
+            CustomerWork(customers, store, intake, memory, clocks.now, runner, events),
         )
         executor = Executor(cluster, store, intake, authority, keys, snapshots.link, events, *steps)
         planner = Planner(self._store, snapshots, scope)

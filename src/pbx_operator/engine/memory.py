@@ -17,6 +17,7 @@ from pbx_operator.domain.link_facts import Attempts
 from pbx_operator.domain.plan import StatusUpdate, Target
 from pbx_operator.domain.servers.facts import ServerAttempts
 from pbx_operator.domain.steps import StepAttempts
+from pbx_operator.network.trouble import Trouble
 
 FIRST_PAUSE = timedelta(seconds=1)
 LONGEST_PAUSE = timedelta(minutes=5)
@@ -62,6 +63,7 @@ class Memory:
     def __init__(self) -> None:
         self._attempts: dict[str, Attempts] = {}
         self._steps: dict[str, StepAttempts[Any]] = {}
+        self._troubles: dict[str, dict[str, Trouble]] = {}
         self._reasons: dict[Target, Since] = {}
         self._shown: dict[Target, datetime] = {}
         self._published: dict[ObjectKey, datetime] = {}
@@ -102,6 +104,10 @@ class Memory:
         """Remember the outcome of a step, by the fields of StepAttempts."""
         self._steps[uid] = replace(self.steps(uid), **outcome)
 
+    def trouble(self, uid: str, step: str) -> Trouble:
+        """Return what the log was told of the failures of a step."""
+        return self._troubles.setdefault(uid, {}).setdefault(step, Trouble())
+
     def amend_look(self, uid: str, **changes: Any) -> None:
         """Take what a step did for what the next look would find."""
         look = self.steps(uid).look
@@ -112,6 +118,7 @@ class Memory:
         """Drop what is known of an object that is gone."""
         self._attempts.pop(target.uid, None)
         self._steps.pop(target.uid, None)
+        self._troubles.pop(target.uid, None)
         self._reasons.pop(target, None)
         self._shown.pop(target, None)
         self._published.pop(target.key, None)

@@ -23,6 +23,18 @@ from pbx_operator.engine.errands import Errands
 from pbx_operator.engine.memory import FIRST_PAUSE, SLOW_RETRY, Memory, jittered, longer
 from pbx_operator.providers.errors import ProviderError
 
+_API_DOWN = fault(
+    "Retry",
+    provider_reasons.PROVIDER_UNAVAILABLE,
+    problem="the API server of this cluster did not do what the operator asked it",
+    advice="it is tried again; the operator's log says more",
+)
+_BROKEN = fault(
+    "Retry",
+    provider_reasons.PROVIDER_UNAVAILABLE,
+    problem="an error of the operator keeps it from asking the provider",
+    advice="it is tried again; report it with what the operator's log says",
+)
 _log = logging.getLogger(__name__)
 
 
@@ -36,9 +48,12 @@ class Happenings(Protocol):
 class StepRunner:
     """Carries out steps and remembers their outcomes, by the UID of the object that they are for."""
 
-    def __init__(self, memory: Memory, clock: Callable[[], datetime], errands: Errands) -> None:
+    def __init__(
+        self, memory: Memory, clock: Callable[[], datetime], monotonic: Callable[[], float], errands: Errands
+    ) -> None:
         self._memory = memory
         self._clock = clock
+        self._monotonic = monotonic
         self._errands = errands
 
     async def begin(
@@ -52,7 +67,7 @@ class StepRunner:
         self, target: Target, step: str, work: Callable[[], Awaitable[None]], ended: Callable[[], None]
     ) -> None:
         uid, about = target.uid, {"object": target, "reason": "ProviderStep"}
-        before = self._memory.steps(uid).failed
+        trouble, before = self._memory.trouble(uid, step), self._memory.steps(uid).failed
         failed = before if before is not None and before.step != step else None
         if step == "look":
             self._memory.note_steps(uid, outdated=False)
@@ -61,13 +76,19 @@ class StepRunner:
             await work()
         except ProviderError as error:
             failed = self._failed(step, before, error.fault)
-            _log.warning("step '%s': %s", step, error, extra=about)
+            if not error.told and trouble.is_news(error.fault.message, self._monotonic()):
+                _log.warning("step '%s': %s", step, error, extra=about)
         except ApiError as error:
-            failed = self._failed(step, before, fault("Retry", provider_reasons.PROVIDER_UNAVAILABLE))
-            _log.warning("step '%s': %s", step, explained(error), extra=about)
-        except Exception:
-            failed = self._failed(step, before, fault("Retry", provider_reasons.PROVIDER_UNAVAILABLE))
-            _log.exception("step '%s' failed", step, extra=about)
+            failed = self._failed(step, before, _API_DOWN)
+            if trouble.is_news(explained(error), self._monotonic()):
+                _log.warning("step '%s': %s", step, explained(error), extra=about)
+        except Exception as error:
+            failed = self._failed(step, before, _BROKEN)
+            if trouble.is_news(repr(error), self._monotonic()):
+                _log.exception("step '%s' failed", step, extra=about)
+        else:
+            if trouble.end():
+                _log.info("step '%s' succeeds again", step, extra=about)
         if failed is not None and failed.step == step:
             self._memory.look_again(uid)
         self._memory.note_steps(uid, busy=False, failed=failed)

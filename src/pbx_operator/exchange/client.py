@@ -42,8 +42,9 @@ from pbx_operator.network.addresses import (
     checked_addresses,
 )
 from pbx_operator.network.circuits import Circuit
-from pbx_operator.network.dialling import CheckedResolver, TooLongError, described, read_body
+from pbx_operator.network.dialling import CheckedResolver, answered, failure, read_body
 from pbx_operator.network.recent import Recent
+from pbx_operator.network.trouble import Trouble
 
 PATHS = {
     RedeemRequest.type: "/v1/redeem",
@@ -58,8 +59,6 @@ MAX_BODY = MAX_SEALED
 """Bytes of the longest answer."""
 MAX_LINES = 4096
 """Peers that are remembered; a forgotten one starts with a closed circuit."""
-LOG_INTERVAL = 60.0
-"""Seconds from one warning about a peer to the next: one that comes and goes all the time does not fill the log."""
 
 REQUESTS = Counter(
     "pbx_operator_peer_requests_total",
@@ -84,9 +83,7 @@ class _Line:
     circuit: Circuit
     endpoints: list[str]
     """Those of the contact, the one that worked last first."""
-    problem: str = ""
-    """Why the peer cannot be reached, as the log told it last; empty if it answers."""
-    quiet_until: float = field(default=float("-inf"))
+    trouble: Trouble = field(default_factory=Trouble)
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,7 +194,7 @@ class RemotePeer:
             ) as response,
         ):
             if response.status != HTTPStatus.OK:
-                raise RefusedAnswerError(f"it answers with {_status(response.status)}")
+                raise RefusedAnswerError(answered(response.status))
             if "Content-Encoding" in response.headers:
                 raise RefusedAnswerError("its answer is encoded, although we asked for identity")
             return await read_body(response.content, MAX_BODY)
@@ -222,16 +219,12 @@ class RemotePeer:
         )
 
     def _tell_problem(self, line: _Line, call: _Call, problem: str) -> None:
-        """Log what is wrong when that begins, and when it is something else: who mends one thing looks for the next."""
-        now = self._monotonic()
-        if problem != line.problem and now >= line.quiet_until:
-            line.problem, line.quiet_until = problem, now + LOG_INTERVAL
+        if line.trouble.is_news(problem, self._monotonic()):
             _log.warning("Peer %s cannot be reached: %s", call.to, problem, extra=call.about)
 
 
 def _tell_answer(line: _Line, call: _Call, endpoint: str) -> None:
-    if line.problem:
-        line.problem = ""
+    if line.trouble.end():
         _log.info("Peer %s answers again: %s", call.to, endpoint, extra=call.about)
 
 
@@ -244,19 +237,13 @@ def _about(request: Request) -> dict[str, object]:
     return fields
 
 
-def _status(code: int) -> str:
-    """Return an HTTP status with its name in the standard; the peer's own words are not quoted."""
-    known = code in HTTPStatus.__members__.values()
-    return f"HTTP {code} {HTTPStatus(code).phrase}" if known else f"HTTP {code}"
-
-
 def _describe(error: Exception) -> str:
     """Say what went wrong in plain words of ours: the text of a strange error may quote what the peer sent."""
-    if isinstance(error, RefusedAnswerError | EnvelopeError | ForbiddenAddressError | TooLongError):
+    if isinstance(error, RefusedAnswerError | EnvelopeError | ForbiddenAddressError):
         return str(error)
     if isinstance(error, EndpointError):
         return error.problem
     if isinstance(error, ValidationError):
         first = error.errors(include_input=False, include_context=False, include_url=False)[0]
         return f"its answer has a wrong {'.'.join(map(str, first['loc'])) or 'form'}"
-    return described(error)
+    return failure(error).text

@@ -43,7 +43,14 @@ _NAT64 = IPv6Network("64:ff9b::/96")
 
 
 class ForbiddenAddressError(ValueError):
-    """An endpoint may not be dialled; the text says why and is for our log, not for users."""
+    """A host may not be dialled, since one of its addresses breaks a rule, such as `is loopback`.
+
+    The text names the address and is for our log; `why` does not, and stays the same while the rule does.
+    """
+
+    def __init__(self, host: str, address: str, rule: str) -> None:
+        super().__init__(f"{host} may not be dialled: {address} {rule}")
+        self.why = f"it may not be dialled, since its address {rule}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,16 +65,19 @@ class NetworkRules:
     allowed: tuple[Network, ...] = ()
 
     def why_not(self, address: str) -> str | None:
-        """Return why the address may not be dialled, or None if it may. Raises ValueError if it is no address."""
+        """Return the rule that forbids the address, like `is loopback`; None if it may be dialled.
+
+        Raises ValueError if it is no address.
+        """
         for form in _forms(ip_address(address)):
             if any(form in network for network in self.allowed):
                 continue
             for name, network in _NEVER:
                 if form in network:
-                    return f"{address} is {name}"
+                    return f"is {name}"
             for network in self.forbidden:
                 if form in network:
-                    return f"{address} is in the forbidden network {network}"
+                    return f"is in the forbidden network {network}"
         return None
 
 
@@ -77,9 +87,9 @@ async def checked_addresses(target: HostPort, rules: NetworkRules, lookup: Looku
     Raises ForbiddenAddressError if one of them may not be dialled, OSError if there is none.
     """
     addresses = tuple(dict.fromkeys(await lookup(target.host, target.port)))
-    for address in addresses:
-        if reason := rules.why_not(address):
-            raise ForbiddenAddressError(f"{target.host} may not be dialled: {reason}")
+    for address in sorted(addresses):  # whichever of them the name server tells first
+        if rule := rules.why_not(address):
+            raise ForbiddenAddressError(target.host, address, rule)
     if not addresses:
         raise socket.gaierror(socket.EAI_NONAME, "the host has no address")
     return addresses[:MAX_ADDRESSES]

@@ -5,8 +5,12 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import ssl
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Literal
 
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
@@ -62,18 +66,33 @@ async def read_body(content: aiohttp.StreamReader, limit: int) -> bytes:
     return bytes(body)
 
 
-_PLAIN: tuple[tuple[type[Exception], str], ...] = (
-    (TimeoutError, "it does not answer in time"),
-    (ConnectionRefusedError, "the connection is refused, nobody listens there"),
-    (aiohttp.ServerDisconnectedError, "it closes the connection without an answer"),
-    (aiohttp.ClientPayloadError, "its answer breaks off"),
-    (aiohttp.ClientResponseError, "what it sends is not HTTP"),
+Part = Literal["Name", "Certificate", "Connection", "Answer"]
+"""What of a call went wrong: resolving the host, trusting who answers, reaching it, or what it answers."""
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why a call failed, in plain words of ours: the text of a strange error may quote what was answered.
+
+    The text is the same from try to try while the cause is, and names no address, so that a status may show it.
+    """
+
+    part: Part
+    text: str
+
+
+_PLAIN: tuple[tuple[type[Exception], Failure], ...] = (
+    (TimeoutError, Failure("Connection", "it does not answer in time")),
+    (ConnectionRefusedError, Failure("Connection", "the connection is refused, nobody listens there")),
+    (aiohttp.ServerDisconnectedError, Failure("Answer", "it closes the connection without an answer")),
+    (aiohttp.ClientPayloadError, Failure("Answer", "its answer breaks off")),
+    (aiohttp.ClientResponseError, Failure("Answer", "what it sends is not HTTP")),
 )
 """What it means if a call fails in one of these ways."""
 
 
-def described(error: Exception) -> str:
-    """Say what went wrong in plain words of ours: the text of a strange error may quote what was answered."""
+def failure(error: Exception) -> Failure:
+    """Return what an error of aiohttp, of the operating system or of this module means."""
     if isinstance(error.__cause__, aiohttp.ClientError):
         error = error.__cause__  # see never_resend
     if isinstance(error, aiohttp.ClientConnectorError):
@@ -81,13 +100,27 @@ def described(error: Exception) -> str:
     for kind, meaning in _PLAIN:
         if isinstance(error, kind):
             return meaning
-    if isinstance(error, OSError) and error.strerror:
-        return f"{_failing(error)}: {error.strerror}"
-    return f"the request fails with {type(error).__name__}"
-
-
-def _failing(error: OSError) -> str:
-    """Return what it is that the operating system or OpenSSL complains about."""
+    if isinstance(error, TooLongError):
+        return Failure("Answer", str(error))
+    if isinstance(error, ssl.SSLError):
+        return _untrusted(error)
     if isinstance(error, socket.gaierror):
-        return "its name cannot be resolved"
-    return "TLS fails" if isinstance(error, ssl.SSLError) else "the connection fails"
+        return Failure("Name", f"its name cannot be resolved: {error.strerror}")
+    if isinstance(error, OSError) and error.errno:  # its own text has addresses
+        return Failure("Connection", f"the connection fails: {os.strerror(error.errno)}")
+    return Failure("Answer", f"the request fails with {type(error).__name__}")
+
+
+def answered(status: int) -> str:
+    """Say that an HTTP status was answered, with its name in the standard; their own words are not quoted."""
+    known = status in HTTPStatus.__members__.values()
+    return f"it answers with HTTP {status} {HTTPStatus(status).phrase}" if known else f"it answers with HTTP {status}"
+
+
+def _untrusted(error: ssl.SSLError) -> Failure:
+    """Return what OpenSSL complains about, or a check of ours in its place."""
+    doubt: str = getattr(error, "verify_message", "")  # ours has none
+    if doubt:
+        return Failure("Certificate", f"its certificate is not trusted: {doubt.rstrip('.')}")
+    reason: str | None = getattr(error, "reason", None)
+    return Failure("Connection", f"TLS fails: {reason.replace('_', ' ').lower() if reason else error.strerror}")

@@ -26,8 +26,9 @@ from pbx_operator.api.conditions import Reason
 from pbx_operator.api.meta import SECRETS, ObjectKey
 from pbx_operator.cluster import Cluster, Gone
 from pbx_operator.domain.endpoints import one_form
-from pbx_operator.domain.faults import fault
+from pbx_operator.domain.faults import Fault, fault
 from pbx_operator.network.circuits import MAX_CALLS
+from pbx_operator.providers.endpoints import ApiEndpoint
 from pbx_operator.providers.errors import ProviderError
 
 URL_ENTRY = "url"
@@ -36,10 +37,16 @@ URL_ENTRY = "url"
 
 @dataclass(frozen=True, slots=True)
 class SecretEntries:
-    """A Secret that a login needs, and the entries that it must have."""
+    """A Secret that a login needs, the field of the spec that names it, and the entries that it must have."""
 
     name: str
+    field: str
     entries: tuple[str, ...]
+
+    @property
+    def label(self) -> str:
+        """The Secret as messages name it."""
+        return f"{self.name} ({self.field})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +54,9 @@ class Credentials:
     """A login at one place, as its Secrets say it; `repr` does not show it."""
 
     secret: str
-    """The name of the Secret that a person must correct: the first one."""
+    """The Secret with the login, as messages name it: the first one."""
+    secrets: str
+    """All Secrets, one of which a person must correct if the provider does not say which."""
     values: Mapping[str, str] = field(repr=False)
     """All entries by name."""
     version: str
@@ -57,32 +66,33 @@ class Credentials:
 
 
 async def read_credentials(
-    cluster: Cluster, namespace: str, url: str, wanted: Sequence[SecretEntries], *, home: str
+    cluster: Cluster, namespace: str, endpoint: ApiEndpoint, wanted: Sequence[SecretEntries]
 ) -> Credentials:
-    """Read the Secrets of a login at a URL; their entries have different names.
+    """Read the Secrets of a login at an endpoint; their entries have different names.
 
-    `home` is the provider's own URL; for any other one the first Secret must name it.  Raises ApiError, and
-    ProviderError: `CredentialsMissing` if a Secret or an entry is missing, empty or no text, and
+    For any other URL than the provider's own the first Secret must name it.  Raises ApiError, and ProviderError:
+    `InvalidEndpoint`, `CredentialsMissing` if a Secret or an entry is missing, empty or no text, and
     `CredentialsElsewhere` if the login is not for this URL.
     """
+    place = endpoint.form
     values: dict[str, str] = {}
     versions = []
-    places = {one_form(home)}
+    places = {one_form(endpoint.home)}
     for each in wanted:
         try:
             raw = await cluster.get(SECRETS, ObjectKey(namespace, each.name))
         except Gone as error:
-            raise _missing(each) from error
+            raise _missing(each, "does not exist") from error
         data = raw.get("data") or {}
         values |= _entries(each, data)
         if each is wanted[0]:
             places.add(one_form(_text(data, URL_ENTRY).strip()))
         versions.append(raw["metadata"]["resourceVersion"])
-    place = one_form(url)
     if place not in places:
-        raise ProviderError(fault("Credentials", provider_reasons.CREDENTIALS_ELSEWHERE, secret=wanted[0].name))
+        raise _elsewhere(wanted[0], endpoint)
     version = f"{'/'.join(versions)}@{_digest(place)[:8]}"
-    return Credentials(wanted[0].name, values, version, _digest(place, values))
+    secrets = " or Secret ".join(each.label for each in wanted)
+    return Credentials(wanted[0].label, secrets, values, version, _digest(place, values))
 
 
 def _digest(*values: object) -> str:
@@ -90,9 +100,12 @@ def _digest(*values: object) -> str:
 
 
 def _entries(wanted: SecretEntries, data: Mapping[str, str]) -> dict[str, str]:
-    found = {entry: _text(data, entry) for entry in wanted.entries}
-    if not all(found.values()):
-        raise _missing(wanted)
+    found = {}
+    for entry in wanted.entries:
+        found[entry] = _text(data, entry)
+        if not found[entry]:
+            absent = entry not in data
+            raise _missing(wanted, f"has no entry '{entry}'" if absent else f"has no text in its entry '{entry}'")
     return found
 
 
@@ -104,11 +117,15 @@ def _text(data: Mapping[str, str], entry: str) -> str:
         return ""
 
 
-def _missing(wanted: SecretEntries) -> ProviderError:
+def _missing(wanted: SecretEntries, problem: str) -> ProviderError:
     entries = " and ".join(f"'{entry}'" for entry in wanted.entries)
-    return ProviderError(
-        fault("Credentials", provider_reasons.CREDENTIALS_MISSING, secret=wanted.name, entries=entries)
-    )
+    reason = provider_reasons.CREDENTIALS_MISSING
+    return ProviderError(fault("Credentials", reason, secret=wanted.label, problem=problem, entries=entries))
+
+
+def _elsewhere(login: SecretEntries, endpoint: ApiEndpoint) -> ProviderError:
+    reason = provider_reasons.CREDENTIALS_ELSEWHERE
+    return ProviderError(fault("Credentials", reason, secret=login.label, url=endpoint.url, field=endpoint.field))
 
 
 class LoginRefusedError(Exception):
@@ -194,7 +211,7 @@ class Login:
 
 def _refused(credentials: Credentials, reason: Reason) -> ProviderError:
     remark = _remark(credentials, reason)
-    return ProviderError(fault("Credentials", reason, secret=credentials.secret, credentials=remark))
+    return ProviderError(_fault(credentials, reason, remark=remark))
 
 
 def _remark(credentials: Credentials, reason: Reason) -> str:
@@ -204,4 +221,11 @@ def _remark(credentials: Credentials, reason: Reason) -> str:
 
 def _held(credentials: Credentials, reason: Reason, seconds: float) -> ProviderError:
     wait = timedelta(seconds=seconds)
-    return ProviderError(fault("Credentials", reason, secret=credentials.secret, retry_after=wait))
+    return ProviderError(_fault(credentials, reason, wait=wait))
+
+
+def _fault(
+    credentials: Credentials, reason: Reason, *, remark: str | None = None, wait: timedelta | None = None
+) -> Fault:
+    secret, secrets = credentials.secret, credentials.secrets
+    return fault("Credentials", reason, retry_after=wait, credentials=remark, secret=secret, secrets=secrets)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+import logging
 import ssl
 import time
 from collections.abc import Callable, Mapping
@@ -22,7 +23,7 @@ import aiohttp
 from yarl import URL
 
 from pbx_operator.api import provider_reasons
-from pbx_operator.domain.endpoints import one_form, parse_endpoint
+from pbx_operator.domain.endpoints import HostPort
 from pbx_operator.domain.faults import fault
 from pbx_operator.network.addresses import (
     ForbiddenAddressError,
@@ -32,8 +33,18 @@ from pbx_operator.network.addresses import (
     checked_addresses,
 )
 from pbx_operator.network.circuits import Circuit
-from pbx_operator.network.dialling import CheckedResolver, TooLongError, described, never_resend, read_body
+from pbx_operator.network.dialling import (
+    CheckedResolver,
+    Failure,
+    Part,
+    answered,
+    failure,
+    never_resend,
+    read_body,
+)
 from pbx_operator.network.recent import Recent
+from pbx_operator.network.trouble import Trouble
+from pbx_operator.providers.endpoints import ApiEndpoint
 from pbx_operator.providers.errors import ProviderError, unavailable
 
 TIMEOUT = 10.0
@@ -50,6 +61,20 @@ LONGEST_PAUSE = 3600.0
 MAX_LOGINS = 1024
 """How many logins of one sort of provider are remembered: users write Secrets as often as they like.  With the longest
 tokens they take 16 MiB.  Forgetting one costs another login and nothing else, since the status remembers refusals."""
+
+_ADVICE: Mapping[Part, str] = {
+    "Name": "see that {field} is right, and that the operator can resolve the host; it is tried again",
+    "Certificate": (
+        "see that {field} is right; if an authority of your own signed the certificate, name that to the operator with"
+        " SSL_CERT_FILE; it is tried again"
+    ),
+    "Connection": "see that {field} is right, and that the operator can reach the host; it is tried again",
+    "Answer": "see that {field} is that of the provider's API; if it is, wait: it is tried again",
+}
+"""What a person can do about each part of a call that went wrong."""
+_CROWDED = Failure("Connection", "too many calls wait for it")
+"""What is shown of a call that was not made, unless an earlier one failed."""
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +107,14 @@ class Answer:
 
 
 class NoAnswerError(Exception):
-    """The provider did not answer as it should; whether it acted is not known. The text is for our log."""
+    """The provider did not answer as it should; whether it acted is not known.
+
+    `failure` is None if the call was not even made: the provider did not answer lately, or too many calls wait.
+    """
+
+    def __init__(self, failure: Failure | None = None) -> None:
+        super().__init__(failure.text if failure is not None else "the call was not made")
+        self.failure = failure
 
 
 class _PatienceError(Exception):
@@ -106,18 +138,17 @@ class Dialler:
         self._timeout = timeout
         self._tls = ssl.create_default_context()
 
-    async def send(self, url: str, call: Call) -> Answer:
-        """Send a call to `https://host:port`. Raises NoAnswerError, and _PatienceError for `Account`."""
+    async def send(self, target: HostPort, call: Call) -> Answer:
+        """Send a call. Raises NoAnswerError, ForbiddenAddressError, and _PatienceError for `Account`."""
         try:
             async with asyncio.timeout(self._timeout):
-                return await self._send(url, call)
-        except (ForbiddenAddressError, TooLongError) as error:
-            raise NoAnswerError(str(error)) from error
+                return await self._send(target, call)
+        except ForbiddenAddressError:
+            raise
         except (aiohttp.ClientError, OSError, ValueError) as error:
-            raise NoAnswerError(described(error)) from error
+            raise NoAnswerError(failure(error)) from error
 
-    async def _send(self, url: str, call: Call) -> Answer:
-        target = parse_endpoint(url)
+    async def _send(self, target: HostPort, call: Call) -> Answer:
         addresses = await checked_addresses(target, self._rules, self._lookup)
         connector = aiohttp.TCPConnector(
             resolver=CheckedResolver(target, addresses), use_dns_cache=False, ssl=self._tls, force_close=True
@@ -147,26 +178,58 @@ class Account:
     `monotonic` gives seconds.
     """
 
-    def __init__(self, dialler: Dialler, url: str, monotonic: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, dialler: Dialler, endpoint: ApiEndpoint, monotonic: Callable[[], float] = time.monotonic
+    ) -> None:
         self._dialler = dialler
-        self._url = url
+        self._endpoint = endpoint
         self._monotonic = monotonic
         self._circuit = Circuit(monotonic, NoAnswerError, max_wait=LONGEST_TURN)
         self._quiet_until = float("-inf")
+        self._trouble = Trouble()
+        self._failure = _CROWDED
 
     async def call(self, call: Call) -> Answer:
-        """Return what the provider says. Raises ProviderError (`Retry`) if it says nothing, 429 or 5xx."""
+        """Return what the provider says.
+
+        Raises ProviderError: `Retry` if it says nothing, 429 or 5xx, `Final` if it may not be dialled.
+        """
+        target = self._endpoint.target
         try:
             async with self._circuit.call():
                 self._keep_quiet()
-                return await self._dialler.send(self._url, call)
+                answer = await self._dialler.send(target, call)
         except NoAnswerError as error:
-            why = str(error) or "not tried: it did not answer lately, or too many calls wait"
-            detail = f"{call.method} {self._url}{call.path}: {why}"
-            raise unavailable(detail) from error
+            raise self._unavailable(error) from error
+        except ForbiddenAddressError as error:
+            raise self._forbidden(target, error) from error
         except _PatienceError as wish:
             self._quiet_until = self._monotonic() + wish.pause
+            self._tell("it asks for patience")
             raise _busy(wish.pause) from wish
+        self._failure = _CROWDED
+        if self._trouble.end():
+            _log.info("provider %s answers again", self._endpoint.form)
+        return answer
+
+    def _unavailable(self, error: NoAnswerError) -> ProviderError:
+        """Return what is shown; of a call that was not made, what the last one found."""
+        if error.failure is not None:
+            self._failure = error.failure
+            self._tell(error.failure.text)
+        advice = _ADVICE[self._failure.part].format(field=self._endpoint.field)
+        return unavailable(f"{self._endpoint.form}: {self._failure.text}", advice, told=True)
+
+    def _forbidden(self, target: HostPort, error: ForbiddenAddressError) -> ProviderError:
+        self._tell(str(error))
+        reason, field = provider_reasons.ADDRESS_FORBIDDEN, self._endpoint.field
+        return ProviderError(fault("Final", reason, host=target.host, problem=error.why, field=field), told=True)
+
+    def _tell(self, problem: str) -> None:
+        """Log what is wrong for all that use this login, when that is news."""
+        if self._trouble.is_news(problem, self._monotonic()):
+            about = {"reason": provider_reasons.PROVIDER_UNAVAILABLE.name}
+            _log.warning("provider %s cannot be used: %s", self._endpoint.form, problem, extra=about)
 
     def _keep_quiet(self) -> None:
         left = self._quiet_until - self._monotonic()
@@ -177,13 +240,13 @@ class Account:
 class Accounts:
     """The accounts that were used lately: calls at one place with one user name share one, whatever else they bring."""
 
-    def __init__(self, open_account: Callable[[str], Account]) -> None:
+    def __init__(self, open_account: Callable[[ApiEndpoint], Account]) -> None:
         self._open = open_account
         self._accounts: Recent[Account] = Recent(MAX_LOGINS)
 
-    def of(self, url: str, username: str) -> Account:
-        """Return the account of a user at a URL."""
-        return self._accounts.get((one_form(url), username), lambda: self._open(url))
+    def of(self, endpoint: ApiEndpoint, username: str) -> Account:
+        """Return the account of a user at an endpoint."""
+        return self._accounts.get((endpoint.form, username), lambda: self._open(endpoint))
 
 
 def basic(name: str, password: str) -> str:
@@ -193,7 +256,7 @@ def basic(name: str, password: str) -> str:
 
 def _busy(pause: float) -> ProviderError:
     wait = timedelta(seconds=pause)
-    return ProviderError(fault("Retry", provider_reasons.PROVIDER_BUSY, retry_after=wait), f"for {pause:.0f} s")
+    return ProviderError(fault("Retry", provider_reasons.PROVIDER_BUSY, retry_after=wait), told=True)
 
 
 def _headers(call: Call) -> dict[str, str]:
@@ -210,14 +273,14 @@ def _read(response: aiohttp.ClientResponse, body: bytes) -> Answer:
     if status == HTTPStatus.TOO_MANY_REQUESTS or (status == HTTPStatus.SERVICE_UNAVAILABLE and pause is not None):
         raise _PatienceError(_seconds(pause))
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR or status == HTTPStatus.REQUEST_TIMEOUT:
-        raise NoAnswerError(f"HTTP {status}")
+        raise NoAnswerError(Failure("Answer", answered(status)))
     if HTTPStatus.MULTIPLE_CHOICES <= status < HTTPStatus.BAD_REQUEST:
-        raise NoAnswerError(f"HTTP {status}: redirects are not followed")
+        raise NoAnswerError(Failure("Answer", f"{answered(status)}, and redirects are not followed"))
     try:
         document = json.loads(body) if body.strip() else None
     except (ValueError, RecursionError):
         if status < HTTPStatus.MULTIPLE_CHOICES:
-            raise NoAnswerError(f"HTTP {status}: its answer is not JSON") from None
+            raise NoAnswerError(Failure("Answer", "its answer is not JSON")) from None
         document = None
     return Answer(status, document)
 

@@ -30,11 +30,13 @@ from pbx_operator.providers.credentials import (
     SecretEntries,
     read_credentials,
 )
-from pbx_operator.providers.errors import ProviderError, unavailable
+from pbx_operator.providers.endpoints import ApiEndpoint
+from pbx_operator.providers.errors import ProviderError, other_form, unavailable
 from pbx_operator.providers.http import MAX_LOGINS, Account, Accounts, Answer, Call, basic
 
 PATH = "/api/rest/public/operator/customers"
 MEDIA_TYPE = "application/vnd.api+json"
+_MEMBER = "spec.provider.telecomCenter"
 _ATTRIBUTES = {
     "display_name": "name",
     "language": "language",
@@ -43,11 +45,11 @@ _ATTRIBUTES = {
 }
 """The API's names of our settings."""
 _SPEC_FIELDS = {
-    "id": "spec.provider.telecomCenter.customerID",
+    "id": f"{_MEMBER}.customerID",
     "name": "spec.displayName",
-    "language": "spec.provider.telecomCenter.language",
-    "capacity_limit": "spec.provider.telecomCenter.capacityLimit",
-    "sip_account_limit": "spec.provider.telecomCenter.sipAccountLimit",
+    "language": f"{_MEMBER}.language",
+    "capacity_limit": f"{_MEMBER}.capacityLimit",
+    "sip_account_limit": f"{_MEMBER}.sipAccountLimit",
 }
 """Where a user corrects what the API calls by these names."""
 _MAX_PROBLEMS, _MAX_DETAIL = 5, 200
@@ -81,9 +83,9 @@ class Logins:
         """Return the login with this content of its Secret."""
         return self._logins.get(credentials.digest, lambda: Login(self._monotonic))
 
-    def account(self, url: str, credentials: Credentials) -> Account:
+    def account(self, endpoint: ApiEndpoint, credentials: Credentials) -> Account:
         """Return the way to the provider."""
-        return self._accounts.of(url, credentials.values["username"])
+        return self._accounts.of(endpoint, credentials.values["username"])
 
 
 class TelecomCenter:
@@ -93,7 +95,9 @@ class TelecomCenter:
         self._cluster = cluster
         self._logins = logins
         self._namespace = account.namespace
-        self._place = place
+        self._endpoint = ApiEndpoint(place.url, TELECOM_CENTER_URL, _MEMBER)
+        field = f"{_MEMBER}.credentialsSecretRef"
+        self._login = SecretEntries(place.credentials_secret_ref.name, field, ("username", "password"))
 
     async def observe(self, wish: CustomerWish) -> CustomerFacts | None:
         """Return the customer with the wished id; None if there is none. Raises ProviderError, ApiError."""
@@ -124,7 +128,7 @@ class TelecomCenter:
         call = Call("PATCH", _path(wish), body=_document(wish, attributes), media_type=MEDIA_TYPE)
         answer = await self._ask(wish, call)
         if answer.status == HTTPStatus.NOT_FOUND:  # it went meanwhile: the next look finds that out
-            raise unavailable("the customer is gone")
+            raise unavailable("the customer is gone", "wait: the operator looks again")
         _accepted(answer)
 
     async def delete(self, wish: CustomerWish) -> None:
@@ -135,20 +139,17 @@ class TelecomCenter:
 
     async def _ask(self, wish: CustomerWish, call: Call) -> Answer:
         """Make a call with the login. Raises ProviderError unless the login was accepted and may do this."""
-        secret = self._place.credentials_secret_ref.name
-        wanted = (SecretEntries(secret, ("username", "password")),)
-        url = self._place.url
-        credentials = await read_credentials(self._cluster, self._namespace, url, wanted, home=TELECOM_CENTER_URL)
-        account = self._logins.account(url, credentials)
+        credentials = await read_credentials(self._cluster, self._namespace, self._endpoint, (self._login,))
+        account = self._logins.account(self._endpoint, credentials)
         async with self._logins.login(credentials).attempt(credentials, wish.rejected_credentials):
             login = basic(credentials.values["username"], credentials.values["password"])
             answer = await account.call(replace(call, headers={"Authorization": login}))
             if answer.status == HTTPStatus.UNAUTHORIZED:
                 raise LoginRefusedError(provider_reasons.CREDENTIALS_REJECTED)
         if answer.status == HTTPStatus.NOT_FOUND and not isinstance(answer.document, dict):
-            raise unavailable("404, and no word of the API's")  # a proxy's: nothing is known to be gone
+            raise _other_form("404, and no word of the API's")  # a proxy's: nothing is known to be gone
         if answer.status == HTTPStatus.FORBIDDEN:
-            raise ProviderError(fault("Credentials", provider_reasons.ACCESS_DENIED, secret=secret))
+            raise ProviderError(fault("Credentials", provider_reasons.ACCESS_DENIED, secret=credentials.secret))
         return answer
 
 
@@ -173,12 +174,16 @@ def _facts(answer: Answer, wish: CustomerWish) -> CustomerFacts:
         customer = _Document.model_validate(answer.document).data
     except ValidationError as error:
         fields = sorted({".".join(map(str, e["loc"])) for e in error.errors(include_input=False)})
-        raise unavailable(f"its customer has a wrong {', '.join(fields)}") from error
+        raise _other_form(f"its customer has a wrong {', '.join(fields)}") from error
     if customer.id != wish.customer_id:
-        raise unavailable("it answered about another customer")
+        raise _other_form("it is about another customer")
     found = customer.attributes
     settings = CustomerSettings(found.name, found.language, found.capacity_limit, found.sip_account_limit)
     return CustomerFacts(customer.id, settings)
+
+
+def _other_form(what: str) -> ProviderError:
+    return other_form(what, f"{_MEMBER}.url")
 
 
 # --- refusals ---------------------------------------------------------------------------------------------------

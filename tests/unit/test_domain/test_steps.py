@@ -12,8 +12,8 @@ from pbx_operator.api import provider_reasons
 from pbx_operator.domain.faults import Fault, fault
 from pbx_operator.domain.steps import FailedStep, rejected_credentials
 
-REFUSED = fault("Credentials", provider_reasons.CREDENTIALS_REJECTED, secret="login", credentials="2")
-DOWN = fault("Retry", provider_reasons.PROVIDER_UNAVAILABLE)
+REFUSED = fault("Credentials", provider_reasons.CREDENTIALS_REJECTED, secrets="login", credentials="2")
+DOWN = fault("Retry", provider_reasons.PROVIDER_UNAVAILABLE, problem="it is down", advice="wait")
 
 
 @dataclass

@@ -13,9 +13,9 @@ import pytest
 from builders import digest
 from pbx_operator.api.v1alpha1.linkrecord import InterlinkIdentity, NamespacedName
 from pbx_operator.domain.messages import RedeemAnswer, RedeemRequest, SyncAnswer
-from pbx_operator.exchange.client import LOG_INTERVAL
 from pbx_operator.links.peer import PeerUnavailable
 from pbx_operator.logs import JsonFormatter
+from pbx_operator.network.trouble import LOG_INTERVAL
 from test_exchange_client.asking import Seconds, contact, remote
 from test_exchange_client.behaviours import status
 from test_exchange_client.peer import SYNC, THEY, Behaviour, Server, right

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
+from unittest import mock
 
 import pytest
 
@@ -17,7 +18,7 @@ from pbx_operator.api.v1alpha1 import EquipmentRecord
 from pbx_operator.api.v1alpha1.commserver import Channel, NumberingRule
 from pbx_operator.cluster import Conflict, Unavailable
 from pbx_operator.domain.keys import base64url, instance_id
-from pbx_operator.domain.servers.equipment import REPORT_PERIOD, SILENT, record_name
+from pbx_operator.domain.servers.equipment import REPORT_PERIOD, SILENT, code_key, record_name
 from pbx_operator.domain.servers.equipment_messages import AssociateRequest, ReportRequest
 from pbx_operator.domain.servers.systems import SystemFacts, SystemOwner, SystemSettings, SystemWish, differences
 from pbx_operator.providers.association import AssociateReply, EquipmentDesk, ReportReply
@@ -87,6 +88,31 @@ class TestProvider:
     async def test_a_code_that_opens_nothing_is_told(self, bench: Bench, code: str | None) -> None:
         await bench.provider.create(WISH, CODE)
         assert (await bench.facts(code)).code == "Changed"
+
+    async def test_the_slow_hash_is_made_at_the_second_look_of_a_process_and_never_again(
+        self, bench: Bench, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        created = await bench.provider.create(WISH, CODE)
+        known, made = replace(WISH, system_id=created.system_id), mock.Mock(side_effect=code_key)
+        monkeypatch.setattr("pbx_operator.providers.builtin.code_key", made)
+        bench.provider = Builtin(bench.cluster, INSTANCE, lambda: bench.now)
+        counts = []
+        for _ in range(4):
+            assert (await bench.facts(of=known)).code == "Current"
+            counts.append(made.call_count)
+        assert counts == [0, 1, 1, 1]
+
+    async def test_a_record_that_was_replaced_is_found_out_at_the_second_look(self, bench: Bench) -> None:
+        created = await bench.provider.create(WISH, "former")
+        known = replace(WISH, system_id=created.system_id)
+        bench.provider = Builtin(bench.cluster, INSTANCE, lambda: bench.now)
+        assert [(await bench.facts(of=known)).code for _ in range(3)] == ["Current", "Changed", "Changed"]
+
+    async def test_while_a_backup_is_restored_the_first_look_makes_sure(self, bench: Bench) -> None:
+        created = await bench.provider.create(WISH, "former")
+        known = replace(WISH, system_id=created.system_id)
+        bench.provider = Builtin(bench.cluster, INSTANCE, lambda: bench.now, NOW + timedelta(minutes=10))
+        assert (await bench.facts(of=known)).code == "Changed"
 
     async def test_gives_only_what_differs(self, bench: Bench) -> None:
         await bench.provider.create(WISH, CODE)

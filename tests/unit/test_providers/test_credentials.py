@@ -10,6 +10,7 @@ from builders import NAMESPACE
 from pbx_operator.domain.faults import Fault
 from pbx_operator.network.addresses import NetworkRules
 from pbx_operator.providers.credentials import Credentials, SecretEntries, read_credentials
+from pbx_operator.providers.endpoints import ApiEndpoint
 from pbx_operator.providers.errors import ProviderError
 from pbx_operator.providers.http import Account, Accounts, Dialler
 from pbx_operator.providers.rainbow import Sessions
@@ -18,17 +19,21 @@ from provider_secrets import Secrets
 
 HOME = "https://provider.example"
 OTHER = "https://sandbox.provider.example:8443"
+LOGIN = SecretEntries("login", "spec.provider.rainbow.credentialsSecretRef", ("username", "password"))
 
 
-def open_account(url: str) -> Account:
-    return Account(Dialler(NetworkRules()), url)
+def open_account(endpoint: ApiEndpoint) -> Account:
+    return Account(Dialler(NetworkRules()), endpoint)
+
+
+def at(place: str) -> ApiEndpoint:
+    return ApiEndpoint(place, HOME, "spec.provider.rainbow")
 
 
 async def read(place: str, **entries: str) -> Credentials:
     secrets = Secrets()
     secrets.write("login", username="u", password="p", **entries)
-    wanted = [SecretEntries("login", ("username", "password"))]
-    return await read_credentials(secrets, NAMESPACE, place, wanted, home=HOME)
+    return await read_credentials(secrets, NAMESPACE, at(place), [LOGIN])
 
 
 async def refused(place: str, **entries: str) -> Fault:
@@ -45,35 +50,68 @@ async def test_the_providers_own_url_needs_no_word(url: str, entries: dict[str, 
 
 @pytest.mark.parametrize("written", [OTHER, f"{OTHER}\n"])
 async def test_another_url_is_named_by_the_secret(written: str) -> None:
-    assert (await read(OTHER, url=written)).secret == "login"
+    assert (await read(OTHER, url=written)).secret == "login (spec.provider.rainbow.credentialsSecretRef)"
 
 
 @pytest.mark.parametrize("entries", [{}, {"url": ""}, {"url": HOME}, {"url": "https://sandbox.provider.example"}])
 async def test_no_login_for_any_other_url(entries: dict[str, str]) -> None:
     fault = await refused(OTHER, **entries)
     assert (fault.kind, fault.reason.name, fault.credentials) == ("Credentials", "CredentialsElsewhere", None)
-    assert "'url'" in fault.message
+    assert fault.message == (
+        f"Secret login (spec.provider.rainbow.credentialsSecretRef) is not for {OTHER}, and"
+        " nothing was sent there; if it is, write that into its entry 'url'; else correct spec.provider.rainbow.url"
+    )
 
 
-async def test_a_url_that_is_no_endpoint_is_not_the_absent_one() -> None:
-    assert (await refused("https://host:99999")).reason.name == "CredentialsElsewhere"
+@pytest.mark.parametrize(
+    ("url", "problem"), [("https://host:99999", "has a port that is not"), ("https://a..b", "has a host that is not")]
+)
+async def test_a_url_that_can_never_work_is_refused_before_any_secret_is_read(url: str, problem: str) -> None:
+    with pytest.raises(ProviderError) as raised:
+        await read_credentials(Secrets(), NAMESPACE, at(url), [LOGIN])
+    fault = raised.value.fault
+    assert (fault.kind, fault.reason.name) == ("Final", "InvalidEndpoint")
+    assert fault.message.startswith(f"spec.provider.rainbow.url '{url}' {problem}")
+    assert fault.message.endswith("delete this object and create another one, since the URL is immutable")
+
+
+@pytest.mark.parametrize(
+    ("entries", "problem"),
+    [
+        (None, "does not exist"),
+        ({"username": "u"}, "has no entry 'password'"),
+        ({"username": "", "password": "p"}, "has no text in its entry 'username'"),
+    ],
+)
+async def test_what_is_missing_is_named_with_the_field_that_asks_for_it(
+    entries: dict[str, str] | None, problem: str
+) -> None:
+    secrets = Secrets()
+    if entries is not None:
+        secrets.write("login", **entries)
+    with pytest.raises(ProviderError) as raised:
+        await read_credentials(secrets, NAMESPACE, at(HOME), [LOGIN])
+    assert raised.value.fault.message == (
+        f"Secret login (spec.provider.rainbow.credentialsSecretRef) {problem};"
+        " it needs the entries 'username' and 'password', each with a text"
+    )
 
 
 async def test_one_place_in_two_spellings_is_one_login() -> None:
     first, second = await read(HOME), await read(f"{HOME}:443")
     assert (first.version, first.digest) == (second.version, second.digest)
     logins = Logins(Accounts(open_account))
-    assert logins.account(HOME, first) is logins.account(f"{HOME}:443", second)
+    assert logins.account(at(HOME), first) is logins.account(at(f"{HOME}:443"), second)
 
 
 async def test_two_passwords_of_one_name_share_what_the_provider_asks_for_in_rainbow_too() -> None:
     opened: list[str] = []
 
-    def counted(url: str) -> Account:
-        opened.append(url)
-        return open_account(url)
+    def counted(endpoint: ApiEndpoint) -> Account:
+        opened.append(endpoint.url)
+        return open_account(endpoint)
 
     first, sessions = await read(HOME), Sessions(Accounts(counted))
-    sessions.of(HOME, first)
-    sessions.of(f"{HOME}:443", replace(first, digest="of another password"))
+    sessions.of(at(HOME), first)
+    sessions.of(at(f"{HOME}:443"), replace(first, digest="of another password"))
     assert opened == [HOME]

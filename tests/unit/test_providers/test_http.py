@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+import socket
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from ipaddress import ip_network
@@ -10,16 +12,28 @@ from ipaddress import ip_network
 import pytest
 from aiohttp import web
 
+from pbx_operator.domain.endpoints import HostPort
 from pbx_operator.network.addresses import NetworkRules
 from pbx_operator.network.circuits import MAX_CALLS
+from pbx_operator.providers.endpoints import ApiEndpoint
 from pbx_operator.providers.errors import ProviderError
 from pbx_operator.providers.http import DEFAULT_PAUSE, LONGEST_PAUSE, MAX_ANSWER, Account, Answer, Call, Dialler
 from pbx_operator.sandbox.pki import CertificateAuthority
+from pbx_operator.sandbox.ports import unused_port
 
 LOOPBACK = NetworkRules(allowed=(ip_network("127.0.0.0/8"),))
 LOOK = Call("GET", "/v1/things")
+FIELD = "spec.provider.rainbow.url"
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+def at(url: str) -> ApiEndpoint:
+    return ApiEndpoint(url, "https://provider.example", "spec.provider.rainbow")
+
+
+def host_port(url: str) -> str:
+    return url.removeprefix("https://")
 
 
 class Server:
@@ -81,7 +95,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 def account(server: Server, trusted: None, clock: Clock) -> Account:
-    return Account(Dialler(LOOPBACK), server.url, clock)
+    return Account(Dialler(LOOPBACK), at(server.url), clock)
 
 
 async def failure(account: Account) -> ProviderError:
@@ -119,12 +133,18 @@ async def test_an_answer_may_be_empty(server: Server, account: Account) -> None:
 @pytest.mark.parametrize(
     ("status", "text", "headers", "why"),
     [
-        (500, "", {}, "HTTP 500"),
-        (503, "", {}, "HTTP 503"),
-        (408, "", {}, "HTTP 408"),
-        (302, "", {"Location": "https://127.0.0.1:1/"}, "redirects are not followed"),
-        (200, "<html>", {}, "not JSON"),
-        (200, " " * (MAX_ANSWER + 1), {}, f"more than {MAX_ANSWER} bytes"),
+        (500, "", {}, "it answers with HTTP 500 Internal Server Error"),
+        (503, "", {}, "it answers with HTTP 503 Service Unavailable"),
+        (408, "", {}, "it answers with HTTP 408 Request Timeout"),
+        (599, "", {}, "it answers with HTTP 599"),
+        (
+            302,
+            "",
+            {"Location": "https://127.0.0.1:1/"},
+            "it answers with HTTP 302 Found, and redirects are not followed",
+        ),
+        (200, "<html>", {}, "its answer is not JSON"),
+        (200, " " * (MAX_ANSWER + 1), {}, f"its answer has more than {MAX_ANSWER} bytes"),
     ],
 )
 async def test_what_is_no_answer(
@@ -133,15 +153,20 @@ async def test_what_is_no_answer(
     server.answers(status, text, **headers)
     error = await failure(account)
     assert (error.fault.kind, error.fault.reason.name) == ("Retry", "ProviderUnavailable")
-    assert why in str(error)
-    assert why not in error.fault.message
+    assert error.fault.message == (
+        f"{host_port(server.url)}: {why};"
+        f" see that {FIELD} is that of the provider's API; if it is, wait: it is tried again"
+    )
     assert len(server.requests) == 1
 
 
 async def test_a_call_ends_after_its_time(server: Server, trusted: None) -> None:
     server.handler = server.hang
-    account = Account(Dialler(LOOPBACK, timeout=0.2), server.url)
-    assert "it does not answer in time" in str(await failure(account))
+    account = Account(Dialler(LOOPBACK, timeout=0.2), at(server.url))
+    assert (await failure(account)).fault.message == (
+        f"{host_port(server.url)}: it does not answer in time;"
+        f" see that {FIELD} is right, and that the operator can reach the host; it is tried again"
+    )
 
 
 async def test_cookies_are_not_kept(server: Server, account: Account) -> None:
@@ -154,16 +179,44 @@ async def test_cookies_are_not_kept(server: Server, account: Account) -> None:
 async def test_a_certificate_that_nobody_vouches_for_is_refused(
     server: Server, authority: CertificateAuthority, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    error = await failure(Account(Dialler(LOOPBACK), server.url))
-    assert "certificate verify failed" in str(error)
+    error = await failure(Account(Dialler(LOOPBACK), at(server.url)))
+    assert error.fault.message == (
+        f"{host_port(server.url)}: its certificate is not trusted: unable to get local issuer certificate; see that"
+        f" {FIELD} is right; if an authority of your own signed the certificate, name that to the operator with"
+        " SSL_CERT_FILE; it is tried again"
+    )
     assert not server.requests
     monkeypatch.setenv("SSL_CERT_FILE", str(authority.files.certificate))
-    assert (await Account(Dialler(LOOPBACK), server.url).call(LOOK)).ok
+    assert (await Account(Dialler(LOOPBACK), at(server.url)).call(LOOK)).ok
 
 
-@pytest.mark.parametrize("url", ["https://127.0.0.1:1", "https://169.254.169.254", "https://localhost"])
-async def test_local_addresses_are_not_dialled(trusted: None, url: str) -> None:
-    assert "may not be dialled" in str(await failure(Account(Dialler(NetworkRules()), url)))
+@pytest.mark.parametrize(
+    ("host", "rule"),
+    [("127.0.0.1", "is loopback"), ("169.254.169.254", "is link-local"), ("localhost", "is loopback")],
+)
+async def test_local_addresses_are_not_dialled(trusted: None, host: str, rule: str) -> None:
+    fault = (await failure(Account(Dialler(NetworkRules()), at(f"https://{host}:1")))).fault
+    assert (fault.kind, fault.reason.name) == ("Final", "AddressForbidden")
+    assert fault.message == (
+        f"{host}: it may not be dialled, since its address {rule}; if {FIELD} is right, have an administrator start the"
+        " operator with --allow-network; it is tried every 15 minutes"
+    )
+
+
+async def test_a_name_that_nobody_knows_and_a_port_where_nobody_listens(trusted: None) -> None:
+    async def unknown(host: str, port: int) -> list[str]:
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    nowhere = Account(Dialler(LOOPBACK, lookup=unknown), at("https://provider.example"))
+    assert (await failure(nowhere)).fault.message == (
+        "provider.example:443: its name cannot be resolved: Name or service not known;"
+        f" see that {FIELD} is right, and that the operator can resolve the host; it is tried again"
+    )
+    closed = f"https://127.0.0.1:{unused_port()}"
+    assert (await failure(Account(Dialler(LOOPBACK), at(closed)))).fault.message == (
+        f"{host_port(closed)}: the connection is refused, nobody listens there;"
+        f" see that {FIELD} is right, and that the operator can reach the host; it is tried again"
+    )
 
 
 # --- patience ---------------------------------------------------------------------------------------------------
@@ -197,23 +250,44 @@ async def test_a_pause_is_kept(
 
 async def test_a_dead_provider_is_asked_by_one_call_at_a_time(server: Server, account: Account, clock: Clock) -> None:
     server.answers(500)
-    for _ in range(10):
-        await failure(account)
+    shown = {(await failure(account)).fault.message for _ in range(10)}
+    assert len(shown) == 1, "also of a call that was not made"
     assert len(server.requests) == 3
     server.handler = server.fine
     clock.now = 2
     assert (await account.call(LOOK)).ok
 
 
+async def test_the_log_hears_when_a_provider_fails_differently_and_when_it_is_back(
+    server: Server, account: Account, clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    for status, seconds in ((500, 0), (500, 400), (500, 400), (429, 400), (503, 400)):
+        clock.now += seconds
+        server.answers(status)
+        assert (await failure(account)).told
+    server.handler = server.fine
+    clock.now += 400
+    await account.call(LOOK)
+    await account.call(LOOK)
+    place = f"provider {host_port(server.url)}"
+    assert caplog.messages == [
+        f"{place} cannot be used: it answers with HTTP 500 Internal Server Error",
+        f"{place} cannot be used: it asks for patience",
+        f"{place} cannot be used: it answers with HTTP 503 Service Unavailable",
+        f"{place} answers again",
+    ]
+
+
 async def test_many_that_call_at_once_get_their_turn(monkeypatch: pytest.MonkeyPatch) -> None:
     answered, loop = asyncio.Event(), asyncio.get_running_loop()
 
     class Slow(Dialler):
-        async def send(self, url: str, call: Call) -> Answer:
+        async def send(self, target: HostPort, call: Call) -> Answer:
             await answered.wait()
             return Answer(200, None)
 
-    account, time = Account(Slow(NetworkRules()), "https://provider.example"), loop.time
+    account, time = Account(Slow(NetworkRules()), at("https://provider.example")), loop.time
     calls = [asyncio.create_task(account.call(Call("GET", "/"))) for _ in range(3 * MAX_CALLS)]
     await asyncio.sleep(0)
     monkeypatch.setattr(loop, "time", lambda: time() + 60.0)

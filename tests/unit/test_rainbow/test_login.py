@@ -122,7 +122,12 @@ async def test_a_right_login_that_is_refused_is_tried_every_15_minutes(bench: Be
 
 async def test_a_wrong_application_counts_as_a_wrong_login(bench: Bench) -> None:
     bench.secrets.write("application", id=bench.world.application.id, secret="wrong")
-    assert (await look(bench)).reason.name == "CredentialsRejected"
+    fault = await look(bench)
+    assert fault.reason.name == "CredentialsRejected"
+    assert (
+        "Secret login (spec.provider.rainbow.credentialsSecretRef)"
+        " or Secret application (spec.provider.rainbow.applicationSecretRef)"
+    ) in fault.message
     await look(bench)
     assert bench.logins() == 1
 
@@ -146,14 +151,18 @@ async def test_missing_entries_are_named_and_nothing_is_tried(bench: Bench, entr
     bench.secrets.write("login", **entries)
     fault = await look(bench)
     assert (fault.kind, fault.reason.name) == ("Credentials", "CredentialsMissing")
-    assert "Secret login with the entries 'username' and 'password'" in fault.message
+    assert fault.message.startswith("Secret login (spec.provider.rainbow.credentialsSecretRef) has no ")
+    assert "'username' and 'password'" in fault.message
     assert not bench.rainbow.journal.calls
 
 
 async def test_a_missing_secret_is_named(bench: Bench) -> None:
     provider = bench.provider(applicationSecretRef={"name": "nowhere"})
     fault = await fault_of(provider.observe(WISH, CODE))
-    assert "Secret nowhere with the entries 'id' and 'secret'" in fault.message
+    assert fault.message == (
+        "Secret nowhere (spec.provider.rainbow.applicationSecretRef) does not exist;"
+        " it needs the entries 'id' and 'secret', each with a text"
+    )
 
 
 # --- tokens -----------------------------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ import pytest
 
 from builders import NAMESPACE
 from pbx_operator.api.meta import SECRETS, ObjectKey
-from pbx_operator.domain.steps import POLL_PERIOD, StepAttempts
+from pbx_operator.domain.steps import POLL_PERIOD, RELOOK, SETTLING, StepAttempts
 from simulation.customers import DOWN, NAMED, Center, CustomerSite
 from simulation.process import Request
 
@@ -34,7 +34,7 @@ def test_a_deletion_waits_for_the_provider_and_says_so(site: CustomerSite, cente
     site.delete()
     site.settle_for(timedelta(minutes=30))
     message = site.status().conditions[0].message
-    assert "does not answer" in message
+    assert "it is down" in message
     assert "Orphan" in message
     center.fails = None
     site.settle_for(timedelta(minutes=6))
@@ -130,9 +130,44 @@ def test_an_account_whose_login_vanished_waits_and_says_what_ends_that(site: Cus
     site.delete()
     site.settle_for(timedelta(minutes=30))
     message = site.condition("Ready").message
-    assert "there is no Secret login" in message
+    assert "Secret login (spec.provider.telecomCenter.credentialsSecretRef) does not exist" in message
     assert "spec.deletionPolicy to Orphan" in message
     site.apply(deletionPolicy="Orphan")
     site.settle()
     assert site.account() is None
     assert len(center.customers) == 1
+
+
+@pytest.mark.parametrize("dies", [False, True], ids=["the process lives", "the process dies"])
+@pytest.mark.parametrize("lag", [1, 5])
+def test_a_customer_of_a_chosen_id_whose_creation_was_never_answered_is_not_left_behind(
+    site: CustomerSite, center: Center, lag: int, dies: bool
+) -> None:
+    """The account is deleted meanwhile, and the provider takes its time to show the customer."""
+    center.customers.read_lag = lag
+    site.apply(place=NAMED)
+    assert site.settle(lambda task: isinstance(task.waiting, Request) and task.waiting.what.startswith("POST /api"))
+    (creating,) = site.process.requests()
+    assert isinstance(creating.waiting, Request)
+    creating.waiting.arrive()
+    site.delete()
+    if dies:
+        site.restart()
+    else:
+        creating.waiting.lose()
+        creating.resume()
+    site.settle_for(RELOOK / 2)
+    assert "whether the customer was created" in site.status().conditions[0].message
+    site.settle_for(SETTLING + RELOOK)
+    assert (site.account(), center.customers.ids()) == (None, [])
+
+
+def test_a_customer_of_somebody_else_that_shows_up_late_is_left_alone(site: CustomerSite, center: Center) -> None:
+    site.apply(place=NAMED)
+    assert site.settle(lambda task: isinstance(task.waiting, Request) and task.waiting.what.startswith("POST /api"))
+    site.delete()
+    site.restart()
+    site.settle()
+    center.customers.put("7", name="Somebody")
+    site.settle_for(SETTLING + RELOOK)
+    assert (site.account(), center.customers.ids()) == (None, ["7"])

@@ -85,6 +85,37 @@ def test_a_system_that_somebody_else_declared_is_left_alone(site: RainbowSite) -
     assert vars(theirs) == before
 
 
+def test_a_stock_system_that_was_declared_by_hand_at_the_site_is_taken_over_until_its_box_connects(
+    site: RainbowSite,
+) -> None:
+    code = "ALE12-1234.5678.90"
+    theirs = System(code, code, [site.reseller.site.id], 0.0, DEFAULTS | THEIRS)
+    site.rainbow.state.systems[theirs.id] = theirs
+    site.apply(**STOCK, displayName="Reception")
+    site.settle_for(LATER)
+    assert (shown(site, "Ready"), site.status().system_id) == (("True", "Declared"), theirs.id)
+    assert theirs.settings["name"] == "Reception"
+    assert asked(site, "PostSystems") == 0
+    site.delete()
+    site.settle_for(LATER)
+    assert site.systems == []
+
+
+def test_a_stock_system_that_was_declared_by_hand_and_is_connected_is_left_until_somebody_deletes_it(
+    site: RainbowSite,
+) -> None:
+    code = "ALE12-1234.5678.90"
+    theirs = System(code, code, [site.reseller.site.id], 0.0, DEFAULTS | THEIRS)
+    site.rainbow.state.systems[theirs.id] = theirs
+    site.rainbow.equipment.connect(code, code)
+    site.apply(**STOCK)
+    site.settle_for(LATER)
+    assert shown(site, "Stalled") == ("True", "SystemNotOurs")
+    del site.rainbow.state.systems[theirs.id]
+    site.settle_for(POLL_PERIOD * 2)
+    assert shown(site, "Ready") == ("True", "Declared")
+
+
 def test_drift_is_taken_back_field_by_field(site: RainbowSite) -> None:
     site.apply(displayName="Reception")
     site.settle()

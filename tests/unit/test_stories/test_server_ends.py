@@ -15,9 +15,14 @@ from pbx_operator.api.meta import SECRETS, ObjectKey
 from pbx_operator.api.v1alpha1 import CommServer
 from pbx_operator.domain.faults import Fault, fault
 from pbx_operator.domain.steps import StepAttempts
+from pbx_operator.providers.errors import unavailable
 from server_builders import STOCK
 from simulation.process import Request, Task
 from simulation.servers import Provider, Site, is_kept
+
+LOGIN_MISSING = fault(
+    "Retry", provider_reasons.CREDENTIALS_MISSING, secret="login", problem="does not exist", entries="'username'"
+)
 
 
 @pytest.fixture(params=[True, False], ids=["provider makes codes", "operator makes codes"])
@@ -34,11 +39,11 @@ def site(provider: Provider) -> Iterator[Site]:
 def test_a_deletion_waits_for_the_provider_and_says_so(site: Site, provider: Provider) -> None:
     site.apply()
     site.settle()
-    provider.refuses["delete"] = provider.refuses["observe"] = fault("Retry", provider_reasons.PROVIDER_UNAVAILABLE)
+    provider.refuses["delete"] = provider.refuses["observe"] = unavailable("it is down").fault
     site.delete()
     site.settle_for(timedelta(minutes=30))
     message = site.message()
-    assert "does not answer" in message
+    assert "it is down" in message
     assert "Orphan" in message
     provider.refuses.clear()
     site.settle_for(timedelta(minutes=6))
@@ -50,8 +55,14 @@ def test_a_deletion_waits_for_the_provider_and_says_so(site: Site, provider: Pro
 @pytest.mark.parametrize(
     "refusal",
     [
-        fault("Retry", provider_reasons.PROVIDER_UNAVAILABLE),
-        fault("Retry", provider_reasons.CREDENTIALS_MISSING, secret="login", entries="'username'"),
+        unavailable("it is down").fault,
+        fault(
+            "Retry",
+            provider_reasons.CREDENTIALS_MISSING,
+            secret="login",
+            problem="does not exist",
+            entries="'username'",
+        ),
         fault("Final", provider_reasons.COMPANY_NOT_FOUND, secret="login", company="Customer"),
     ],
     ids=lambda refusal: refusal.reason.name,
@@ -88,7 +99,7 @@ def test_one_that_lost_its_finalizer_gets_it_again(site: Site, provider: Provide
     if status == "lost":
         raw = site.api.put_status(CommServer.resource, {**raw, "status": {}})
     site.api.put_finalizers(CommServer.resource, key, {"metadata": {**raw["metadata"], "finalizers": []}})
-    provider.refuses["observe"] = fault("Retry", provider_reasons.PROVIDER_UNAVAILABLE)
+    provider.refuses["observe"] = unavailable("it is down").fault
     if status == "kept":
         site.restart()
     site.settle()
@@ -98,7 +109,7 @@ def test_one_that_lost_its_finalizer_gets_it_again(site: Site, provider: Provide
 def test_an_orphan_stays_at_the_provider(site: Site, provider: Provider) -> None:
     site.apply()
     site.settle()
-    provider.refuses["observe"] = provider.refuses["delete"] = fault("Retry", provider_reasons.PROVIDER_UNAVAILABLE)
+    provider.refuses["observe"] = provider.refuses["delete"] = unavailable("it is down").fault
     site.delete()
     site.settle_for(timedelta(minutes=2))
     site.apply(deletionPolicy="Orphan")
@@ -162,11 +173,9 @@ def test_a_secret_of_somebody_else_does_not_keep_a_system_from_being_deleted(sit
 def test_one_without_its_login_waits_and_says_what_ends_that(site: Site, provider: Provider) -> None:
     site.apply()
     site.settle()
-    provider.refuses["observe"] = provider.refuses["delete"] = fault(
-        "Retry", provider_reasons.CREDENTIALS_MISSING, secret="login", entries="'username'"
-    )
+    provider.refuses["observe"] = provider.refuses["delete"] = LOGIN_MISSING
     site.delete()
     site.settle_for(timedelta(minutes=30))
     message = site.message()
-    assert "there is no Secret login" in message
+    assert "Secret login does not exist" in message
     assert "spec.deletionPolicy to Orphan" in message

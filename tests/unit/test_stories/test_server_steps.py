@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import timedelta
@@ -16,6 +17,7 @@ from pbx_operator.domain.conditions import find
 from pbx_operator.domain.faults import fault
 from pbx_operator.domain.servers.equipment import record_name
 from pbx_operator.domain.steps import POLL_PERIOD
+from pbx_operator.providers.errors import unavailable
 from server_builders import STOCK
 from simulation.servers import Provider, Site
 
@@ -202,14 +204,14 @@ def test_a_box_is_followed_while_the_spec_is_refused(site: Site, provider: Provi
 
 
 def test_a_provider_that_is_down_is_asked_again_and_explained(site: Site, provider: Provider) -> None:
-    provider.refuses["observe"] = fault("Retry", provider_reasons.PROVIDER_UNAVAILABLE)
+    provider.refuses["observe"] = unavailable("it is down").fault
     site.apply()
     site.settle_for(timedelta(minutes=10))
     assert site.ready() == ("False", "ProviderUnavailable")
     provider.refuses.clear()
     site.settle_for(timedelta(minutes=10))
     assert site.ready() == ("True", "Declared")
-    provider.refuses["observe"] = fault("Retry", provider_reasons.PROVIDER_UNAVAILABLE)
+    provider.refuses["observe"] = unavailable("it is down").fault
     site.settle_for(timedelta(minutes=30))
     assert site.ready() == ("True", "Declared"), "an outage must not fail a Git sync"
     provisioned = find(site.status().conditions, "Provisioned")
@@ -290,3 +292,23 @@ def test_a_secret_name_that_stays_taken_is_looked_at_ever_later(site: Site) -> N
     site.calls = 0
     site.settle_for(timedelta(hours=1))
     assert 10 <= site.calls <= 16, "one call every five minutes, give or take a fifth"
+
+
+def test_the_log_tells_a_failure_that_lasts_once_another_one_again_and_its_end(
+    site: Site, provider: Provider, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "pbx_operator.engine.steps")
+    site.apply()
+    site.settle()
+    provider.refuses["observe"] = fault("Final", provider_reasons.PROVIDER_REFUSED, words="no", code=1)
+    site.settle_for(timedelta(hours=3))
+    provider.refuses["observe"] = fault("Final", provider_reasons.PROVIDER_REFUSED, words="never", code=1)
+    site.settle_for(timedelta(hours=3))
+    provider.refuses.clear()
+    site.settle_for(timedelta(hours=3))
+    told = [f"{record.levelname} {record.getMessage().partition(';')[0]}" for record in caplog.records]
+    assert told == [
+        "WARNING step 'look': ProviderRefused: the provider refuses: no (error 1)",
+        "WARNING step 'look': ProviderRefused: the provider refuses: never (error 1)",
+        "INFO step 'look' succeeds again",
+    ]

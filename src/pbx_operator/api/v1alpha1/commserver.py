@@ -33,6 +33,7 @@ from pbx_operator.api.v1alpha1.commserver_rules import (
 from pbx_operator.api.v1alpha1.pbxaccount import EmergencyDigits
 from pbx_operator.api.v1alpha1.shared import (
     NAME_IS_LABEL,
+    PROVIDER_PORT,
     SHORT,
     AccountReference,
     DeletionPolicy,
@@ -141,7 +142,9 @@ class NumberingRule(Model):
 class RainbowProvider(Model):
     """A company in ALE Rainbow."""
 
-    model_config = rules(immutable("url", _CREATE_ANOTHER), immutable("company", _CREATE_ANOTHER), SITE, URL)
+    model_config = rules(
+        PROVIDER_PORT, immutable("url", _CREATE_ANOTHER), immutable("company", _CREATE_ANOTHER), SITE, URL
+    )
 
     url: Annotated[str, Field(max_length=253)] = RAINBOW_URL
     """url is where Rainbow is; default `https://openrainbow.com`. Immutable: delete the CommServer and create another

@@ -20,6 +20,7 @@ from pbx_operator.api.schema import (
 )
 from pbx_operator.api.v1alpha1.shared import (
     NAME_IS_LABEL,
+    PROVIDER_PORT,
     SHORT,
     Count,
     DeletionPolicy,
@@ -104,7 +105,7 @@ class Emergency(Model):
 class TelecomCenterProvider(Model):
     """A customer of an operator at telecom.center, which sells phone.systems under other names."""
 
-    model_config = rules(immutable("url", _CREATE_ANOTHER), CUSTOMER_ID)
+    model_config = rules(PROVIDER_PORT, immutable("url", _CREATE_ANOTHER), CUSTOMER_ID)
 
     url: ProviderURL = TELECOM_CENTER_URL
     """url is where the Operator API is; default `https://api.telecom.center`, for tests

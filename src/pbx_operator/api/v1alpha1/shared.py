@@ -49,6 +49,14 @@ Token = Annotated[str, Field(max_length=TOKEN_LENGTH)]
 
 ProviderURL = Annotated[str, Field(max_length=253, pattern=r"^https://[a-z0-9]([-a-z0-9.]*[a-z0-9])?(:[0-9]{1,5})?$")]
 """Where a provider's API is: `https://host` or `https://host:port`."""
+PROVIDER_PORT = Rule(
+    rule="!self.url.matches('^https://[^:]*:[0-9]{1,5}$') || (int(self.url.split(':')[2]) >= 1"
+    " && int(self.url.split(':')[2]) <= 65535)",
+    message="the port of `url` must be a number from 1 to 65535",
+    message_expression=sentence("`url` '{self.url}' has a port that is not a number from 1 to 65535"),
+    field_path=".url",
+)
+"""For the members that have a ProviderURL as `url`."""
 DeletionPolicy = Literal["Delete", "Orphan"]
 DriftPolicy = Literal["Enforce", "Report"]
 

@@ -14,6 +14,7 @@ from datetime import datetime
 from pbx_operator.api.meta import TEARDOWN_FINALIZER
 from pbx_operator.api.v1alpha1.pbxaccount import PBXAccount, TelecomCenterProvider
 from pbx_operator.domain.customers.facts import (
+    CustomerAttempts,
     CustomerLook,
     CustomerSnapshot,
     CustomerStepName,
@@ -28,7 +29,7 @@ from pbx_operator.domain.customers.facts import (
 from pbx_operator.domain.drift import reported_gone
 from pbx_operator.domain.emergency import known_country
 from pbx_operator.domain.plan import CustomerStep, Plan, Target, TellOrphan
-from pbx_operator.domain.steps import look_due, may_try, next_due
+from pbx_operator.domain.steps import look_due, may_try, next_due, settled_at
 
 
 def plan_customer(s: CustomerSnapshot, now: datetime) -> Plan:
@@ -113,4 +114,18 @@ def customer_left(s: CustomerSnapshot, now: datetime) -> bool:
     place = place_of(account) if account is not None else None
     if account is None or place is None or not shows_customer(account, place):
         return False
-    return s.attempts.busy or needed_step(s, now) is not None
+    return s.attempts.busy or needed_step(s, now) is not None or may_show_up(account, s.attempts, now)
+
+
+def may_show_up(account: PBXAccount, attempts: CustomerAttempts, now: datetime) -> bool:
+    """Whether a customer that the last look did not find may have been created for an account that is being deleted.
+
+    A creation whose answer was lost leaves no trace but the customer itself, which a provider may be slow to show.
+    """
+    place, deleted, look = place_of(account), account.metadata.deletion_timestamp, attempts.look
+    if place is None or deleted is None or not shows_customer(account, place):
+        return False
+    if account.spec.deletion_policy == "Orphan" or surely_ours(account, place):
+        return False
+    missed = look is not None and look.customer is None and not look.deleted
+    return missed and now < settled_at(deleted, attempts)

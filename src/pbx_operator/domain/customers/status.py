@@ -28,7 +28,7 @@ from pbx_operator.domain.customers.facts import (
     settle_customer,
     shows_customer,
 )
-from pbx_operator.domain.customers.plan import needed_step
+from pbx_operator.domain.customers.plan import may_show_up, needed_step
 from pbx_operator.domain.differences import described
 from pbx_operator.domain.drift import reported_gone
 from pbx_operator.domain.steps import FailedStep, current_failure, rejected_credentials, waiting_to_delete
@@ -91,7 +91,10 @@ def view_customer(s: CustomerSnapshot, now: datetime) -> CustomerView | None:
 
 def waiting_for_customer(s: CustomerSnapshot, now: datetime) -> str:
     """Return what an account that is being deleted waits for."""
-    return waiting_to_delete("customer", current_failure(s.attempts, needed_step(s, now)))
+    needed = needed_step(s, now)
+    if needed is None and s.account is not None and may_show_up(s.account, s.attempts, now):
+        return "the provider to show whether the customer was created, which takes some minutes"
+    return waiting_to_delete("customer", current_failure(s.attempts, needed))
 
 
 def _applied(account: PBXAccount, place: TelecomCenterProvider, look: CustomerLook | None) -> int | None:

@@ -16,10 +16,10 @@ from pbx_operator.api import provider_reasons
 from pbx_operator.api.conditions import Reason
 from pbx_operator.domain.faults import fault
 from pbx_operator.providers.credentials import Credentials
-from pbx_operator.providers.errors import ProviderError, unavailable
+from pbx_operator.providers.errors import ProviderError
 from pbx_operator.providers.http import Answer, Call
 from pbx_operator.providers.rainbow.documents import Named, State, System
-from pbx_operator.providers.rainbow.refusals import RefusedError
+from pbx_operator.providers.rainbow.refusals import RefusedError, unreadable
 from pbx_operator.providers.rainbow.session import Session
 
 PAGE = 100
@@ -103,13 +103,13 @@ class Client:
             try:
                 items, total = list(page["data"]), int(page["total"])
             except (KeyError, TypeError, ValueError) as error:
-                raise _unreadable("a page") from error
+                raise unreadable("a page") from error
             for item in items:
                 yield _read(Named, {"data": item})
             offset += len(items)
             if not items or offset >= total:
                 return
-        raise _unreadable("a list without an end")
+        raise unreadable("a list without an end")
 
     async def _call(
         self,
@@ -124,7 +124,7 @@ class Client:
         call = Call(method, _ROOT + path, query=query or {}, body=body)
         answer: Answer = await self.session.call(call, self.credentials, self.rejected)
         if answer.status == HTTPStatus.NOT_FOUND and not isinstance(answer.document, dict):
-            raise _unreadable("404, and no word of Rainbow's")  # a proxy's: nothing is known to be gone
+            raise unreadable("404, and no word of Rainbow's")  # a proxy's: nothing is known to be gone
         if not answer.ok:
             raise RefusedError(answer, equipment=self.equipment, secret=self.credentials.secret, hidden=hidden)
         return answer.document
@@ -138,8 +138,4 @@ def _read(model: type[ModelT], document: Any) -> ModelT:
     try:
         return model.model_validate(document["data"])
     except (KeyError, TypeError, ValidationError) as error:
-        raise _unreadable(model.__name__) from error
-
-
-def _unreadable(what: str) -> ProviderError:
-    return unavailable(f"its answer ({what}) has another form")
+        raise unreadable(model.__name__) from error

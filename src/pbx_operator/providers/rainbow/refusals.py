@@ -15,9 +15,11 @@ from pbx_operator.api import provider_reasons as reasons
 from pbx_operator.api.conditions import Reason
 from pbx_operator.domain.faults import FaultKind, fault
 from pbx_operator.providers.credentials import LoginRefusedError
-from pbx_operator.providers.errors import ProviderError, unavailable
+from pbx_operator.providers.errors import ProviderError, other_form
 from pbx_operator.providers.http import Answer
 
+MEMBER = "spec.provider.rainbow"
+"""The member of a CommServer that says where and how Rainbow is asked."""
 LOGIN_HOLD = timedelta(minutes=15)
 """How long a login is left alone that is right, and refused for another reason."""
 MAX_WORDS = 200
@@ -67,8 +69,13 @@ def login_refused(answer: Answer) -> LoginRefusedError | ProviderError:
     Any other status than those for what is malformed or wrong comes from a host that knows no logins.
     """
     if answer.status not in (HTTPStatus.BAD_REQUEST, HTTPStatus.UNAUTHORIZED):
-        return unavailable(f"HTTP {answer.status} for a login")
+        return unreadable(f"HTTP {answer.status} for a login")
     return LoginRefusedError(*_LOGIN.get(_code(answer), _LOGIN[401500]))
+
+
+def unreadable(what: str) -> ProviderError:
+    """Return the error of an answer that is not Rainbow's."""
+    return other_form(what, f"{MEMBER}.url")
 
 
 def _code(answer: Answer) -> int:

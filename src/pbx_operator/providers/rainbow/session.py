@@ -22,9 +22,10 @@ from pbx_operator.api import provider_reasons
 from pbx_operator.domain.faults import fault
 from pbx_operator.network.recent import Recent
 from pbx_operator.providers.credentials import Credentials, Login, SecretEntries
-from pbx_operator.providers.errors import ProviderError, unavailable
+from pbx_operator.providers.endpoints import ApiEndpoint
+from pbx_operator.providers.errors import ProviderError
 from pbx_operator.providers.http import MAX_LOGINS, Account, Accounts, Answer, Call, basic
-from pbx_operator.providers.rainbow.refusals import login_refused
+from pbx_operator.providers.rainbow.refusals import MEMBER, login_refused, unreadable
 
 LOGIN_ENTRIES = ("username", "password")
 APPLICATION_ENTRIES = ("id", "secret")
@@ -37,7 +38,10 @@ _ROOT = "/api/rainbow/authentication/v1.0"
 
 def secrets_of(login: str, application: str) -> tuple[SecretEntries, SecretEntries]:
     """Return the two Secrets that a login needs, by their names."""
-    return SecretEntries(login, LOGIN_ENTRIES), SecretEntries(application, APPLICATION_ENTRIES)
+    return (
+        SecretEntries(login, f"{MEMBER}.credentialsSecretRef", LOGIN_ENTRIES),
+        SecretEntries(application, f"{MEMBER}.applicationSecretRef", APPLICATION_ENTRIES),
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +112,7 @@ class Session:
             life = float(payload["exp"] - payload["iat"])
             renewable = payload["countRenewed"] < payload["maxTokenRenew"]
         except (KeyError, TypeError, ValueError, AttributeError, OverflowError, binascii.Error) as error:
-            raise unavailable("the token of the login cannot be read") from error
+            raise unreadable("the token of the login cannot be read") from error
         now = self._monotonic()
         return Token(text, renewable, now + RENEW_AFTER * life, now + life)
 
@@ -121,9 +125,9 @@ class Sessions:
         self._monotonic = monotonic
         self._sessions: Recent[Session] = Recent(MAX_LOGINS)
 
-    def of(self, url: str, credentials: Credentials) -> Session:
-        """Return the session of a login at a URL."""
-        account = self._accounts.of(url, credentials.values["username"])
+    def of(self, endpoint: ApiEndpoint, credentials: Credentials) -> Session:
+        """Return the session of a login at an endpoint."""
+        account = self._accounts.of(endpoint, credentials.values["username"])
         return self._sessions.get(credentials.digest, lambda: Session(account, self._monotonic))
 
 

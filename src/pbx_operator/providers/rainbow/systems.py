@@ -13,9 +13,11 @@ from pbx_operator.domain.differences import Difference
 from pbx_operator.domain.faults import fault
 from pbx_operator.domain.servers.systems import CodeState, SystemFacts, SystemWish
 from pbx_operator.providers.credentials import read_credentials
+from pbx_operator.providers.endpoints import ApiEndpoint
 from pbx_operator.providers.errors import ProviderError
 from pbx_operator.providers.rainbow.client import Client
 from pbx_operator.providers.rainbow.documents import System
+from pbx_operator.providers.rainbow.refusals import MEMBER
 from pbx_operator.providers.rainbow.session import Sessions, secrets_of
 from pbx_operator.providers.rainbow.translation import changes, connection, creation, settings_of, state_of, time_of
 
@@ -27,6 +29,7 @@ class RainbowSystems:
         self._cluster = cluster
         self._sessions = sessions
         self._place = place
+        self._endpoint = ApiEndpoint(place.url, RAINBOW_URL, MEMBER)
 
     async def observe(self, wish: SystemWish, code: str | None) -> SystemFacts | None:
         """Return the system with the wished equipment ID; None if this login sees none."""
@@ -76,8 +79,8 @@ class RainbowSystems:
         place = self._place
         wanted = secrets_of(place.credentials_secret_ref.name, place.application_secret_ref.name)
         namespace = wish.owner.key.namespace
-        credentials = await read_credentials(self._cluster, namespace, place.url, wanted, home=RAINBOW_URL)
-        session = self._sessions.of(place.url, credentials)
+        credentials = await read_credentials(self._cluster, namespace, self._endpoint, wanted)
+        session = self._sessions.of(self._endpoint, credentials)
         return Client(session, credentials, wish.rejected_credentials, wish.equipment_id)
 
     async def _declared_by_us(self, client: Client, system: System, code: str | None) -> bool:
