@@ -32,8 +32,8 @@ from pbx_operator.domain.messages import CancelRequest, RedeemRequest, Request, 
 from pbx_operator.domain.plan import Target
 from pbx_operator.domain.servers.equipment_messages import AssociateRequest, ReportRequest
 from pbx_operator.domain.succession import speaks_for
-from pbx_operator.exchange.pinning import pinned_context
-from pbx_operator.links.peer import AnswerT, Draft, PeerUnavailable, Voice
+from pbx_operator.exchange.pinning import NotPinnedError, pinned_context
+from pbx_operator.links.peer import AnswerT, Draft, Mistake, PeerUnavailable, Voice
 from pbx_operator.network.addresses import (
     ForbiddenAddressError,
     Lookup,
@@ -72,6 +72,10 @@ _log = logging.getLogger(__name__)
 
 class RefusedAnswerError(ValueError):
     """An answer is not one that we believe; the text quotes nothing of it."""
+
+
+class MisdirectedError(RefusedAnswerError):
+    """Whoever answers says that it is another installation (RFC 9110, section 15.5.20)."""
 
 
 @dataclass(slots=True)
@@ -148,7 +152,8 @@ class RemotePeer:
 
     async def _call(self, line: _Line, call: _Call, answer: type[AnswerT]) -> AnswerT:
         """Try one endpoint after the other."""
-        problems = []
+        problems: list[str] = []
+        mistakes: list[Mistake | None] = []
         now = asyncio.get_running_loop().time
         deadline = now() + self._timeout
         endpoints = tuple(line.endpoints)
@@ -159,6 +164,7 @@ class RemotePeer:
                 read = self._read(body, call, answer)
             except (aiohttp.ClientError, OSError, ValueError) as error:
                 problems.append(f"{endpoint}: {_describe(error)}")
+                mistakes.append(_mistake(error))
             else:
                 line.endpoints.sort(key=lambda other: other != endpoint)
                 REQUESTS.labels(call.path, "answered").inc()
@@ -166,7 +172,7 @@ class RemotePeer:
                 return read
         REQUESTS.labels(call.path, "unanswered").inc()
         self._tell_problem(line, call, "; ".join(problems) or "it names no endpoint")
-        raise PeerUnavailable
+        raise PeerUnavailable(mistakes[0] if mistakes and None not in mistakes else None)
 
     async def _post(self, endpoint: str, call: _Call) -> bytes:
         """Send the request to one endpoint and return the body of the answer.
@@ -196,6 +202,8 @@ class RemotePeer:
                 allow_redirects=False,
             ) as response,
         ):
+            if response.status == HTTPStatus.MISDIRECTED_REQUEST:
+                raise MisdirectedError(f"it answers with {_status(response.status)}")
             if response.status != HTTPStatus.OK:
                 raise RefusedAnswerError(f"it answers with {_status(response.status)}")
             if "Content-Encoding" in response.headers:
@@ -248,6 +256,15 @@ def _status(code: int) -> str:
     """Return an HTTP status with its name in the standard; the peer's own words are not quoted."""
     known = code in HTTPStatus.__members__.values()
     return f"HTTP {code} {HTTPStatus(code).phrase}" if known else f"HTTP {code}"
+
+
+def _mistake(error: Exception) -> Mistake | None:
+    """Return what does not fit together, if an endpoint failed in such a way."""
+    if isinstance(error, MisdirectedError):
+        return "Instance"
+    if isinstance(error, aiohttp.ClientConnectorError) and isinstance(error.os_error, NotPinnedError):
+        return "Pin"
+    return None
 
 
 def _describe(error: Exception) -> str:

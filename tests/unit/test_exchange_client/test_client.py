@@ -28,6 +28,7 @@ from pbx_operator.links.peer import PeerUnavailable
 from pbx_operator.logs import JsonFormatter
 from pbx_operator.network.addresses import NetworkRules
 from pbx_operator.network.circuits import FAILURES_TO_OPEN
+from pbx_operator.sandbox.ports import unused_port
 from rotated import chain
 from support import needs_ipv6
 from test_exchange_client.peer import (
@@ -331,6 +332,36 @@ async def test_a_peer_that_never_ends_is_left(
 async def test_the_longest_answer_is_read(server: Server) -> None:
     server.behaviour = signed(more="x" * 261_900)
     assert (await remote().ask(contact(server), THEY, SYNC, SyncAnswer)).links == ()
+
+
+# --- who is not the peer ---
+
+
+def says(status: str) -> Behaviour:
+    """Return the behaviour of a server that answers with this status."""
+
+    async def behave(call: Call) -> None:
+        await call.reply(b"{}", status)
+
+    return behave
+
+
+async def mistake(at: Contact) -> str | None:
+    with pytest.raises(PeerUnavailable, match=USER_TEXT) as caught:
+        await remote().ask(at, THEY, SYNC, SyncAnswer)
+    return caught.value.mistake
+
+
+async def test_an_address_of_somebody_else_is_told_from_one_of_nobody(server: Server, tmp_path: Path) -> None:
+    _, other = certificate(tmp_path, "other")
+    nobody = Contact(endpoints=(f"https://127.0.0.1:{unused_port()}",), pins=(server.pin,))
+    assert await mistake(contact(server, pins=(other,))) == "Pin"
+    assert await mistake(nobody) is None
+    both = contact(server).model_copy(update={"endpoints": (server.endpoint(), *nobody.endpoints)})
+    for status, expected in (("421 Misdirected Request", "Instance"), ("503 Service Unavailable", None)):
+        server.behaviour = says(status)
+        assert await mistake(contact(server)) == expected
+        assert await mistake(both) is None
 
 
 # --- TLS ---
