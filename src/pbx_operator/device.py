@@ -198,7 +198,7 @@ class DeviceProgram:
         )
         text = (
             f"the exchange at {' or '.join(s.contact.endpoints)} {said} with the CommServer's activation Secret, or"
-            " with the line 'this installation is …' that the operator logs when it starts"
+            " with the line 'this is installation …' that the operator logs when it starts"
         )
         if not self._answered:
             raise DeviceError(text)
