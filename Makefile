@@ -57,8 +57,8 @@ demo: setup ## three offices on a real control plane; KEEP=1 leaves it running
 demo-federation: setup ## two clusters, and a link between them
 	@$(BIN)/python tools/demo_federation.py
 
-demo-commserver: setup ## boxes that connect, and a cloud that is told about them
-	@PYTHONPATH=tests $(BIN)/python tools/demo_commserver.py
+demo-commserver: setup ## boxes that connect, and a cloud that is told about them; KEEP=1 leaves it running
+	@PYTHONPATH=tests $(BIN)/python tools/demo_commserver.py $(if $(KEEP),--keep)
 
 bench: setup ## the figures of docs/benchmarks.md
 	$(BIN)/python tools/bench.py

@@ -5,17 +5,20 @@ The story, and what must be seen in it, is in the package `three_offices` beside
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-
 import click
-from three_offices.keeper import ROOT
-from three_offices.running import complaints_of, failure_as_exit_code, heed_signals, make_console, tell
+from three_offices.running import (
+    complaints_of,
+    end_command,
+    failure_as_exit_code,
+    heed_signals,
+    make_console,
+    program,
+    refuse_another,
+    tell,
+)
 from three_offices.stage import Stage, set_stage
 from three_offices.story import Story
 from three_offices.telling import INDENT
-
-from pbx_operator.sandbox.registry import running
 
 KEPT = "demo"
 """Name of the sandbox that stays."""
@@ -26,8 +29,8 @@ KEPT = "demo"
 def main(keep: bool) -> None:
     """Show three offices link their phone systems; exit with 0 only if every step is as it should be."""
     heed_signals()
-    if keep and any(state.name == KEPT for state in running()):
-        raise click.ClickException(f"the demo is running already; to end it: {end_command()}")
+    if keep:
+        refuse_another(KEPT)
     with failure_as_exit_code():
         show(keep)
 
@@ -64,18 +67,7 @@ Every step was as it should be. The control plane and the operator go on running
 
 To end both and leave nothing behind:
 
-{INDENT}{end_command()}"""
-
-
-def end_command() -> str:
-    """Return the command that ends a demo that was left running."""
-    return f"{program('python')} -m pbx_operator.sandbox down --name {KEPT}"
-
-
-def program(name: str) -> str:
-    """Return the path of a program of this virtual environment, as short as it works from the repository."""
-    path = Path(sys.executable).parent / name
-    return str(path.relative_to(ROOT) if path.is_relative_to(ROOT) else path)
+{INDENT}{end_command(KEPT)}"""
 
 
 if __name__ == "__main__":

@@ -12,8 +12,13 @@ import click
 from pydantic import TypeAdapter, ValidationError
 
 from pbx_operator.api.v1alpha1.shared import NamespaceName
+from pbx_operator.domain.endpoints import EndpointError, parse_endpoint
 
 Check = Callable[[click.Context, click.Parameter, str | None], str | None]
+ManyCheck = Callable[[click.Context, click.Parameter, tuple[str, ...]], tuple[str, ...]]
+
+MAX_REPEATS = 4
+"""Endpoints, and pins, that one contact has at most."""
 
 
 def fits(field_type: Any, problem: str) -> Check:
@@ -30,6 +35,34 @@ def fits(field_type: Any, problem: str) -> Check:
             raise click.BadParameter(f"{value!r} {problem}") from None
 
     return check
+
+
+def each_fits(field_type: Any, problem: str, things: str) -> ManyCheck:
+    """Return the callback of an option that may be repeated; `things` is what it takes, for whoever gives too many."""
+    each = fits(field_type, problem)
+
+    def check(context: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...]:
+        for value in values:
+            each(context, parameter, value)
+        return _few(values, things)
+
+    return check
+
+
+def names_endpoints(_context: click.Context, _parameter: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...]:
+    """Refuse what is not an endpoint of an exchange, and more of them than others take."""
+    for value in values:
+        try:
+            parse_endpoint(value)
+        except EndpointError as error:
+            raise click.BadParameter(str(error)) from None
+    return _few(values, "endpoints")
+
+
+def _few(values: tuple[str, ...], things: str) -> tuple[str, ...]:
+    if len(values) > MAX_REPEATS:
+        raise click.BadParameter(f"{len(values)} {things} are too many: give at most {MAX_REPEATS}")
+    return values
 
 
 names_namespace = fits(

@@ -32,9 +32,10 @@ from pbx_operator.domain.servers.equipment_messages import (
 )
 from pbx_operator.domain.succession import Successions
 from pbx_operator.exchange.client import RemotePeer
-from pbx_operator.links.peer import AnswerT, Draft, PeerUnavailable
+from pbx_operator.links.peer import AnswerT, Draft, Mistake, PeerUnavailable
 from pbx_operator.network.addresses import NetworkRules, SystemLookup
 from pbx_operator.network.circuits import jittered
+from pbx_operator.network.dialling import failure
 
 REPORT_SECONDS = 30.0
 """A report that says nothing new is sent so often; the exchange hears of silence after three minutes."""
@@ -100,6 +101,9 @@ class DeviceProgram:
         self._code = _read_code(settings.activation_code_file)
         self._lookup = SystemLookup()
         self._known_rev = 0
+        self._answered = False
+        self._faults: dict[str, str] = {}
+        """What was wrong with each channel at the last look, by its name; empty if nothing was."""
 
     async def run(self) -> None:
         """Associate, then report until cancelled. Raises DeviceError."""
@@ -130,7 +134,8 @@ class DeviceProgram:
         if answer.result == "Unknown":
             raise DeviceError(
                 f"installation {s.instance} knows no equipment {s.equipment_id} with the activation code of"
-                f" {s.activation_code_file}: compare both with the CommServer's activation Secret"
+                f" {s.activation_code_file}: compare both with the CommServer's activation Secret; from stock both are"
+                " its references, joined by a dash, with capitals and dots as they are written there"
             )
         _log.info("equipment %s is associated with installation %s", s.equipment_id, s.instance)
 
@@ -149,35 +154,71 @@ class DeviceProgram:
         return answer.known_rev == rev
 
     async def probe(self) -> tuple[Channel, ...]:
-        """Look at all channels at once."""
-        return tuple(await asyncio.gather(*map(_look_at, self._settings.probes)))
+        """Look at all channels at once, and log what is new about each."""
+        return tuple(await asyncio.gather(*map(self._look_at, self._settings.probes)))
+
+    async def _look_at(self, probe: Probe) -> Channel:
+        fault = await _fault(probe)
+        if fault != self._faults.get(probe.name):
+            self._faults[probe.name] = fault
+            if fault:
+                _log.warning("channel %s is Down, %s port %d: %s", probe.name, probe.host, probe.port, fault)
+            else:
+                _log.info("channel %s is Up", probe.name)
+        return Channel(name=probe.name, state="Down" if fault else "Up")
 
     async def _ask(self, draft: Draft, answer: type[AnswerT]) -> AnswerT:
         """Ask until there is an answer.
 
         Each question goes through a peer of its own: the circuit of one, which spares many callers, would make a single
-        one wait for minutes.
+        one wait for minutes.  Raises DeviceError if the exchange is not the one that was named, and this program never
+        had an answer; later that may pass, as when a certificate is replaced in two steps.
         """
         pause = FIRST_PAUSE
         while True:
             peer = RemotePeer(self._box, ANYWHERE, self._clock, lookup=self._lookup)
             try:
-                return await peer.ask(self._settings.contact, self._settings.instance, draft, answer)
-            except PeerUnavailable:
+                read = await peer.ask(self._settings.contact, self._settings.instance, draft, answer)
+            except PeerUnavailable as error:
+                if error.mistake is not None:
+                    self._tell_mistake(error.mistake)
                 await asyncio.sleep(jittered(pause))
                 pause = min(2 * pause, LONGEST_PAUSE)
+            else:
+                self._answered = True
+                return read
+
+    def _tell_mistake(self, mistake: Mistake) -> None:
+        """Say which option does not fit. Raises DeviceError if it never did."""
+        s = self._settings
+        said = (
+            f"belongs to another installation than {s.instance}: compare --instance"
+            if mistake == "Instance"
+            else f"has another key than {' or '.join(s.contact.pins)}: compare --pin"
+        )
+        text = (
+            f"the exchange at {' or '.join(s.contact.endpoints)} {said} with the CommServer's activation Secret, or"
+            " with the line 'this is installation …' that the operator logs when it starts"
+        )
+        if not self._answered:
+            raise DeviceError(text)
+        _log.warning("%s; trying again", text)
 
 
-async def _look_at(probe: Probe) -> Channel:
+async def _fault(probe: Probe) -> str:
+    """Return what is wrong with a channel; empty if nothing is."""
     try:
         async with asyncio.timeout(PROBE_SECONDS):
             _, writer = await asyncio.open_connection(probe.host, probe.port)
-    except OSError:
-        return Channel(name=probe.name, state="Down")
+    except UnicodeError:  # of a name that no resolver is asked for, such as "a..b"
+        return "its name cannot be resolved: it is not a host name"
+    except OSError as error:
+        several = type(error) is OSError and error.strerror is None
+        return "none of its addresses accepts a connection" if several else failure(error).text
     writer.close()
     with suppress(OSError):
         await writer.wait_closed()
-    return Channel(name=probe.name, state="Up")
+    return ""
 
 
 # --- files ------------------------------------------------------------------------------------------------------

@@ -9,15 +9,16 @@ import sys
 from pathlib import Path
 
 import click
-from pydantic import ValidationError
 
 from pbx_operator import logs
 from pbx_operator.api.v1alpha1.commserver import Channel, EquipmentID
 from pbx_operator.api.v1alpha1.equipmentrecord import MAX_CHANNELS
 from pbx_operator.api.v1alpha1.linkrecord import Contact
-from pbx_operator.api.v1alpha1.shared import InstanceID
-from pbx_operator.checks import fits
+from pbx_operator.api.v1alpha1.shared import InstanceID, Pin
+from pbx_operator.checks import each_fits, fits, names_endpoints
 from pbx_operator.device import DeviceError, DeviceProgram, DeviceSettings, Probe
+from pbx_operator.domain.endpoints import EXAMPLES
+from pbx_operator.domain.servers.typed import canonical_equipment_id
 
 REFUSED = 2
 """The exit status when somebody must change something before another start can help."""
@@ -45,24 +46,56 @@ def _probe(value: str) -> Probe:
             raise ValueError
     except ValueError:
         raise click.BadParameter(
-            f"{value!r} must look like sip=127.0.0.1:5060, the name of lower case letters and digits"
+            f"{value!r} must look like sip=127.0.0.1:5060 or sip=[::1]:5060, the name of lower case letters and digits"
         ) from None
     return Probe(name, host.strip("[]"), int(port))
 
 
+_is_equipment_id = fits(
+    EquipmentID,
+    "is not an equipment ID: write letters, digits, '.', '_' and '-', for example PBX6TGM-RQOD-KX2A-Y4LZ",
+)
+
+
+def _equipment_id(context: click.Context, parameter: click.Parameter, value: str) -> str | None:
+    return _is_equipment_id(context, parameter, canonical_equipment_id(value))
+
+
 @click.command()
-@click.option("--endpoint", "endpoints", multiple=True, required=True, help="Where the exchange is; may be repeated.")
-@click.option("--pin", "pins", multiple=True, required=True, help="Public key of its certificate; may be repeated.")
+@click.option(
+    "--endpoint",
+    "endpoints",
+    multiple=True,
+    required=True,
+    callback=names_endpoints,
+    help=f"Where the exchange is, for example {EXAMPLES}; may be repeated.",
+)
+@click.option(
+    "--pin",
+    "pins",
+    multiple=True,
+    required=True,
+    callback=each_fits(
+        Pin,
+        "is not the public key of an exchange: it has 43 letters, digits, '-' and '_', for example"
+        " 3mUJxWq0eh60fOcdSZLbG0G8H7S5CdJ2dpEx4VnMSI5",
+        "pins",
+    ),
+    help="Public key of its certificate; may be repeated.",
+)
 @click.option(
     "--instance",
     required=True,
-    callback=fits(InstanceID, "is not the name of an installation: it has 26 letters and digits"),
+    callback=fits(
+        InstanceID,
+        "is not the name of an installation: it has 26 letters and digits, for example k5e6c4xw3mtbq2dzuy7onvrfha",
+    ),
     help="Installation that the exchange belongs to.",
 )
 @click.option(
     "--equipment-id",
     required=True,
-    callback=fits(EquipmentID, "is not an equipment ID: write letters, digits, '.', '_' and '-'"),
+    callback=_equipment_id,
     help="Name of this box, as its CommServer shows it.",
 )
 @click.option("--activation-code-file", required=True, type=_FILE, help="File that holds the activation code.")
@@ -101,14 +134,7 @@ def device(
     The values are in the CommServer's activation Secret. The exit status is 2 if starting again does not help.
     """
     logs.configure(log_level)
-    try:
-        contact = Contact(endpoints=endpoints, pins=pins)
-    except ValidationError as error:
-        fault = error.errors(include_input=False)[0]["loc"][0]
-        raise click.UsageError(
-            f"--{str(fault).removesuffix('s')}: write at most 4, as the activation Secret has them, for example"
-            " https://pbx.example.com:8443"
-        ) from None
+    contact = Contact(endpoints=endpoints, pins=pins)
     settings = DeviceSettings(contact, instance, equipment_id, activation_code_file, state, probes, interval)
     try:
         asyncio.run(_until_signal(settings))

@@ -18,17 +18,16 @@ from prometheus_client import start_http_server
 
 from pbx_operator import logs, process
 from pbx_operator.api.v1alpha1.shared import HostName
-from pbx_operator.checks import fits, names_namespace
+from pbx_operator.checks import fits, names_endpoints, names_namespace
 from pbx_operator.cluster import ApiError, Cluster, Conflict, CredentialsError, Unavailable
 from pbx_operator.device_command import device
-from pbx_operator.domain.endpoints import EXAMPLES, EndpointError, parse_endpoint
+from pbx_operator.domain.endpoints import EXAMPLES
 from pbx_operator.engine.engine import EngineSettings
 from pbx_operator.engine.identity import Identity, rotate_identity
 from pbx_operator.engine.lease import LeaseLostError
 from pbx_operator.exchange.beside import ExchangeSettings
 from pbx_operator.network.addresses import Network, NetworkRules
 
-MAX_ENDPOINTS = 4
 RESTORE_PERIOD = timedelta(minutes=10)
 """How long records are left alone after a restore was announced."""
 GARBAGE_THRESHOLDS = (100_000, 50, 100)
@@ -50,17 +49,6 @@ _host_name = fits(
     "is not a host name (RFC 1123: lower-case letters, digits, '-' and '.'); "
     "give the domain of your SIP servers, for example pbx.example.com",
 )
-
-
-def _endpoints(_context: click.Context, _parameter: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...]:
-    for value in values:
-        try:
-            parse_endpoint(value)
-        except EndpointError as error:
-            raise click.BadParameter(str(error)) from None
-    if len(values) > MAX_ENDPOINTS:
-        raise click.BadParameter(f"{len(values)} endpoints are too many: give at most {MAX_ENDPOINTS}")
-    return values
 
 
 def _networks(_context: click.Context, _parameter: click.Parameter, values: tuple[str, ...]) -> tuple[Network, ...]:
@@ -156,7 +144,7 @@ def _certificate_option(name: str) -> Callable[[F], F]:
     "--exchange-endpoint",
     "endpoints",
     multiple=True,
-    callback=_endpoints,
+    callback=names_endpoints,
     help="Where operators of other clusters and boxes (CommServers of provider Builtin) reach this one, for example "
     f"{EXAMPLES}; may be repeated. Without it, this one only dials, and no box can connect.",
 )
@@ -237,7 +225,7 @@ def main(
     "endpoints",
     multiple=True,
     required=True,
-    callback=_endpoints,
+    callback=names_endpoints,
     help="Where operators of other clusters and boxes reach this installation, as given to the operator; may be "
     "repeated.",
 )

@@ -6,7 +6,7 @@ import click
 import pytest
 
 from pbx_operator.api.v1alpha1.shared import DnsLabel
-from pbx_operator.checks import Check, fits, names_namespace
+from pbx_operator.checks import Check, each_fits, fits, names_namespace
 
 CONTEXT = click.Context(click.Command("pbx"))
 OPTION = click.Option(["--account"])
@@ -34,3 +34,12 @@ def test_what_it_does_not_take_is_quoted_with_the_next_step(check: Check, value:
         check(CONTEXT, OPTION, value)
     assert caught.value.message.startswith(said)
     assert caught.value.__suppress_context__
+
+
+def test_of_many_texts_the_wrong_one_is_quoted() -> None:
+    name_accounts = each_fits(DnsLabel, "is not the name of a PBXAccount", "accounts")
+    assert name_accounts(CONTEXT, OPTION, ("paris", "rome")) == ("paris", "rome")
+    with pytest.raises(click.BadParameter, match=r"^'Rome' is not the name of a PBXAccount$"):
+        name_accounts(CONTEXT, OPTION, ("paris", "Rome"))
+    with pytest.raises(click.BadParameter, match=r"^5 accounts are too many: give at most 4$"):
+        name_accounts(CONTEXT, OPTION, tuple("abcde"))

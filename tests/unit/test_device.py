@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
+import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, ClassVar
+from unittest import mock
 
 import pytest
 import pytest_asyncio
@@ -17,7 +20,7 @@ from click.testing import CliRunner
 from test_exchange.world import HOST, US, FakeDesk, FixedSource, Hands
 
 from builders import NOW, digest
-from equipment_builders import CODE, EQUIPMENT, PLACE, UP, derived
+from equipment_builders import CODE, DOWN, EQUIPMENT, PLACE, UP, derived
 from pbx_operator.api.meta import ObjectKey
 from pbx_operator.api.v1alpha1 import EquipmentRecord
 from pbx_operator.api.v1alpha1.commserver import Channel
@@ -38,6 +41,7 @@ from simulation.site import Direct
 
 WISH = SystemWish(SystemOwner(PLACE, "uid of pbx"), EQUIPMENT, "OXOConnect", SystemSettings("pbx", "FR"))
 DEADLINE = 30.0
+OTHER_PIN = derived().public
 
 
 class Exchange:
@@ -89,6 +93,11 @@ async def line() -> AsyncIterator[asyncio.Server]:
         yield server
 
 
+def pinned(exchange: Exchange, pin: str) -> Contact:
+    """Return the contact of the exchange with another pin."""
+    return exchange.settings.contact.model_copy(update={"pins": (pin,)})
+
+
 def port_of(server: asyncio.Server) -> int:
     return int(server.sockets[0].getsockname()[1])
 
@@ -133,12 +142,39 @@ class TestAssociation:
             await exchange.box().associate()
         assert "WRONG-CODE" not in str(error.value)
 
+    async def test_a_code_is_taken_as_people_type_it(self, exchange: Exchange) -> None:
+        exchange.settings.activation_code_file.write_text(f" {CODE.replace('-', ' ').lower()}\n")
+        await exchange.box().associate()
+        assert exchange.record.spec.state == "Associated"
+
+
+class TestMistakes:
     async def test_nothing_is_said_to_an_exchange_that_is_not_pinned(self, exchange: Exchange) -> None:
-        stranger = exchange.settings.contact.model_copy(update={"pins": (derived().public,)})
-        with pytest.raises(TimeoutError):
-            async with asyncio.timeout(0.5):
-                await exchange.box(contact=stranger).associate()
+        with pytest.raises(DeviceError, match=f"has another key than {OTHER_PIN}: compare --pin with"):
+            await exchange.box(contact=pinned(exchange, OTHER_PIN)).run()
         assert exchange.record.spec.state == "Declared"
+
+    async def test_an_exchange_of_another_installation_is_told(self, exchange: Exchange) -> None:
+        other = digest("other", 26)
+        with pytest.raises(DeviceError, match=f"another installation than {other}: compare --instance with"):
+            await exchange.box(instance=other).run()
+        assert exchange.record.spec.state == "Declared"
+
+    async def test_what_fits_no_more_may_fit_again(
+        self, exchange: Exchange, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        box = exchange.box()
+        await box.associate()
+        right, box._settings = box._settings, replace(box._settings, contact=pinned(exchange, OTHER_PIN))
+
+        def mended(_pause: float) -> float:
+            box._settings = right
+            return 0.0
+
+        monkeypatch.setattr("pbx_operator.device.jittered", mended)
+        assert await box.report((UP,))
+        (told,) = [said for said in caplog.messages if "compare --pin" in said]
+        assert told.endswith("; trying again")
 
 
 class TestReports:
@@ -183,6 +219,46 @@ class TestReports:
         await exchange.provider.reset(WISH, record_name(EQUIPMENT), "another code")
         with pytest.raises(DeviceError, match=r"does not know this box .* start again"):
             await box.report((UP,))
+
+
+class TestChannels:
+    async def test_each_change_is_one_line_in_the_log(
+        self, exchange: Exchange, line: asyncio.Server, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        caplog.set_level("INFO", "pbx_operator.device")
+        box = exchange.box(probes=(Probe("sip", HOST, port_of(line)),))
+        up = [await box.probe() for _ in range(2)]
+        port = port_of(line)
+        line.close()
+        down = [await box.probe() for _ in range(2)]
+        assert up == [(UP,)] * 2
+        assert down == [(DOWN,)] * 2
+        refused = f"channel sip is Down, {HOST} port {port}: the connection is refused, nobody listens there"
+        assert caplog.messages == ["channel sip is Up", refused]
+
+    @pytest.mark.parametrize(
+        ("problem", "said"),
+        [
+            (
+                socket.gaierror(-2, "Name or service not known"),
+                "its name cannot be resolved: Name or service not known",
+            ),
+            (UnicodeError("label empty or too long"), "its name cannot be resolved: it is not a host name"),
+            (TimeoutError(), "it does not answer in time"),
+            (OSError("Multiple exceptions: [Errno 111], [Errno 111]"), "none of its addresses accepts a connection"),
+        ],
+    )
+    async def test_the_log_says_why_a_channel_is_down(
+        self,
+        exchange: Exchange,
+        monkeypatch: pytest.MonkeyPatch,
+        caplog: pytest.LogCaptureFixture,
+        problem: Exception,
+        said: str,
+    ) -> None:
+        monkeypatch.setattr(asyncio, "open_connection", mock.AsyncMock(side_effect=problem))
+        assert await exchange.box(probes=(Probe("sip", "pbx.lan", 5060),)).probe() == (DOWN,)
+        assert caplog.messages == [f"channel sip is Down, pbx.lan port 5060: {said}"]
 
 
 class TestState:
@@ -241,10 +317,10 @@ class TestCommand:
     @pytest.mark.parametrize(
         ("option", "value", "advice"),
         [
-            ("endpoint", "http://pbx.example.com", "--endpoint: write at most 4"),
-            ("pin", "short", "--pin: write at most 4"),
-            ("instance", "Paris", "'Paris' is not the name of an installation"),
-            ("equipment_id", "a b", "'a b' is not an equipment ID"),
+            ("endpoint", "http://pbx.example.com", "'http://pbx.example.com' does not start with 'https://'"),
+            ("pin", "aaa", "'aaa' is not the public key of an exchange: it has 43 letters"),
+            ("instance", "Paris", "'Paris' is not the name of an installation: it has 26 letters"),
+            ("equipment_id", "a b", "'a b' is not an equipment ID: write letters, digits"),
             ("channel", "sip", "'sip' must look like sip=127.0.0.1:5060"),
             ("channel", "SIP=localhost:5060", "'SIP=localhost:5060' must look like"),
             ("channel", "sip=localhost:0", "'sip=localhost:0' must look like"),
@@ -256,6 +332,19 @@ class TestCommand:
         status, output = self.invoke(**{option: value})
         assert status == 2
         assert advice in output
+
+    @pytest.mark.parametrize("option", ["endpoint", "pin", "instance", "equipment_id"])
+    def test_an_example_is_of_its_option_and_would_be_taken(self, option: str) -> None:
+        _, output = self.invoke(**{option: "a/b"})
+        (example,) = re.findall(r"(?:for example|looks like) (\S+)", output)
+        assert f"Invalid value for '--{option.replace('_', '-')}'" in output
+        status, output = self.invoke(**{option: example})
+        assert (status, "Invalid value" in output) == (2, False)
+
+    def test_five_pins_are_too_many(self) -> None:
+        pins = [word for _ in range(4) for word in ("--pin", self.GOOD["--pin"])]
+        result = CliRunner().invoke(command, [*pins, *(part for option in self.GOOD.items() for part in option)])
+        assert (result.exit_code, "5 pins are too many: give at most 4" in result.output) == (2, True)
 
     @pytest.mark.parametrize("content", [None, "", " \n"])
     def test_without_a_code_it_does_not_start(self, content: str | None, tmp_path: Path) -> None:

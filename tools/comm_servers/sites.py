@@ -5,15 +5,20 @@ from __future__ import annotations
 from three_offices.stage import NotAsExpectedError, eventually
 from three_offices.telling import Terminal
 
-from comm_servers.tables import print_server, print_translations
+from comm_servers.marks import verdict
 from pbx_operator.api.v1alpha1 import CommServer
 
+SHOW = "kubectl get commserver {name} -n {name} -o custom-columns-file=examples/comm-servers/columns"
 LOOK = """\
 kubectl annotate --overwrite commserver {name} -n {name} \\
     pbx-operator.io/reconcile-requested-at="$(date +%s.%N)\""""
 CONDITIONS = """\
 kubectl get commserver {name} -n {name} -o jsonpath=\\
 '{{range .status.conditions[*]}}{{.type}} is {{.status}}: {{.reason}}{{"\\n"}}{{end}}'"""
+TRANSLATIONS = """\
+kubectl get commserver {name} -n {name} -o jsonpath=\\
+'{{range .status.translations[*]}}{{.number}}{{"\\t"}}{{.kind}}{{"\\t"}}{{.result}}{{"\\t"}}{{.by}}{{"\\n"}}{{end}}' |
+    expand -t 16"""
 EVENTS = "kubectl get events -n {name} -o jsonpath='{{.items[?(@.reason==\"{reason}\")].message}}'"
 _NOTHING = "-"
 
@@ -27,7 +32,8 @@ class Site(Terminal):
         Raises NotAsExpectedError.
         """
         server = self.wait_for(name, **expected)
-        self._teller.show(lambda console: print_server(console, server))
+        self.run_and_show(SHOW.format(name=name))
+        self.say(verdict(server))
         return server
 
     def wait_for(self, name: str, **expected: str) -> CommServer:
@@ -46,7 +52,7 @@ class Site(Terminal):
         """Show what a server makes of typical numbers. Raises NotAsExpectedError if it does not say."""
         if not server.status.translations:
             raise NotAsExpectedError(f"what the server {server.metadata.name} makes of numbers", "a table", "nothing")
-        self._teller.show(lambda console: print_translations(console, server))
+        self.run_and_show(TRANSLATIONS.format(name=server.metadata.name))
 
     def show_conditions(self, name: str) -> None:
         """Show all conditions of a server."""

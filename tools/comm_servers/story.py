@@ -14,7 +14,8 @@ from three_offices.stage import NotAsExpectedError, Stage, eventually
 from three_offices.telling import Teller
 
 from comm_servers.beside import Line
-from comm_servers.boxes import Box
+from comm_servers.boxes import REFUSED, Box
+from comm_servers.marks import LEGEND
 from comm_servers.rainbow import Rainbow
 from comm_servers.sites import Site
 
@@ -47,6 +48,9 @@ DECLARE = """\
 sed "s,https://openrainbow.com,$RAINBOW," examples/comm-servers/rainbow.yaml |
     kubectl apply -f -"""
 READ_SECRET = "kubectl get secret bern-activation -n bern -o jsonpath='{{.data.{entry}}}' | base64 -d"
+OPERATOR = """\
+SSL_CERT_FILE=… pbx-operator --exchange-endpoint $EXCHANGE \\
+    {options} > $LOG 2>&1 &"""
 NAME, OTHER_NAME = "Hotel in Bern", "Bern (old)"
 
 
@@ -55,19 +59,21 @@ class Story:
 
     def __init__(self, stage: Stage, operator: Sequence[str], line: Line, rainbow: Rainbow, console: Console) -> None:
         folder = stage.log.parent  # goes with the sandbox, whatever happens to the demo
-        self._folders = {office: folder / office for office in ("nice", "lyon")}
+        self.folders = {office: folder / office for office in ("nice", "lyon")}
+        """Where each box has what it was told, and its key."""
         self._stage = stage
         self._operator = operator
         self._line = line
         self._rainbow = rainbow
         self._teller = Teller(console)
-        paths = {office.upper(): str(path) for office, path in self._folders.items()}
-        own = {"LOG": str(stage.log), "LINE": str(line.port), "EXCHANGE": operator[1]}
+        paths = {office.upper(): str(path) for office, path in self.folders.items()}
+        self._exchange = operator[1]
+        own = {"LOG": str(stage.log), "LINE": str(line.port), "EXCHANGE": self._exchange}
         self._site = Site(self._teller, stage, variables={**paths, **own, **rainbow.variables})
 
     def tell(self) -> None:
         """Go through all chapters. Raises NotAsExpectedError at the first step that is not as it should be."""
-        for folder in self._folders.values():
+        for folder in self.folders.values():
             folder.mkdir()
         with ExitStack() as boxes:
             self._prologue()
@@ -84,21 +90,27 @@ class Story:
             self._deletion()
 
     def _box(self, office: str, key: str, boxes: ExitStack) -> Box:
-        box = Box(self._site, f"${office.upper()}", self._folders[office], key)
+        box = Box(self._site, f"${office.upper()}", self.folders[office], key)
         boxes.callback(box.stop)
         return box
 
     def _prologue(self) -> None:
         self._teller.title("Communication servers on a real control plane")
-        self._teller.block(
-            "Three hotels get a PBX each. Nice's and Lyon's connect to the operator itself: the program\n"
-            "`pbx-operator device` is their box, and its phone line a port that somebody listens at. Bern's is\n"
-            "declared to ALE Rainbow, or rather to a simulator of it on this machine, whose certificate the\n"
-            f"operator is told to trust. The operator runs as user {OPERATOR_USER}."
+        self._site.say(
+            "Three hotels get a PBX each. Nice's and Lyon's connect to the operator itself: the program `pbx-operator"
+            " device` is their box, and a port of this machine their phone line, up while somebody listens there."
+            " Bern's is declared to ALE Rainbow, or rather to a simulator of it on this machine, whose certificate the"
+            f" operator trusts (SSL_CERT_FILE). It runs as user {OPERATOR_USER}."
         )
-        *options, last = [" ".join(pair) for pair in zip(self._operator[::2], self._operator[1::2], strict=True)]
-        lines = [f"    {option} \\" for option in options]
-        self._site.type_in(*INSTALL, "\n".join(["SSL_CERT_FILE=… pbx-operator \\", *lines, f"    {last} &"]))
+        self._site.type_in(*INSTALL)
+        self._site.say("Files for the operator's log and for what each box is told; the exchange; and the line's port:")
+        self._site.type_in(
+            "LOG=$(mktemp) NICE=$(mktemp -d) LYON=$(mktemp -d)",
+            f"EXCHANGE={self._exchange} LINE={self._line.port}",
+            OPERATOR.format(options=" ".join(self._operator[2:])),
+        )
+        self._site.say("After each step you see what kubectl says of the server, and why, with a mark for its state:")
+        self._teller.block(LEGEND)
 
     def _stock(self) -> None:
         self._teller.chapter("Nice declares a box from stock: Pending. Its code is its name, so it can be guessed")
@@ -108,14 +120,17 @@ class Story:
 
     def _connection(self, box: Box) -> None:
         self._teller.chapter("The box is told where the operator is, and connects: Running. The code is spent")
+        self._site.say("Who the operator is, and how to know it, is in the first lines of its log:")
         self._site.run(*TELL_STOCK_BOX)
         box.start()
         self._site.see("nice", state="Running", Ready="Running", channels="sip Up", WeakActivationCode="-")
 
     def _line_cut(self) -> None:
         self._teller.chapter("Its phone line goes down, and comes back")
+        self._site.say("Nobody listens at $LINE any more:")
         self._line.down()
         self._site.see("nice", state="Degraded", Ready="Degraded", channels="sip Down")
+        self._site.say("Somebody listens there again:")
         self._line.up()
         self._site.see("nice", state="Running", Ready="Running", channels="sip Up")
 
@@ -123,8 +138,13 @@ class Story:
         self._teller.chapter("A numbering rule that blocks an emergency number is refused; what others do is shown")
         self._site.run(BLOCK_112)
         self._site.see("nice", state="Running", Ready="EmergencyCall", Accepted="EmergencyCall")
+        self._site.say("The box runs on, with the rules that it had.")
         self._site.run(APPLY.format(file="stock.yaml"))
         server = self._site.wait_for("nice", state="Running", Ready="Running", Accepted="Accepted")
+        self._site.say(
+            "The rules of this file are fine. For some numbers: what is dialed, what kind of number that is, what the"
+            " PBX gets (nothing, if it is blocked), and what decided so:"
+        )
         self._site.show_translations(server)
 
     def _built_to_order(self, box: Box, copy: Box) -> None:
@@ -136,14 +156,17 @@ class Story:
         self._site.see("lyon", state="Running", Ready="Running", channels="sip Up")
         self._site.say("Another box comes with the same code:")
         copy.start()
-        self._site.say(f"It ends: {copy.refused()}")
+        self._site.say(f"It ends, with exit status {REFUSED}: {copy.refused()}")
 
     def _new_code(self, box: Box) -> None:
         self._teller.chapter("Lyon asks for another code: Pending, and the box is out until it is told the new one")
         self._site.run(RENEW)
         self._site.see("lyon", state="Pending", Ready="Declared")
         self._line.down()  # so that the box does not wait with its report for half a minute
-        self._site.say(f"The box has something to tell, its line goes down. It ends: {box.refused()}")
+        self._site.say(
+            "Nobody listens at $LINE for a moment, so the box has something to tell. It ends, with exit status"
+            f" {REFUSED}: {box.refused()}"
+        )
         self._line.up()
         self._site.run(TELL_BOX)
         box.start()
@@ -151,9 +174,15 @@ class Story:
 
     def _wrong_password(self) -> None:
         self._teller.chapter("Bern has a wrong password for Rainbow: it is tried once, since five would lock it out")
+        known = self._rainbow.variables
+        self._site.say("What the reseller of the hotel knows of Rainbow:")
+        self._site.type_in(
+            f"RAINBOW={known['RAINBOW']} LOGIN={known['LOGIN']} PASSWORD=…", f"APP_ID={known['APP_ID']} APP_SECRET=…"
+        )
         self._site.run("kubectl create namespace bern", WRITE_APPLICATION, WRITE_LOGIN.format(password="guess"))
         self._site.run(DECLARE)
         self._site.see("bern", Ready="CredentialsRejected", state="-")
+        self._site.say("By itself the operator looks again after minutes; this makes it look now:")
         self._site.look("bern")
         self._see_logins(401)
 

@@ -6,10 +6,13 @@ import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import click
 from rich.console import Console
 
+from pbx_operator.sandbox.registry import running
+from three_offices.keeper import ROOT
 from three_offices.stage import NotAsExpectedError, Stage
 from three_offices.telling import INDENT
 
@@ -33,6 +36,23 @@ def make_console() -> Console:
 def tell(text: str) -> None:
     """Pass on what happens before there is something to show."""
     click.echo(text, err=True)
+
+
+def refuse_another(name: str) -> None:
+    """Raise click.ClickException if a demo of this name was left running."""
+    if any(state.name == name for state in running()):
+        raise click.ClickException(f"the demo is running already; to end it: {end_command(name)}")
+
+
+def end_command(name: str) -> str:
+    """Return the command that ends a demo that was left running."""
+    return f"{program('python')} -m pbx_operator.sandbox down --name {name}"
+
+
+def program(name: str) -> str:
+    """Return the path of a program of this virtual environment, as short as it works from the repository."""
+    path = Path(sys.executable).parent / name
+    return str(path.relative_to(ROOT) if path.is_relative_to(ROOT) else path)
 
 
 @contextmanager

@@ -19,14 +19,13 @@ from pbx_operator.api.v1alpha1.linkrecord import Contact
 from pbx_operator.cluster import AlreadyExists, Cluster, Gone
 from pbx_operator.domain.keys import base32
 from pbx_operator.domain.servers.facts import activation_secret_name, equipment_id
+from pbx_operator.domain.servers.typed import code_of
 
 SECRET_TYPE = "pbx-operator.io/activation"
 EQUIPMENT_ENTRY, CODE_ENTRY, REVISION_ENTRY = "equipmentID", "activationCode", "revision"
 INSTANCE_ENTRY, ENDPOINT_ENTRY, PIN_ENTRY = "instance", "endpoint", "pin"
 """Where a box of provider Builtin connects to; nothing of it is secret."""
 _ADDRESS_ENTRIES = (INSTANCE_ENTRY, ENDPOINT_ENTRY, PIN_ENTRY)
-_GROUPS = 5
-"""Groups of four letters and digits of a generated code: 100 bits, and short enough to be typed at a console."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +46,7 @@ class NotOurSecretError(Exception):
 
 def fresh_code() -> str:
     """Make an activation code that nobody can guess."""
-    text = base32(secrets.token_bytes(16))[: 4 * _GROUPS].upper()
-    return "-".join(text[i : i + 4] for i in range(0, len(text), 4))
+    return code_of(base32(secrets.token_bytes(16)))
 
 
 async def read_activation(cluster: Cluster, server: CommServer) -> Activation | None:

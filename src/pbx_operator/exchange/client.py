@@ -32,8 +32,8 @@ from pbx_operator.domain.messages import CancelRequest, RedeemRequest, Request, 
 from pbx_operator.domain.plan import Target
 from pbx_operator.domain.servers.equipment_messages import AssociateRequest, ReportRequest
 from pbx_operator.domain.succession import speaks_for
-from pbx_operator.exchange.pinning import pinned_context
-from pbx_operator.links.peer import AnswerT, Draft, PeerUnavailable, Voice
+from pbx_operator.exchange.pinning import NotPinnedError, pinned_context
+from pbx_operator.links.peer import AnswerT, Draft, Mistake, PeerUnavailable, Voice
 from pbx_operator.network.addresses import (
     ForbiddenAddressError,
     Lookup,
@@ -71,6 +71,10 @@ _log = logging.getLogger(__name__)
 
 class RefusedAnswerError(ValueError):
     """An answer is not one that we believe; the text quotes nothing of it."""
+
+
+class MisdirectedError(RefusedAnswerError):
+    """Whoever answers says that it is another installation (RFC 9110, section 15.5.20)."""
 
 
 @dataclass(slots=True)
@@ -145,7 +149,8 @@ class RemotePeer:
 
     async def _call(self, line: _Line, call: _Call, answer: type[AnswerT]) -> AnswerT:
         """Try one endpoint after the other."""
-        problems = []
+        problems: list[str] = []
+        mistakes: list[Mistake | None] = []
         now = asyncio.get_running_loop().time
         deadline = now() + self._timeout
         endpoints = tuple(line.endpoints)
@@ -156,6 +161,7 @@ class RemotePeer:
                 read = self._read(body, call, answer)
             except (aiohttp.ClientError, OSError, ValueError) as error:
                 problems.append(f"{endpoint}: {_describe(error)}")
+                mistakes.append(_mistake(error))
             else:
                 line.endpoints.sort(key=lambda other: other != endpoint)
                 REQUESTS.labels(call.path, "answered").inc()
@@ -163,7 +169,7 @@ class RemotePeer:
                 return read
         REQUESTS.labels(call.path, "unanswered").inc()
         self._tell_problem(line, call, "; ".join(problems) or "it names no endpoint")
-        raise PeerUnavailable
+        raise PeerUnavailable(mistakes[0] if mistakes and None not in mistakes else None)
 
     async def _post(self, endpoint: str, call: _Call) -> bytes:
         """Send the request to one endpoint and return the body of the answer.
@@ -193,6 +199,8 @@ class RemotePeer:
                 allow_redirects=False,
             ) as response,
         ):
+            if response.status == HTTPStatus.MISDIRECTED_REQUEST:
+                raise MisdirectedError(answered(response.status))
             if response.status != HTTPStatus.OK:
                 raise RefusedAnswerError(answered(response.status))
             if "Content-Encoding" in response.headers:
@@ -235,6 +243,15 @@ def _about(request: Request) -> dict[str, object]:
         link = request.interlink
         fields["object"] = Target(Interlink.resource, ObjectKey(link.namespace, link.name), link.uid)
     return fields
+
+
+def _mistake(error: Exception) -> Mistake | None:
+    """Return what does not fit together, if an endpoint failed in such a way."""
+    if isinstance(error, MisdirectedError):
+        return "Instance"
+    if isinstance(error, aiohttp.ClientConnectorError) and isinstance(error.os_error, NotPinnedError):
+        return "Pin"
+    return None
 
 
 def _describe(error: Exception) -> str:

@@ -12,6 +12,13 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from pbx_operator.domain.keys import base64url
 
 
+class NotPinnedError(ssl.SSLCertVerificationError):
+    """Whoever answers has another key than those that were named."""
+
+    def __init__(self) -> None:
+        super().__init__(ssl.SSL_ERROR_SSL, "the server's public key is not pinned")
+
+
 def pin_of(certificate: x509.Certificate) -> str:
     """Return the SHA-256 of the certificate's SubjectPublicKeyInfo (RFC 7469, section 2.4), in base64url.
 
@@ -32,7 +39,7 @@ def pinned_context(pins: tuple[str, ...]) -> ssl.SSLContext:
         def do_handshake(self) -> None:
             super().do_handshake()
             if _pin(self.getpeercert(binary_form=True)) not in pins:
-                raise ssl.SSLCertVerificationError(ssl.SSL_ERROR_SSL, "the server's public key is not pinned")
+                raise NotPinnedError
 
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_3

@@ -8,7 +8,7 @@ The engine knows only this protocol; what the network does to a question is the 
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Protocol, TypeVar
+from typing import Literal, Protocol, TypeVar
 
 from pbx_operator.api.v1alpha1.linkrecord import Contact
 from pbx_operator.domain.keys import SigningKey
@@ -18,14 +18,20 @@ from pbx_operator.domain.succession import Successions
 AnswerT = TypeVar("AnswerT", bound=Answer)
 
 
+Mistake = Literal["Instance", "Pin"]
+"""What does not fit together in a contact: somebody answers, but for another installation, or with another key."""
+
+
 class PeerUnavailable(Exception):
     """There is no signed answer, for whatever reason; the request may have been acted on.
 
     Users see this one text: what exactly failed would tell whoever wrote the address about our network.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, mistake: Mistake | None = None) -> None:
         super().__init__("the peer cannot be reached")
+        self.mistake = mistake
+        """Set if every endpoint answered as one where the peer is not; for those who wrote the address themselves."""
 
 
 class Voice(Protocol):

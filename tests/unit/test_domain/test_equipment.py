@@ -51,17 +51,26 @@ from pbx_operator.domain.servers.equipment import (
 )
 
 SECOND = timedelta(seconds=1)
+GENERATED, SPELLED = "PBXABCD-EFGH-IJKL-2345", "pbxabcdefghijkl2345"
 
 
 def test_a_code_makes_one_key_for_each_box() -> None:
     assert code_key(EQUIPMENT, CODE) == derived()
-    assert len({derived().seed, code_key(EQUIPMENT, CODE.lower()).seed, code_key("other", CODE).seed}) == 3
+    assert len({derived().seed, code_key(EQUIPMENT, "other").seed, code_key("other", CODE).seed}) == 3
+
+
+def test_a_generated_code_makes_one_key_in_every_spelling() -> None:
+    key = code_key(GENERATED, CODE)
+    assert code_key(SPELLED, CODE.replace("-", " ").lower()) == key
+    assert code_key(GENERATED, CODE) != code_key(GENERATED, EQUIPMENT)
+    assert code_key(EQUIPMENT, EQUIPMENT) != code_key(EQUIPMENT, EQUIPMENT.lower())
 
 
 def test_a_name_of_a_record_is_made_of_the_equipment_id_and_nothing_else() -> None:
     assert re.fullmatch(r"e-[a-z2-7]{26}", record_name(EQUIPMENT))
     assert record_name(EQUIPMENT) == record_name(declared().equipment_id)
     assert record_name(EQUIPMENT) != record_name(EQUIPMENT.lower())
+    assert record_name(GENERATED) == record_name(SPELLED)
 
 
 class TestAssociation:
@@ -69,6 +78,10 @@ class TestAssociation:
         decision = decide(declared(), wish(), NOW)
         assert (decision.result, decision.time) == ("Associated", NOW)
         assert decision.spec == associated()
+
+    @pytest.mark.parametrize("asked", [GENERATED, SPELLED])
+    def test_a_generated_equipment_id_is_known_in_every_spelling(self, asked: str) -> None:
+        assert decide(declared(GENERATED), wish(equipment=asked), NOW).result == "Associated"
 
     def test_the_same_box_again_gets_the_same_answer_and_changes_nothing(self) -> None:
         assert decide(associated(), wish(), at(3600)) == Decision("Associated", NOW)

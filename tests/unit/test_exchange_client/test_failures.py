@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
+from pbx_operator.api.v1alpha1.linkrecord import Contact
 from pbx_operator.domain.messages import SyncAnswer
+from pbx_operator.links.peer import PeerUnavailable
 from pbx_operator.network.circuits import FAILURES_TO_OPEN
-from test_exchange_client.asking import Seconds, contact, refused, remote
+from pbx_operator.sandbox.ports import unused_port
+from test_exchange_client.asking import USER_TEXT, Seconds, contact, refused, remote
 from test_exchange_client.behaviours import hang, raw, status
-from test_exchange_client.peer import SYNC, THEY, Server, right
+from test_exchange_client.peer import SYNC, THEY, Server, certificate, right
 
 
 async def test_the_next_endpoint_is_tried_and_remembered(server: Server, second: Server) -> None:
@@ -58,3 +63,21 @@ async def test_a_bundle_with_a_dead_address_does_not_cut_off_the_peer_that_it_na
     for _ in range(FAILURES_TO_OPEN + 1):
         await refused(peer, contact(second))
     await peer.ask(contact(server), THEY, SYNC, SyncAnswer)
+
+
+async def mistake(at: Contact) -> str | None:
+    with pytest.raises(PeerUnavailable, match=USER_TEXT) as caught:
+        await remote().ask(at, THEY, SYNC, SyncAnswer)
+    return caught.value.mistake
+
+
+async def test_an_address_of_somebody_else_is_told_from_one_of_nobody(server: Server, tmp_path: Path) -> None:
+    _, other = certificate(tmp_path, "other")
+    nobody = Contact(endpoints=(f"https://127.0.0.1:{unused_port()}",), pins=(server.pin,))
+    assert await mistake(contact(server, pins=(other,))) == "Pin"
+    assert await mistake(nobody) is None
+    both = contact(server).model_copy(update={"endpoints": (server.endpoint(), *nobody.endpoints)})
+    for line, expected in (("421 Misdirected Request", "Instance"), ("503 Service Unavailable", None)):
+        server.behaviour = status(line)
+        assert await mistake(contact(server)) == expected
+        assert await mistake(both) is None

@@ -21,6 +21,7 @@ from pbx_operator.api.v1alpha1.equipmentrecord import (
 )
 from pbx_operator.domain.keys import SEED_BYTES, SigningKey, base32, verify
 from pbx_operator.domain.servers.equipment_messages import AssociationResult
+from pbx_operator.domain.servers.typed import canonical_code, canonical_equipment_id
 
 SILENT = timedelta(minutes=3)
 """After so long without a report a server that runs counts as Degraded."""
@@ -38,12 +39,16 @@ _COST = {"n": 2**14, "r": 8, "p": 1}
 
 def record_name(equipment_id: str) -> str:
     """Return the name of the record of a box: made of its equipment ID, so that there is one at most."""
-    return "e-" + base32(hashlib.sha256(equipment_id.encode()).digest())[:_NAME_LENGTH]
+    return "e-" + base32(hashlib.sha256(canonical_equipment_id(equipment_id).encode()).digest())[:_NAME_LENGTH]
 
 
 def code_key(equipment_id: str, code: str) -> SigningKey:
-    """Return the key that whoever knows the activation code can make; it takes time on purpose."""
-    return SigningKey(hashlib.scrypt(code.encode(), salt=equipment_id.encode(), dklen=SEED_BYTES, **_COST))
+    """Return the key that whoever knows the activation code can make, however it is spelled.
+
+    It takes time on purpose.
+    """
+    secret, salt = canonical_code(code).encode(), canonical_equipment_id(equipment_id).encode()
+    return SigningKey(hashlib.scrypt(secret, salt=salt, dklen=SEED_BYTES, **_COST))
 
 
 # --- association ------------------------------------------------------------------------------------------------
@@ -89,8 +94,8 @@ def decide(spec: EquipmentRecordSpec | None, wish: Association, now: datetime) -
 
 
 def _proven(spec: EquipmentRecordSpec, wish: Association) -> bool:
-    about = (spec.instance, spec.equipment_id) == (wish.instance, wish.equipment_id)
-    return about and verify(spec.code_key, wish.proof, wish.payload())
+    same_box = canonical_equipment_id(spec.equipment_id) == canonical_equipment_id(wish.equipment_id)
+    return same_box and spec.instance == wish.instance and verify(spec.code_key, wish.proof, wish.payload())
 
 
 def renewed(spec: EquipmentRecordSpec, code_key: str) -> EquipmentRecordSpec:

@@ -17,6 +17,7 @@ from pbx_operator.domain.claims import Claim, created
 from pbx_operator.domain.conditions import Since
 from pbx_operator.domain.keys import base32
 from pbx_operator.domain.servers.systems import SystemFacts, SystemOwner, SystemWish, settings_of
+from pbx_operator.domain.servers.typed import equipment_id_of
 from pbx_operator.domain.steps import StepAttempts
 
 StepName = Literal["look", "deliver", "create", "update", "recover", "reset", "readdress", "delete"]
@@ -70,8 +71,7 @@ def equipment_id(server: CommServer) -> str:
         return f"{stock.fleet_reference}-{stock.installation_reference}"
     if server.status.equipment_id is not None:
         return server.status.equipment_id
-    digest = base32(hashlib.sha256(server.metadata.uid.encode()).digest())
-    return f"PBX{digest[:4]}-{digest[4:8]}-{digest[8:12]}-{digest[12:16]}".upper()
+    return equipment_id_of(base32(hashlib.sha256(server.metadata.uid.encode()).digest()))
 
 
 def equipment_of(server: CommServer) -> set[str]:
