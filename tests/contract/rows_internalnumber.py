@@ -9,6 +9,7 @@ DESTINATIONS: dict[str, JSON] = {
     "sipURI": {"type": "SIPURI", "sipURI": {"uri": "sips:alice@example.com;transport=tls"}},
     "externalNumber": {"type": "ExternalNumber", "externalNumber": {"e164": "+31201234567"}},
     "application": {"type": "Application", "application": {"kind": "Queue", "name": "sales"}},
+    "commServer": {"type": "CommServer", "commServer": {"name": "lyon"}},
 }
 FREE: JSON = {
     "apiVersion": "pbx-operator.io/v1alpha1",

@@ -12,7 +12,9 @@ from builders import interlink, number_range, sharing
 from integration.harness import World, number
 from integration.reason_stories import shows
 from pbx_operator.api import reasons
-from pbx_operator.api.v1alpha1 import DialPlanSlice, Interlink, PBXAccount
+from pbx_operator.api.meta import ObjectKey
+from pbx_operator.api.v1alpha1 import CommServer, DialPlanSlice, Interlink, PBXAccount
+from pbx_operator.api.v1alpha1.internalnumber import Destination, ServerDestination
 from pbx_operator.api.v1alpha1.pbxaccount import Emergency, Numbering
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -187,6 +189,25 @@ async def test_ranges(world: World) -> None:
     await world.apply(builders.account("a", a.key.namespace, numbering=numbering))
     await world.ready(outside, "ServingWithWarnings")
     await world.until(lambda: world.dial(a, "300").outcome == "Own", "phones are not silenced")
+
+
+async def test_a_number_that_rings_at_a_server(world: World) -> None:
+    a = await world.office("a")
+    at_lyon = Destination(type="CommServer", comm_server=ServerDestination(name="lyon"))
+    annex = number("200", a.key.namespace, destination=at_lyon)
+    server = {
+        "apiVersion": "pbx-operator.io/v1alpha1",
+        "kind": "CommServer",
+        "metadata": {"name": "lyon", "namespace": a.key.namespace},
+        "spec": {"type": "OXOConnect", "deliveryMode": "BTCO", "dialing": {"country": "FR"}},
+    }
+    await world.apply(annex)
+    await world.ready(annex, "ServingWithWarnings")
+    await world.apply(server)
+    await world.ready(annex, "Serving")
+    assert world.dial(a, "200").destination == at_lyon
+    await world.stage.api.cluster.delete(CommServer.resource, ObjectKey(a.key.namespace, "lyon"))
+    await world.ready(annex, "ServingWithWarnings")
 
 
 async def test_reserved_prefixes(world: World) -> None:

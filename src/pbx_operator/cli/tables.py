@@ -135,5 +135,7 @@ def _destination(destination: Destination | None) -> str:
         return clean(destination.sip_uri.uri)
     if destination.external_number is not None:
         return destination.external_number.e164
+    if destination.comm_server is not None:
+        return f"CommServer {destination.comm_server.name}"
     application = destination.application
     return f"{application.kind} {application.name}" if application is not None else destination.type

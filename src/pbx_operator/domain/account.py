@@ -63,6 +63,8 @@ class AccountSnapshot:
     """All InternalNumbers of the namespace that name this account."""
     claimed: tuple[Claim, ...] = ()
     """The claims of those that cannot be read."""
+    servers: frozenset[str] = frozenset()
+    """Names of the CommServers at which numbers ring, and that are there."""
     links: tuple[EstablishedLink, ...] = ()
     """The established links whose Interlink of this account exists."""
     open_gates: frozenset[str] = frozenset()
@@ -119,7 +121,7 @@ def wanted_domain(account: PBXAccount, suffix: str) -> str:
 
 
 def _serve(s: AccountSnapshot, account: PBXAccount, now: datetime) -> Plan:
-    resolution = resolve(account, s.numbers, s.claimed)
+    resolution = resolve(account, s.numbers, s.claimed, s.servers)
     protected = protected_numbers(account) | _kept_numbers(account, s.slices)
     wanted = draft_slices(account, resolution.held, s.links, protected)
     changes = diff_slices(account, wanted, _free_to_change(s), s.taken)

@@ -75,6 +75,9 @@ class Index(ServerIndex, CustomerIndex, Protocol):
     def interlink(self, key: ObjectKey) -> Interlink | None:
         """Return the Interlink at a place, if it can be read."""
 
+    def numbers_of_server(self, server: ObjectKey) -> Iterable[InternalNumber]:
+        """Return the InternalNumbers that ring at a CommServer."""
+
     def offers_any(self, account: ObjectKey, numbers: Set[str]) -> bool:
         """Whether an Offer slice of an account lists one of these numbers."""
 
@@ -104,7 +107,8 @@ def affected(old: Observed, new: Observed, index: Index) -> set[WorkKey]:
     if kind == "InternalNumber":
         return {_account(o) for o in (old, new) if isinstance(o, InternalNumber | Unreadable)}
     if kind == "CommServer":
-        return {WorkKey("Server", server) for server in servers_of_change(old, new, index)}
+        work = {WorkKey("Server", server) for server in servers_of_change(old, new, index)}
+        return work | (_callers(either.key, index) if old is None or new is None else set())
     if kind == "EquipmentRecord":
         return {WorkKey("Server", server) for server in servers_of_record(old, new)}
     if kind == "LinkRecord":
@@ -124,6 +128,11 @@ def _link(key: ObjectKey) -> WorkKey:
 def _account(o: Interlink | InternalNumber | DialPlanSlice | Unreadable) -> WorkKey:
     named = o.account if isinstance(o, Unreadable) else ObjectKey(o.key.namespace, o.spec.account_ref.name)
     return WorkKey("Account", named)
+
+
+def _callers(server: ObjectKey, index: Index) -> set[WorkKey]:
+    """Return the accounts whose numbers ring at a CommServer, and show whether it is there."""
+    return {_account(number) for number in index.numbers_of_server(server)}
 
 
 # --- Interlink --------------------------------------------------------------------------------------------------

@@ -10,8 +10,8 @@ cannot silence phones; a number that equals an emergency number is the exception
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence, Set
+from dataclasses import dataclass, replace
 
 from pbx_operator.api.reasons import EMERGENCY_NUMBER, NUMBER_OUT_OF_RANGE, RESERVED_PREFIX, Verdict, verdict
 from pbx_operator.api.v1alpha1.internalnumber import InternalNumber
@@ -53,15 +53,25 @@ class Resolution:
     """The winner of each number, lowest number first: exactly these are in the dial plan."""
 
 
-def resolve(account: PBXAccount | None, numbers: Sequence[InternalNumber], claimed: Sequence[Claim] = ()) -> Resolution:
+def resolve(
+    account: PBXAccount | None,
+    numbers: Sequence[InternalNumber],
+    claimed: Sequence[Claim] = (),
+    servers: Set[str] = frozenset(),
+) -> Resolution:
     """Decide all InternalNumbers that name an account; without an account, or with one on its way out, none holds.
 
-    `claimed` are the claims of those that cannot be read: they keep others away, and are in no dial plan.
+    `claimed` are the claims of those that cannot be read: they keep others away, and are in no dial plan.  `servers`
+    are the CommServers that are there, by name; a number that rings at another one is warned about.
     """
     if account is None or account.metadata.deleting:
         return Resolution(tuple(Outcome(n) for n in numbers))
     rules = Rules.of(account)
-    judged = {n.key: rules.judge(n.spec.number, serving=serving(n)) for n in numbers if not n.metadata.deleting}
+    judged = {
+        n.key: _with_destination(rules.judge(n.spec.number, serving=serving(n)), n, servers)
+        for n in numbers
+        if not n.metadata.deleting
+    }
     awards = settle([*(_claim(n, judged.get(n.key)) for n in numbers), *claimed])
     outcomes = tuple(Outcome(n, judged.get(n.key), awards.get(n.key)) for n in numbers)
     held = [o.number for o in outcomes if o.award is not None and o.award.won]
@@ -71,6 +81,21 @@ def resolve(account: PBXAccount | None, numbers: Sequence[InternalNumber], claim
 def serving(number: InternalNumber) -> bool:
     """Whether the object holds the very number that it wants."""
     return number.status.number == number.spec.number
+
+
+def server_of(number: InternalNumber) -> str | None:
+    """Return the CommServer that a number rings at, by name."""
+    destination = number.spec.destination
+    return destination.comm_server.name if destination is not None and destination.comm_server is not None else None
+
+
+def _with_destination(judgement: Judgement | None, number: InternalNumber, servers: Set[str]) -> Judgement | None:
+    """Return the judgement, with a warning if the number rings at a CommServer that is not there."""
+    server = server_of(number)
+    if judgement is None or server is None or server in servers:
+        return judgement
+    warning = f"spec.destination.commServer.name: there is no CommServer {server} here yet, so calls to it end nowhere"
+    return replace(judgement, warnings=(*judgement.warnings, warning))
 
 
 def protected_numbers(account: PBXAccount) -> frozenset[str]:

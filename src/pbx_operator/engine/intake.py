@@ -16,6 +16,7 @@ from pbx_operator.api.v1alpha1 import (
     DialPlanSlice,
     EquipmentRecord,
     Interlink,
+    InternalNumber,
     LinkRecord,
     PBXAccount,
 )
@@ -65,6 +66,10 @@ class StoreIndex:
     def domains_of_account(self, account: PBXAccount) -> set[str]:
         """Return the SIP domains that an account wants or shows."""
         return self._store.domains_of(account)
+
+    def numbers_of_server(self, server: ObjectKey) -> list[InternalNumber]:
+        """Return the InternalNumbers that ring at a CommServer."""
+        return self._store.numbers.select("server", server)
 
     def interlink(self, key: ObjectKey) -> Interlink | None:
         """Return the Interlink at a place, if it can be read."""

@@ -23,6 +23,7 @@ from pbx_operator.domain.link_facts import (
     mine,
     side_of,
 )
+from pbx_operator.domain.numbers import server_of
 from pbx_operator.domain.offers import NO_OFFER, EstablishedLink, Offer, has_own_offer, offer_of
 from pbx_operator.domain.plan import Target
 from pbx_operator.domain.prefixes import prefix_holders
@@ -164,6 +165,7 @@ class Snapshots:
             account=account,
             unreadable=unreadable.metadata if unreadable is not None else None,
             numbers=numbers,
+            servers=frozenset(self._servers(key.namespace, numbers)),
             claimed=tuple(u.claim("number") for u in store.numbers.unreadables(key)),
             links=links,
             open_gates=frozenset(self._open_gates(key, interlinks)),
@@ -178,6 +180,12 @@ class Snapshots:
             published=self._memory.published(key),
             counters_written=self._memory.shown(own) if own is not None else None,
         )
+
+    def _servers(self, namespace: str, numbers: Iterable[InternalNumber]) -> Iterable[str]:
+        """Return the CommServers at which numbers ring, and that are there, readable or not."""
+        for name in {server_of(number) for number in numbers}:
+            if name is not None and self._store.servers.find(ObjectKey(namespace, name)) is not None:
+                yield name
 
     def _links(self, interlinks: Iterable[Interlink]) -> Iterable[EstablishedLink]:
         for link in interlinks:

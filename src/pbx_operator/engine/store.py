@@ -28,6 +28,7 @@ from pbx_operator.api.v1alpha1.shared import AccountReference, Status
 from pbx_operator.domain.account import wanted_domain
 from pbx_operator.domain.customers.facts import claimed_customers
 from pbx_operator.domain.link_facts import key_reference
+from pbx_operator.domain.numbers import server_of
 from pbx_operator.domain.record_facts import Party, accounts_of, interlink_of, pair_of, peer_instance, places_of
 from pbx_operator.domain.servers.facts import equipment_of
 from pbx_operator.domain.slices import owner_of
@@ -202,6 +203,11 @@ def _account_of_reference(o: Interlink | InternalNumber | DialPlanSlice) -> Iter
     return (ObjectKey(o.key.namespace, o.spec.account_ref.name),)
 
 
+def _server_of_number(number: InternalNumber) -> Iterable[ObjectKey]:
+    server = server_of(number)
+    return (ObjectKey(number.key.namespace, server),) if server is not None else ()
+
+
 def _account_of_server(server: CommServer) -> Iterable[ObjectKey]:
     account = server.spec.account_ref
     return (ObjectKey(server.key.namespace, account.name),) if account is not None else ()
@@ -268,7 +274,7 @@ class Store:
         self.interlinks = Table(
             Interlink, account=_account_of_reference, key=_key_of_status, secret=_secret_of_user, prefix=_prefix_of_link
         )
-        self.numbers = Table(InternalNumber, account=_account_of_reference)
+        self.numbers = Table(InternalNumber, account=_account_of_reference, server=_server_of_number)
         self.servers = Table(CommServer, account=_account_of_server, equipment=equipment_of)
         self.records = Table(
             LinkRecord,

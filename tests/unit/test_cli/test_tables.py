@@ -11,7 +11,13 @@ from rich.console import Console
 from builders import NOW, account, interlink, linked, number, settled, snapshot
 from pbx_operator.api.meta import Condition
 from pbx_operator.api.v1alpha1.interlink import InterlinkStatus, Peer
-from pbx_operator.api.v1alpha1.internalnumber import Application, Destination, ExternalNumber, SIPAddress
+from pbx_operator.api.v1alpha1.internalnumber import (
+    Application,
+    Destination,
+    ExternalNumber,
+    ServerDestination,
+    SIPAddress,
+)
 from pbx_operator.cli.tables import clean, make_console, print_answers, print_links
 from pbx_operator.domain.dialplan import Answer, DialPlan, PrefixProblem
 
@@ -137,6 +143,7 @@ def test_answers_on_a_narrow_terminal(width: int) -> None:
             Destination(type="Application", application=Application(kind="Conference", name="sales")),
             "Conference sales",
         ),
+        (Destination(type="CommServer", comm_server=ServerDestination(name="lyon")), "CommServer lyon"),
     ],
 )
 def test_every_destination_has_a_name(destination: Destination | None, shown: str) -> None:

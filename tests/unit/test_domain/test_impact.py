@@ -16,14 +16,17 @@ from link_builders import NOTHING_TRIED, SIDES, closing, end, gather, looked, re
 from pbx_operator.api.meta import ObjectKey, Resource
 from pbx_operator.api.v1alpha1 import CommServer, DialPlanSlice, Interlink, InternalNumber, LinkRecord, PBXAccount
 from pbx_operator.api.v1alpha1.interlink import AllowedRedeemer, IssueKey
+from pbx_operator.api.v1alpha1.internalnumber import Destination, ServerDestination
 from pbx_operator.api.v1alpha1.linkrecord import Policy
 from pbx_operator.domain.account import wanted_domain
 from pbx_operator.domain.customers.facts import claimed_customers
 from pbx_operator.domain.impact import WorkKey, affected
 from pbx_operator.domain.interlink import plan_link
+from pbx_operator.domain.numbers import server_of
 from pbx_operator.domain.plan import Plan
 from pbx_operator.domain.record_facts import Party, account_of, interlink_of, pair_of
 from pbx_operator.domain.unreadable import OpaqueStatus, Unreadable
+from server_builders import commserver
 
 
 @dataclass
@@ -34,6 +37,7 @@ class Index:
     records: Sequence[LinkRecord] = ()
     accounts: Sequence[PBXAccount] = ()
     offers: Sequence[DialPlanSlice] = ()
+    numbers: Sequence[InternalNumber] = ()
 
     def accounts_of_customer(self, customer: str) -> Iterable[PBXAccount]:
         return [a for a in self.accounts if customer in claimed_customers(a)]
@@ -67,6 +71,9 @@ class Index:
 
     def interlink(self, key: ObjectKey) -> Interlink | None:
         return next((i for i in self.interlinks if i.key == key), None)
+
+    def numbers_of_server(self, server: ObjectKey) -> Iterable[InternalNumber]:
+        return [n for n in self.numbers if (n.key.namespace, server_of(n)) == server]
 
     def offers_any(self, account: ObjectKey, numbers: Set[str]) -> bool:
         return any(row.number in numbers for offer in self.offers for row in offer.spec.rows)
@@ -280,6 +287,16 @@ class TestOthers:
         broken = Unreadable(PBXAccount.resource, A.metadata, "spec: no")
         assert {"i", "Account a"} <= woken(A, broken)
         assert {"i", "Account a"} <= woken(broken, broken)
+
+    def test_a_server_that_comes_or_goes_reaches_the_accounts_whose_numbers_ring_there(self) -> None:
+        server = commserver()
+        at_server = Destination(type="CommServer", comm_server=ServerDestination(name=server.metadata.name))
+        index = Index(numbers=[number("200", "a", destination=at_server), number("201", "b")])
+        me = f"Server {server.metadata.name}"
+        assert {f"{k.kind} {k.key.name}" for k in affected(None, server, index)} == {me, "Account a"}
+        assert {f"{k.kind} {k.key.name}" for k in affected(server, None, index)} == {me, "Account a"}
+        renamed = server.model_copy(update={"spec": server.spec.model_copy(update={"display_name": "other"})})
+        assert {f"{k.kind} {k.key.name}" for k in affected(server, renamed, index)} == {me}
 
     def test_nothing_is_nothing(self) -> None:
         assert affected(None, None, LINKED) == set()

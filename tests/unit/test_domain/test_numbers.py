@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -24,6 +25,7 @@ from builders import (
 )
 from pbx_operator.api.meta import ObjectKey
 from pbx_operator.api.v1alpha1 import InternalNumber, PBXAccount
+from pbx_operator.api.v1alpha1.internalnumber import Destination, ServerDestination
 from pbx_operator.api.v1alpha1.pbxaccount import Emergency, Numbering
 from pbx_operator.domain.claims import Award, Claim, settle
 from pbx_operator.domain.emergency import Dialing
@@ -175,6 +177,14 @@ class TestStatus:
         status = status_of(planned(snapshot(account(), number("11"))), "n11")
         assert shown(status) == ("True", "ServingWithWarnings")
         assert "112" in status.conditions[0].message
+
+    @pytest.mark.parametrize(("servers", "ready"), [({"lyon"}, "Serving"), ({"nice"}, "ServingWithWarnings")])
+    def test_a_server_that_is_not_there_is_warned_about(self, servers: set[str], ready: str) -> None:
+        at_lyon = Destination(type="CommServer", comm_server=ServerDestination(name="lyon"))
+        before = replace(snapshot(account(), number("200", destination=at_lyon)), servers=frozenset(servers))
+        status = status_of(planned(before), "n200")
+        assert (status.number, shown(status)) == ("200", ("True", ready))
+        assert ("spec.destination.commServer.name" in status.conditions[0].message) == (ready != "Serving")
 
     def test_loser_names_the_holder_and_stalls_after_two_minutes(self) -> None:
         before = snapshot(account(), number("200", name="first", holds=True), number("200", name="second"))

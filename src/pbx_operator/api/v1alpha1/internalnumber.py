@@ -8,7 +8,14 @@ from pydantic import Field
 
 from pbx_operator.api.meta import GROUP, VERSION, Model, Resource, ResourceType
 from pbx_operator.api.schema import Column, Definition, immutable, member_of_union, rules
-from pbx_operator.api.v1alpha1.shared import SHORT, AccountReference, DisplayName, InternalNumberDigits, Status
+from pbx_operator.api.v1alpha1.shared import (
+    SHORT,
+    AccountReference,
+    DisplayName,
+    DnsLabel,
+    InternalNumberDigits,
+    Status,
+)
 
 Visibility = Literal["Shared", "Private"]
 
@@ -43,6 +50,13 @@ class Application(Model):
     """name is the service's name within the account, for example `sales`."""
 
 
+class ServerDestination(Model):
+    """A communication server, which knows where the number rings behind it."""
+
+    name: DnsLabel
+    """name is the CommServer in the number's namespace, for example `lyon`."""
+
+
 class Destination(Model):
     """Where a number rings: the member that is named by `type`."""
 
@@ -51,9 +65,10 @@ class Destination(Model):
         member_of_union("sipURI", "SIPURI"),
         member_of_union("externalNumber", "ExternalNumber"),
         member_of_union("application", "Application"),
+        member_of_union("commServer", "CommServer"),
     )
 
-    type: Literal["Phone", "SIPURI", "ExternalNumber", "Application"]
+    type: Literal["Phone", "SIPURI", "ExternalNumber", "Application", "CommServer"]
     """type names the member that is set."""
     phone: Phone | None = None
     """phone is a SIP device of the account; set if, and only if, type is `Phone`."""
@@ -63,6 +78,8 @@ class Destination(Model):
     """externalNumber is a number of the public network; set if, and only if, type is `ExternalNumber`."""
     application: Application | None = None
     """application is a service of the account; set if, and only if, type is `Application`."""
+    comm_server: ServerDestination | None = None
+    """commServer is a communication server, which gets the call; set if, and only if, type is `CommServer`."""
 
 
 class InternalNumberSpec(Model):
