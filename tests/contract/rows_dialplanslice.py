@@ -148,4 +148,5 @@ ROWS = (
     _surplus("sipURI", beside="phone"),
     _surplus("externalNumber", beside="phone"),
     _surplus("application", beside="phone"),
+    _surplus("commServer", beside="phone"),
 )

@@ -56,6 +56,7 @@ ROWS = (
     _surplus("sipURI", beside="phone"),
     _surplus("externalNumber", beside="phone"),
     _surplus("application", beside="phone"),
+    _surplus("commServer", beside="phone"),
     Row("everything but the account may change", FREE, before=FULL[0]),
     Row("another number", _number(number="0200"), before=FREE),
     Row(
