@@ -12,6 +12,7 @@ from integration.harness import World
 from integration.office import Office
 from integration.reason_stories import expect, shows
 from pbx_operator.api import provider_reasons as reasons
+from pbx_operator.api import rainbow_reasons
 from pbx_operator.api.reasons import Reason
 from pbx_operator.api.v1alpha1 import CommServer
 from server_builders import STOCK
@@ -22,21 +23,21 @@ PERIODS = {"grace": 1.0}
 UNKNOWN = 403999
 CODES: dict[int, Reason] = {
     400000: reasons.SETTINGS_REFUSED,
-    400100: reasons.NOTHING_TO_UPDATE,
-    403000: reasons.ROLE_MISSING,
-    403030: reasons.MEDIA_PILLAR_LINKED,
-    403037: reasons.NO_DEFAULT_GATEWAY,
-    403038: reasons.LAST_DEFAULT_GATEWAY,
-    403301: reasons.NOT_ADMINISTRATOR,
-    403709: reasons.SYSTEM_NOT_SHAREABLE,
-    403710: reasons.COMPANY_MULTI_TENANT,
-    404000: reasons.SYSTEM_GONE,
-    409000: reasons.EQUIPMENT_TAKEN,
-    409200: reasons.SYSTEM_IN_OTHER_GROUP,
-    409550: reasons.NUMBER_IN_SYSTEM,
-    409551: reasons.NUMBER_IN_EQUIPMENT,
-    409552: reasons.NUMBER_IN_GROUP,
-    409554: reasons.NUMBER_MULTI_TENANT,
+    400100: rainbow_reasons.NOTHING_TO_UPDATE,
+    403000: rainbow_reasons.ROLE_MISSING,
+    403030: rainbow_reasons.MEDIA_PILLAR_LINKED,
+    403037: rainbow_reasons.NO_DEFAULT_GATEWAY,
+    403038: rainbow_reasons.LAST_DEFAULT_GATEWAY,
+    403301: rainbow_reasons.NOT_ADMINISTRATOR,
+    403709: rainbow_reasons.SYSTEM_NOT_SHAREABLE,
+    403710: rainbow_reasons.COMPANY_MULTI_TENANT,
+    404000: rainbow_reasons.SYSTEM_GONE,
+    409000: rainbow_reasons.EQUIPMENT_TAKEN,
+    409200: rainbow_reasons.SYSTEM_IN_OTHER_GROUP,
+    409550: rainbow_reasons.NUMBER_IN_SYSTEM,
+    409551: rainbow_reasons.NUMBER_IN_EQUIPMENT,
+    409552: rainbow_reasons.NUMBER_IN_GROUP,
+    409554: rainbow_reasons.NUMBER_MULTI_TENANT,
     UNKNOWN: reasons.PROVIDER_REFUSED,
 }
 
@@ -44,11 +45,11 @@ CODES: dict[int, Reason] = {
 LOGINS: dict[int, Reason] = {
     401500: reasons.CREDENTIALS_REJECTED,
     401501: reasons.LOGIN_LOCKED,
-    401521: reasons.LOGIN_COMPANY_INACTIVE,
-    401523: reasons.LOGIN_EXPIRED,
+    401521: rainbow_reasons.LOGIN_COMPANY_INACTIVE,
+    401523: rainbow_reasons.LOGIN_EXPIRED,
 }
 LOOKS: dict[int, Reason] = {
-    401: reasons.SESSION_REFUSED,
+    401: rainbow_reasons.SESSION_REFUSED,
     429: reasons.PROVIDER_BUSY,
     500: reasons.PROVIDER_UNAVAILABLE,
 }

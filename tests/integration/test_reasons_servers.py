@@ -17,6 +17,7 @@ from integration.harness import World
 from integration.office import Office
 from integration.reason_stories import expect, expect_first_progress, shows
 from pbx_operator.api import provider_reasons as reasons
+from pbx_operator.api import rainbow_reasons
 from pbx_operator.api.meta import NAMESPACES, SECRETS, ObjectKey
 from pbx_operator.api.reasons import Reason
 from pbx_operator.api.v1alpha1 import CommServer, EquipmentRecord
@@ -223,7 +224,7 @@ async def test_a_gateway_that_keeps_a_server(office: Office, world: World) -> No
     await world.ready(server, "Declared")
     office.rainbow.equipment.set_media_pillar(equipment_id("gateway"), linked=True)
     await world.delete(server)
-    await world.until(lambda: reasons.MEDIA_PILLAR_LINKED.what in world.message(server), "the gateway is named")
+    await world.until(lambda: rainbow_reasons.MEDIA_PILLAR_LINKED.what in world.message(server), "the gateway is named")
     office.rainbow.equipment.set_media_pillar(equipment_id("gateway"), linked=False)
     await office.look(server)
     await world.gone(server)
@@ -264,11 +265,11 @@ def second_site(state: State, company: Company, _: Site) -> Iterator[None]:
 
 
 TROUBLES: dict[Reason, Trouble] = {
-    reasons.COMPANY_NOT_FOUND: renamed_company,
-    reasons.COMPANY_AMBIGUOUS: second_company,
-    reasons.SITE_NOT_FOUND: no_site,
-    reasons.SITE_MISSING: no_site,
-    reasons.SITE_AMBIGUOUS: second_site,
+    rainbow_reasons.COMPANY_NOT_FOUND: renamed_company,
+    rainbow_reasons.COMPANY_AMBIGUOUS: second_company,
+    rainbow_reasons.SITE_NOT_FOUND: no_site,
+    rainbow_reasons.SITE_MISSING: no_site,
+    rainbow_reasons.SITE_AMBIGUOUS: second_site,
 }
 
 
@@ -281,7 +282,7 @@ class Customer:
         self.company = self.state.add_company(self.name, bp=office.customer.company)
         self.site = self.state.add_site(self.company, "Headquarters")
         place = {"company": self.name}
-        if reason is reasons.SITE_NOT_FOUND:
+        if reason is rainbow_reasons.SITE_NOT_FOUND:
             place["siteID"] = self.site.id
         self.server = from_stock(office, reason.name, reason.name.lower(), place=place)
 
@@ -337,13 +338,13 @@ async def test_a_provider_that_nobody_may_dial(office: Office, world: World) -> 
     await end(world, (wrong, hidden))
 
 
-@shows(reasons.CREDENTIALS_MISSING, reasons.CREDENTIALS_ELSEWHERE, reasons.COUNTRY_UNSUPPORTED)
+@shows(reasons.CREDENTIALS_MISSING, reasons.CREDENTIALS_ELSEWHERE, rainbow_reasons.COUNTRY_UNSUPPORTED)
 async def test_no_login_and_no_code_for_the_country(office: Office, world: World) -> None:
     lonely = from_stock(office, "lonely", login="other")
     island = from_stock(office, "abroad", dialing={"country": "AC"})
     await world.apply(lonely, island)
     await expect(world, lonely, reasons.CREDENTIALS_MISSING, "Secret other (", "'username' and 'password'")
-    await expect(world, island, reasons.COUNTRY_UNSUPPORTED, "'AC'")
+    await expect(world, island, rainbow_reasons.COUNTRY_UNSUPPORTED, "'AC'")
     admin = office.customer.admin
     await office.write("other", username=admin.login, password=admin.password)
     await office.look(lonely)

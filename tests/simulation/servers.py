@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from builders import NAMESPACE, NOW
-from pbx_operator.api import provider_reasons
+from pbx_operator.api import rainbow_reasons
 from pbx_operator.api.meta import SECRETS, TEARDOWN_FINALIZER, ObjectKey, ResourceType
 from pbx_operator.api.v1alpha1 import CommServer, EquipmentRecord
 from pbx_operator.api.v1alpha1.commserver import Channel, CommServerStatus, ServerState
@@ -88,7 +88,7 @@ class Provider:
 
     def _create(self, wish: SystemWish, code: str) -> SystemFacts:
         if wish.equipment_id in self.systems:
-            raise ProviderError(fault("Conflict", provider_reasons.EQUIPMENT_TAKEN, equipment=wish.equipment_id))
+            raise ProviderError(fault("Conflict", rainbow_reasons.EQUIPMENT_TAKEN, equipment=wish.equipment_id))
         system = self.declare(wish.equipment_id, code)
         system.settings = wish.settings
         return self._facts(system, wish, code)

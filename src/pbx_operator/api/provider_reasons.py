@@ -19,8 +19,8 @@ _REFUSED: Place = ("Accepted", "False")
 _WARNED: Place = ("Accepted", "True")
 _WEAK: Place = ("WeakActivationCode", "True")
 
-_FAILED = (_NOT_READY, _UNPROVISIONED)
-_FAILED_OR_UNKNOWN = (_NOT_READY, _UNPROVISIONED, _NOT_LOOKED)
+FAILED = (_NOT_READY, _UNPROVISIONED)
+FAILED_OR_UNKNOWN = (_NOT_READY, _UNPROVISIONED, _NOT_LOOKED)
 _BAD_SPEC = (_NOT_READY, _REFUSED)
 
 # --- all is well ------------------------------------------------------------------------------------------------
@@ -57,7 +57,7 @@ PROVISIONING = Reason(
     "the provider is being asked",
     "this passes in seconds; see the operator's log if it lasts",
     Patience.PROGRESS,
-    shown=_FAILED_OR_UNKNOWN,
+    shown=FAILED_OR_UNKNOWN,
 )
 AWAITING_CONNECTION = Reason(
     "AwaitingConnection",
@@ -71,25 +71,11 @@ PROVIDER_UNAVAILABLE = Reason(
     "the provider does not answer as it should",
     "the message says why, and what to look at; it is tried again",
     Patience.PROGRESS,
-    shown=_FAILED_OR_UNKNOWN,
+    shown=FAILED_OR_UNKNOWN,
     text="{problem}; {advice}",
 )
 PROVIDER_BUSY = Reason(
-    "ProviderBusy", "the provider asks for patience", "it is tried again", Patience.PROGRESS, shown=_FAILED_OR_UNKNOWN
-)
-SYSTEM_GONE = Reason(
-    "SystemGone",
-    "the provider does not know the server any more",
-    "wait: the operator looks again",
-    patience=Patience.PROGRESS,
-    shown=_FAILED_OR_UNKNOWN,
-)
-NOTHING_TO_UPDATE = Reason(
-    "NothingToUpdate",
-    "the provider found nothing to change",
-    "wait: the operator looks again",
-    patience=Patience.PROGRESS,
-    shown=_FAILED_OR_UNKNOWN,
+    "ProviderBusy", "the provider asks for patience", "it is tried again", Patience.PROGRESS, shown=FAILED_OR_UNKNOWN
 )
 
 # --- it may pass by itself, but not for ever --------------------------------------------------------------------
@@ -98,210 +84,63 @@ EQUIPMENT_IN_USE = Reason(
     "equipment ID {equipment} belongs to {rival}",
     "delete that one; or delete this one, and create it with the references of another box in spec.stock",
     Patience.GRACE,
-    shown=_FAILED,
+    shown=FAILED,
 )
 SYSTEM_NOT_OURS = Reason(
     "SystemNotOurs",
     "the provider has a system {equipment} that this CommServer did not declare",
     "{next_step}, or name another box",
     Patience.GRACE,
-    shown=_FAILED,
+    shown=FAILED,
 )
 SYSTEM_DELETED = Reason(
     "SystemDeleted",
     "somebody deleted the server at the provider",
     "to have it declared anew set spec.driftPolicy to Enforce; else delete this object",
     Patience.PERSON,
-    shown=_FAILED,
-)
-EQUIPMENT_TAKEN = Reason(
-    "EquipmentTaken",
-    "the provider has a system {equipment} already, and does not show it to this login",
-    "delete it there, or name another box",
-    Patience.GRACE,
-    shown=_FAILED_OR_UNKNOWN,
-)
-COMPANY_NOT_FOUND = Reason(
-    "CompanyNotFound",
-    "the login of Secret {secret} sees no company '{company}'",
-    "create the company, or correct spec.provider.rainbow.company or the login's rights",
-    Patience.GRACE,
-    shown=_FAILED_OR_UNKNOWN,
-)
-COMPANY_AMBIGUOUS = Reason(
-    "CompanyAmbiguous",
-    "several companies are called '{company}'",
-    "rename all but one at the provider",
-    Patience.GRACE,
-    shown=_FAILED_OR_UNKNOWN,
-)
-SITE_NOT_FOUND = Reason(
-    "SiteNotFound",
-    "company '{company}' has no site {site}",
-    "correct spec.provider.rainbow.siteID, or leave it out if there is one site",
-    Patience.GRACE,
-    shown=_FAILED_OR_UNKNOWN,
-)
-SITE_MISSING = Reason(
-    "SiteMissing",
-    "company '{company}' has no site",
-    "create one at the provider",
-    Patience.GRACE,
-    shown=_FAILED_OR_UNKNOWN,
-)
-SITE_AMBIGUOUS = Reason(
-    "SiteAmbiguous",
-    "company '{company}' has several sites",
-    "write one into spec.provider.rainbow.siteID",
-    Patience.GRACE,
-    shown=_FAILED_OR_UNKNOWN,
-)
-SESSION_REFUSED = Reason(
-    "SessionRefused",
-    "the provider accepted the login of Secret {secret}, but not the calls after it",
-    "have its account checked at the provider; it is tried again",
-    Patience.GRACE,
-    shown=_FAILED_OR_UNKNOWN,
-)
-LOGIN_COMPANY_INACTIVE = Reason(
-    "LoginCompanyInactive",
-    "the company of the login of Secret {secret} is not active",
-    "have it activated at the provider; it is tried again every 15 minutes",
-    Patience.GRACE,
-    shown=_FAILED_OR_UNKNOWN,
-)
-LOGIN_EXPIRED = Reason(
-    "LoginExpired",
-    "the login of Secret {secret} has expired at the provider",
-    "have it prolonged, or write another one into the Secret; it is tried again every 15 minutes",
-    Patience.GRACE,
-    shown=_FAILED_OR_UNKNOWN,
-)
-ROLE_MISSING = Reason(
-    "RoleMissing",
-    "the login of Secret {secret} has not the role that the provider demands",
-    "give it the role of a company administrator; it is tried again",
-    Patience.GRACE,
-    shown=_FAILED_OR_UNKNOWN,
-)
-NOT_ADMINISTRATOR = Reason(
-    "NotAdministrator",
-    "the login of Secret {secret} may not administrate this company, site or system",
-    "assign it there; it is tried again",
-    Patience.GRACE,
-    shown=_FAILED_OR_UNKNOWN,
-)
-NO_DEFAULT_GATEWAY = Reason(
-    "NoDefaultGateway",
-    "the group of the server has no default WebRTC gateway",
-    "name one at the provider; it is tried again",
-    Patience.GRACE,
-    shown=_FAILED_OR_UNKNOWN,
-)
-LAST_DEFAULT_GATEWAY = Reason(
-    "LastDefaultGateway",
-    "the group of the server would have no default WebRTC gateway any more",
-    "name another one at the provider; it is tried again",
-    Patience.GRACE,
-    shown=_FAILED_OR_UNKNOWN,
-)
-SYSTEM_NOT_SHAREABLE = Reason(
-    "SystemNotShareable",
-    "a multi-tenant system can only be at sites of multi-tenant companies",
-    "name another company or site",
-    Patience.GRACE,
-    shown=_FAILED_OR_UNKNOWN,
-)
-COMPANY_MULTI_TENANT = Reason(
-    "CompanyMultiTenant",
-    "a multi-tenant company can only have multi-tenant systems, and the operator declares none",
-    "name another company",
-    Patience.GRACE,
-    shown=_FAILED_OR_UNKNOWN,
-)
-SYSTEM_IN_OTHER_GROUP = Reason(
-    "SystemInOtherGroup",
-    "the server is in another group of servers already",
-    "take it out of that group at the provider",
-    Patience.GRACE,
-    shown=_FAILED_OR_UNKNOWN,
-)
-NUMBER_IN_SYSTEM = Reason(
-    "NumberInSystem",
-    "the provider has an extension of the same short number in this server",
-    "change one of them at the provider",
-    Patience.GRACE,
-    shown=_FAILED_OR_UNKNOWN,
-)
-NUMBER_IN_EQUIPMENT = Reason(
-    "NumberInEquipment",
-    "the provider has an extension of the same short number for this equipment ID",
-    "change one of them at the provider",
-    Patience.GRACE,
-    shown=_FAILED_OR_UNKNOWN,
-)
-NUMBER_IN_GROUP = Reason(
-    "NumberInGroup",
-    "the provider has an extension of the same internal number in the group of the server",
-    "change one of them at the provider",
-    Patience.GRACE,
-    shown=_FAILED_OR_UNKNOWN,
-)
-NUMBER_MULTI_TENANT = Reason(
-    "NumberMultiTenant",
-    "the server has an extension of a multi-tenant company, and is not multi-tenant",
-    "remove the extension at the provider",
-    Patience.GRACE,
-    shown=_FAILED_OR_UNKNOWN,
+    shown=FAILED,
 )
 PROVIDER_REFUSED = Reason(
     "ProviderRefused",
     "the provider refuses: {words} (error {code})",
     "correct what it names; it is tried again every 15 minutes",
     Patience.GRACE,
-    shown=_FAILED_OR_UNKNOWN,
+    shown=FAILED_OR_UNKNOWN,
 )
 CUSTOMER_IN_USE = Reason(
     "CustomerInUse",
     "customer {customer} belongs to {rival}",
     "delete that one; or delete this one, and create it with another spec.provider.telecomCenter.customerID",
     Patience.GRACE,
-    shown=_FAILED,
+    shown=FAILED,
 )
 CUSTOMER_NOT_OURS = Reason(
     "CustomerNotOurs",
     "customer {customer} exists at the provider and is not as wanted, so it may be somebody else's",
     "to take it over make the spec as it is; else choose another customerID",
     Patience.GRACE,
-    shown=_FAILED,
+    shown=FAILED,
 )
 CUSTOMER_GONE = Reason(
     "CustomerGone",
     "somebody deleted customer {customer} at the provider",
     "to have an empty one created set spec.driftPolicy to Enforce; else delete the PBXAccount",
     Patience.GRACE,
-    shown=_FAILED,
+    shown=FAILED,
 )
 CREDENTIALS_MISSING = Reason(
     "CredentialsMissing",
     "Secret {secret} {problem}",
     "it needs the entries {entries}, each with a text",
     Patience.GRACE,
-    shown=_FAILED_OR_UNKNOWN,
+    shown=FAILED_OR_UNKNOWN,
 )
 CREDENTIALS_ELSEWHERE = Reason(
     "CredentialsElsewhere",
     "Secret {secret} is not for {url}, and nothing was sent there",
     "if it is, write that into its entry 'url'; else correct {field}",
     Patience.GRACE,
-    shown=_FAILED_OR_UNKNOWN,
-)
-MEDIA_PILLAR_LINKED = Reason(
-    "MediaPillarLinked",
-    "the provider refuses to delete a server with a WebRTC gateway",
-    "remove the gateway at the provider, or set spec.deletionPolicy to Orphan; the deletion is tried again",
-    Patience.GRACE,
-    shown=_FAILED_OR_UNKNOWN,
+    shown=FAILED_OR_UNKNOWN,
 )
 
 # --- a person must act ------------------------------------------------------------------------------------------
@@ -310,49 +149,42 @@ INVALID_ENDPOINT = Reason(
     "{field} {problem}",
     "delete this object and create another one, since the URL is immutable",
     Patience.PERSON,
-    shown=_FAILED_OR_UNKNOWN,
+    shown=FAILED_OR_UNKNOWN,
 )
 ADDRESS_FORBIDDEN = Reason(
     "AddressForbidden",
     "{host}: {problem}",
     "if {field} is right, have an administrator start the operator with --allow-network; it is tried every 15 minutes",
     Patience.PERSON,
-    shown=_FAILED_OR_UNKNOWN,
+    shown=FAILED_OR_UNKNOWN,
 )
 CREDENTIALS_REJECTED = Reason(
     "CredentialsRejected",
     "the provider refused the login of Secret {secrets}",
     "correct what is wrong; it is not tried again before, so that the login is not locked",
     Patience.PERSON,
-    shown=_FAILED_OR_UNKNOWN,
+    shown=FAILED_OR_UNKNOWN,
 )
 LOGIN_LOCKED = Reason(
     "LoginLocked",
     "the provider has locked the login of Secret {secret} after too many wrong passwords",
     "give it a new password at the provider, which unlocks it, and write that into the Secret; it is not tried before",
     Patience.PERSON,
-    shown=_FAILED_OR_UNKNOWN,
+    shown=FAILED_OR_UNKNOWN,
 )
 SETTINGS_REFUSED = Reason(
     "SettingsRefused",
     "the provider does not accept the settings: {words}",
     "correct spec",
     Patience.PERSON,
-    shown=_FAILED_OR_UNKNOWN,
-)
-COUNTRY_UNSUPPORTED = Reason(
-    "CountryUnsupported",
-    "country '{country}' has no ISO 3166-1 alpha-3 code, which the provider demands",
-    "write the country that it belongs to",
-    Patience.PERSON,
-    shown=_FAILED_OR_UNKNOWN,
+    shown=FAILED_OR_UNKNOWN,
 )
 ACCESS_DENIED = Reason(
     "AccessDenied",
     "the provider does not let the login of Secret {secret} do this",
     "give it the right, or name another login",
     Patience.PERSON,
-    shown=_FAILED_OR_UNKNOWN,
+    shown=FAILED_OR_UNKNOWN,
 )
 EXCHANGE_MISSING = Reason(
     "ExchangeMissing",

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pbx_operator.api import provider_reasons
+from pbx_operator.api import provider_reasons, rainbow_reasons
 from pbx_operator.api.conditions import GRACE as GRACE
 from pbx_operator.api.conditions import ConditionType as ConditionType
 from pbx_operator.api.conditions import Patience as Patience
@@ -395,6 +395,10 @@ KEY_REPLAY = Reason(
     shown=(),
 )
 
-REASONS = (*(value for value in globals().values() if isinstance(value, Reason)), *provider_reasons.REASONS)
+REASONS = (
+    *(value for value in globals().values() if isinstance(value, Reason)),
+    *provider_reasons.REASONS,
+    *rainbow_reasons.REASONS,
+)
 """Every row, in the order of this page; then those of servers and providers."""
 _ROWS = frozenset((type_, status, reason) for reason in REASONS for type_, status in reason.places)

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from builders import NAMESPACE
-from pbx_operator.api import provider_reasons
+from pbx_operator.api import provider_reasons, rainbow_reasons
 from pbx_operator.api.meta import SECRETS, ObjectKey
 from pbx_operator.api.v1alpha1 import CommServer
 from pbx_operator.domain.faults import Fault, fault
@@ -63,7 +63,7 @@ def test_a_deletion_waits_for_the_provider_and_says_so(site: Site, provider: Pro
             problem="does not exist",
             entries="'username'",
         ),
-        fault("Final", provider_reasons.COMPANY_NOT_FOUND, secret="login", company="Customer"),
+        fault("Final", rainbow_reasons.COMPANY_NOT_FOUND, secret="login", company="Customer"),
     ],
     ids=lambda refusal: refusal.reason.name,
 )

@@ -12,7 +12,7 @@ from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from pbx_operator.api import provider_reasons
+from pbx_operator.api import rainbow_reasons
 from pbx_operator.api.conditions import Reason
 from pbx_operator.domain.faults import fault
 from pbx_operator.providers.credentials import Credentials
@@ -44,16 +44,16 @@ class Client:
         companies = [found.id async for found in self._pages("/companies", name=company) if found.name == company]
         if len(companies) != 1:
             raise self._final(
-                provider_reasons.COMPANY_AMBIGUOUS if companies else provider_reasons.COMPANY_NOT_FOUND, company=company
+                rainbow_reasons.COMPANY_AMBIGUOUS if companies else rainbow_reasons.COMPANY_NOT_FOUND, company=company
             )
         sites = [found.id async for found in self._pages(f"/companies/{companies[0]}/sites")]
         if site_id is not None:
             if site_id not in sites:
-                raise self._final(provider_reasons.SITE_NOT_FOUND, company=company, site=site_id)
+                raise self._final(rainbow_reasons.SITE_NOT_FOUND, company=company, site=site_id)
             return site_id
         if len(sites) != 1:
             raise self._final(
-                provider_reasons.SITE_AMBIGUOUS if sites else provider_reasons.SITE_MISSING, company=company
+                rainbow_reasons.SITE_AMBIGUOUS if sites else rainbow_reasons.SITE_MISSING, company=company
             )
         return sites[0]
 

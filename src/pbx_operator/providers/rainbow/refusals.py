@@ -12,6 +12,7 @@ from http import HTTPStatus
 from typing import Any
 
 from pbx_operator.api import provider_reasons as reasons
+from pbx_operator.api import rainbow_reasons
 from pbx_operator.api.conditions import Reason
 from pbx_operator.domain.faults import FaultKind, fault
 from pbx_operator.providers.credentials import LoginRefusedError
@@ -28,26 +29,26 @@ MAX_WORDS = 200
 _LOGIN: Mapping[int, tuple[Reason, timedelta | None]] = {
     401500: (reasons.CREDENTIALS_REJECTED, None),
     401501: (reasons.LOGIN_LOCKED, None),
-    401521: (reasons.LOGIN_COMPANY_INACTIVE, LOGIN_HOLD),
-    401523: (reasons.LOGIN_EXPIRED, LOGIN_HOLD),
+    401521: (rainbow_reasons.LOGIN_COMPANY_INACTIVE, LOGIN_HOLD),
+    401523: (rainbow_reasons.LOGIN_EXPIRED, LOGIN_HOLD),
 }
 _CALLS: Mapping[int, tuple[FaultKind, Reason]] = {
     400000: ("Final", reasons.SETTINGS_REFUSED),
-    400100: ("Retry", reasons.NOTHING_TO_UPDATE),
-    403000: ("Credentials", reasons.ROLE_MISSING),
-    403301: ("Credentials", reasons.NOT_ADMINISTRATOR),
-    403030: ("Final", reasons.MEDIA_PILLAR_LINKED),
-    403037: ("Final", reasons.NO_DEFAULT_GATEWAY),
-    403038: ("Final", reasons.LAST_DEFAULT_GATEWAY),
-    403709: ("Final", reasons.SYSTEM_NOT_SHAREABLE),
-    403710: ("Final", reasons.COMPANY_MULTI_TENANT),
-    404000: ("Retry", reasons.SYSTEM_GONE),
-    409000: ("Conflict", reasons.EQUIPMENT_TAKEN),
-    409200: ("Conflict", reasons.SYSTEM_IN_OTHER_GROUP),
-    409550: ("Conflict", reasons.NUMBER_IN_SYSTEM),
-    409551: ("Conflict", reasons.NUMBER_IN_EQUIPMENT),
-    409552: ("Conflict", reasons.NUMBER_IN_GROUP),
-    409554: ("Conflict", reasons.NUMBER_MULTI_TENANT),
+    400100: ("Retry", rainbow_reasons.NOTHING_TO_UPDATE),
+    403000: ("Credentials", rainbow_reasons.ROLE_MISSING),
+    403301: ("Credentials", rainbow_reasons.NOT_ADMINISTRATOR),
+    403030: ("Final", rainbow_reasons.MEDIA_PILLAR_LINKED),
+    403037: ("Final", rainbow_reasons.NO_DEFAULT_GATEWAY),
+    403038: ("Final", rainbow_reasons.LAST_DEFAULT_GATEWAY),
+    403709: ("Final", rainbow_reasons.SYSTEM_NOT_SHAREABLE),
+    403710: ("Final", rainbow_reasons.COMPANY_MULTI_TENANT),
+    404000: ("Retry", rainbow_reasons.SYSTEM_GONE),
+    409000: ("Conflict", rainbow_reasons.EQUIPMENT_TAKEN),
+    409200: ("Conflict", rainbow_reasons.SYSTEM_IN_OTHER_GROUP),
+    409550: ("Conflict", rainbow_reasons.NUMBER_IN_SYSTEM),
+    409551: ("Conflict", rainbow_reasons.NUMBER_IN_EQUIPMENT),
+    409552: ("Conflict", rainbow_reasons.NUMBER_IN_GROUP),
+    409554: ("Conflict", rainbow_reasons.NUMBER_MULTI_TENANT),
 }
 
 

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field, replace
 from http import HTTPStatus
 from typing import Any
 
-from pbx_operator.api import provider_reasons
+from pbx_operator.api import rainbow_reasons
 from pbx_operator.domain.faults import fault
 from pbx_operator.network.recent import Recent
 from pbx_operator.providers.credentials import Credentials, Login, SecretEntries
@@ -77,7 +77,7 @@ class Session:
             self._token = None
         answer = await self._account.call(_authorized(call, await self._good_token(credentials, rejected)))
         if answer.status == HTTPStatus.UNAUTHORIZED:
-            raise ProviderError(fault("Credentials", provider_reasons.SESSION_REFUSED, secret=credentials.secret))
+            raise ProviderError(fault("Credentials", rainbow_reasons.SESSION_REFUSED, secret=credentials.secret))
         return answer
 
     async def _good_token(self, credentials: Credentials, rejected: str | None) -> Token:

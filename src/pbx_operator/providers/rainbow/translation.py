@@ -13,7 +13,7 @@ from typing import Any
 
 from iso3166 import countries_by_alpha2, countries_by_alpha3
 
-from pbx_operator.api import provider_reasons
+from pbx_operator.api import rainbow_reasons
 from pbx_operator.api.v1alpha1.commserver import Channel, NumberingRule, ServerState, ServerType
 from pbx_operator.domain.faults import fault
 from pbx_operator.domain.servers.systems import SystemSettings, SystemWish
@@ -119,7 +119,7 @@ def time_of(state: State) -> datetime | None:
 def _alpha3(country: str) -> str:
     found = countries_by_alpha2.get(country)
     if found is None:
-        raise ProviderError(fault("Final", provider_reasons.COUNTRY_UNSUPPORTED, country=country))
+        raise ProviderError(fault("Final", rainbow_reasons.COUNTRY_UNSUPPORTED, country=country))
     return found.alpha3
 
 
