@@ -20,6 +20,7 @@ from pbx_operator.cluster import AlreadyExists, Cluster, Gone
 from pbx_operator.domain.keys import base32
 from pbx_operator.domain.servers.facts import activation_secret_name, equipment_id
 from pbx_operator.domain.servers.typed import code_of
+from pbx_operator.engine.owned_secrets import owned_secret
 
 SECRET_TYPE = "pbx-operator.io/activation"
 EQUIPMENT_ENTRY, CODE_ENTRY, REVISION_ENTRY = "equipmentID", "activationCode", "revision"
@@ -98,20 +99,4 @@ def _name(server: CommServer) -> ObjectKey:
 
 def _manifest(server: CommServer, code: str, revision: int, address: Mapping[str, str]) -> dict[str, Any]:
     entries = {EQUIPMENT_ENTRY: equipment_id(server), CODE_ENTRY: code, REVISION_ENTRY: str(revision), **address}
-    name = _name(server)
-    owner = {
-        "apiVersion": CommServer.resource.api_version,
-        "kind": CommServer.resource.kind,
-        "name": server.metadata.name,
-        "uid": server.metadata.uid,
-        "controller": True,
-        "blockOwnerDeletion": False,
-    }
-    return {
-        "apiVersion": "v1",
-        "kind": "Secret",
-        "metadata": {"name": name.name, "namespace": name.namespace, "ownerReferences": [owner]},
-        "type": SECRET_TYPE,
-        "immutable": True,
-        "data": {entry: base64.b64encode(text.encode()).decode() for entry, text in entries.items()},
-    }
+    return owned_secret(_name(server), server, SECRET_TYPE, entries)

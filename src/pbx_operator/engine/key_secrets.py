@@ -25,6 +25,7 @@ from pbx_operator.domain.keys import (
     SigningKey,
     parse_key,
 )
+from pbx_operator.engine.owned_secrets import owned_secret
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +85,7 @@ async def create_key_secret(
     """
     key = SigningKey(secrets.token_bytes(SEED_BYTES))
     try:
-        await cluster.create(SECRETS, _manifest(name, owner, text(key)))
+        await cluster.create(SECRETS, owned_secret(name, owner, SECRET_TYPE, {SECRET_ENTRY: text(key)}))
     except AlreadyExists:
         return await _existing(cluster, name, owner)
     return KeySecret(key, fresh=True)
@@ -103,30 +104,6 @@ async def _existing(cluster: Cluster, name: ObjectKey, owner: Interlink) -> KeyS
     if metadata.deleting or isinstance(bundle, KeyNotThere):
         raise SecretNotOurs("WaitingForCleanup" if metadata.deleting else "SecretNameTaken")
     return KeySecret(bundle.key, fresh=False)
-
-
-def _manifest(name: ObjectKey, owner: Interlink, text: str) -> dict[str, Any]:
-    return {
-        "apiVersion": "v1",
-        "kind": "Secret",
-        "metadata": {
-            "name": name.name,
-            "namespace": name.namespace,
-            "ownerReferences": [
-                {
-                    "apiVersion": Interlink.resource.api_version,
-                    "kind": Interlink.resource.kind,
-                    "name": owner.metadata.name,
-                    "uid": owner.metadata.uid,
-                    "controller": True,
-                    "blockOwnerDeletion": False,
-                }
-            ],
-        },
-        "type": SECRET_TYPE,
-        "immutable": True,
-        "data": {SECRET_ENTRY: base64.b64encode(text.encode()).decode()},
-    }
 
 
 async def delete_key_secret(cluster: Cluster, name: ObjectKey, owner_uid: str) -> None:
