@@ -35,9 +35,7 @@ def test_the_api_server_takes_every_object(name: str, control_plane: ControlPlan
 def test_a_field_that_the_api_server_does_not_know_is_an_error(control_plane: ControlPlane) -> None:
     (operator,) = (each for each in objects(rendered({})) if each["kind"] == "Deployment")
     operator["spec"]["strategie"] = operator["spec"].pop("strategy")
-    with pytest.raises(
-        AssertionError, match=r"unknown field \"spec\.strategie\"|\.spec\.strategie: field not declared"
-    ):
+    with pytest.raises(AssertionError, match='unknown field "strategie"'):
         judged(control_plane, [operator])
 
 
