@@ -33,7 +33,8 @@ The notes that Helm prints tell what to do next.
 ## Upgrade
 
 `helm upgrade` also upgrades the CustomResourceDefinitions, as long as `crds.enabled` is set. Values are checked
-before anything changes; an unknown or impossible one is refused.
+before anything changes; an unknown or impossible one is refused. CustomResourceDefinitions that `kubectl` or another
+release has installed are taken over with `--take-ownership`.
 
 ## Uninstall
 

@@ -61,6 +61,8 @@ class ExchangeServiceValues(Group):
     """Port of the Service."""
     node_port: Annotated[int, Field(ge=0, le=65535)] = 0
     """Port on the nodes; 0 lets Kubernetes choose."""
+    external_traffic_policy: Literal["Local", "Cluster"] = "Local"
+    """Of NodePort and LoadBalancer. With Local the exchange sees who asks, and its limits count each address alone."""
     annotations: StringMap = Field({})
     """Annotations, for example for a cloud's load balancer."""
 
