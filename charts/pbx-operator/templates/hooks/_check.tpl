@@ -1,4 +1,5 @@
-{{/* The Pod of a hook: our own image, the operator's rights, and `pbx-operator check`; takes root and args. */}}
+{{/* The Pod of a hook: our own image, the operator's rights, and `pbx-operator check`; takes root, args and, if it is
+to be seen, the name of the Secret with the exchange's certificate. */}}
 {{- define "pbx-operator.check" -}}
 {{- include "pbx-operator.pod" (dict "root" .root "account" (include "pbx-operator.serviceAccountName" .root)) }}
 restartPolicy: Never
@@ -33,8 +34,18 @@ containers:
     volumeMounts:
       - name: tmp
         mountPath: /tmp
+      {{- if .certificate }}
+      - name: certificate
+        mountPath: {{ include "pbx-operator.certificatePath" .root }}
+        readOnly: true
+      {{- end }}
 volumes:
   - name: tmp
     emptyDir:
       sizeLimit: 16Mi
+  {{- with .certificate }}
+  - name: certificate
+    secret:
+      secretName: {{ . }}
+  {{- end }}
 {{- end -}}
