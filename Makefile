@@ -5,7 +5,7 @@ PYTEST := $(BIN)/python -m pytest
 SIDE_BY_SIDE := --numprocesses auto --maxprocesses 4
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lint types contracts generate verify unit model contract integration test demo demo-federation \
+.PHONY: help setup lint types contracts generate verify unit model chart contract integration test demo demo-federation \
 	demo-commserver bench lock clean
 
 help: ## list the commands
@@ -31,7 +31,7 @@ types: setup ## mypy, strict
 contracts: setup ## who may import whom
 	$(BIN)/lint-imports
 
-generate: setup ## CRDs and reference pages from the models
+generate: setup ## CRDs, reference pages and much of the chart, from the models
 	$(BIN)/python tools/generate.py
 
 verify: setup ## generated files are up to date
@@ -43,13 +43,16 @@ unit: setup ## the rules, without a cluster
 model: setup ## every story of small worlds, with the rules as they are
 	$(PYTEST) tests/model $(SIDE_BY_SIDE) --dist worksteal
 
+chart: setup ## the Helm chart, without a cluster
+	$(PYTEST) tests/chart
+
 contract: setup ## CRDs and admission on a real API server
 	$(PYTEST) tests/contract
 
 integration: setup ## the operator on a real control plane
 	$(PYTEST) tests/integration $(SIDE_BY_SIDE) --dist loadfile
 
-test: lint types contracts verify unit model contract integration ## everything that must be green
+test: lint types contracts verify unit model chart contract integration ## everything that must be green
 
 demo: setup ## three offices on a real control plane; KEEP=1 leaves it running
 	@$(BIN)/python tools/demo.py $(if $(KEEP),--keep)

@@ -1,18 +1,24 @@
-"""Write the files that follow from the API: `crds/*.yaml` and the pages of `docs/reference`.
+"""Write the files that follow from others: `crds/*.yaml`, the pages of `docs/reference`, and much of the Helm chart.
 
-The models and the table of reasons in `pbx_operator.api` are the only source of the API.  What comes out is
-committed, so that people read it and tools apply it without running Python; `--check` proves that it is not stale.
+The models and the table of reasons in `pbx_operator.api` are the only source of the API, and those in `helm_chart` of
+the chart's values.  What comes out is committed, so that people read it and tools apply it without running Python;
+`--check` proves that it is not stale.
 """
 
 from __future__ import annotations
 
 import difflib
+import json
 import sys
 from pathlib import Path
 from typing import Any
 
 import click
 from field_reference import field_reference
+from helm_chart.documents import values_yaml
+from helm_chart.readme import readme
+from helm_chart.rendering import golden_files
+from helm_chart.schema import values_schema
 from reason_reference import reason_reference
 
 from pbx_operator.api.crd import custom_resource_definitions
@@ -20,15 +26,22 @@ from pbx_operator.api.manifest import to_yaml
 
 ROOT = Path(__file__).resolve().parent.parent
 HEADER = "# Generated from the models by tools/generate.py; do not edit.\n"
+CHART = "charts/pbx-operator"
+OWNED = ("crds/*.yaml", f"{CHART}/files/crds/*.yaml", "tests/chart/golden/*.yaml")
+"""Where every file is generated: one that is not any more is stale."""
 
 
 def generated_files() -> dict[str, str]:
     """Return the text of every generated file by its path in the repository."""
     definitions = custom_resource_definitions()
     files = {f"crds/{file_name(crd)}": HEADER + to_yaml(crd) for crd in definitions}
+    files |= {f"{CHART}/files/{path}": text for path, text in files.items()}
     files["docs/reference/fields.md"] = field_reference(definitions)
     files["docs/reference/reasons.md"] = reason_reference()
-    return files
+    files[f"{CHART}/values.yaml"] = values_yaml()
+    files[f"{CHART}/values.schema.json"] = json.dumps(values_schema(), indent=2) + "\n"
+    files[f"{CHART}/README.md"] = readme()
+    return files | golden_files(files)
 
 
 def file_name(crd: dict[str, Any]) -> str:
@@ -50,14 +63,14 @@ def _difference(path: str, text: str) -> str:
 
 
 def _generated_paths() -> set[str]:
-    """Return the paths that this tool owns: a file without a kind is stale."""
-    return {path.relative_to(ROOT).as_posix() for path in (ROOT / "crds").glob("*.yaml")}
+    """Return the paths that this tool owns: a file that does not follow from anything is stale."""
+    return {path.relative_to(ROOT).as_posix() for pattern in OWNED for path in ROOT.glob(pattern)}
 
 
 @click.command()
 @click.option("--check", is_flag=True, help="Change nothing; print the difference and fail if a file is stale.")
 def main(check: bool) -> None:
-    """Generate crds/*.yaml and docs/reference/*.md from the API."""
+    """Generate the CRDs and reference pages from the API, and the parts of the chart that follow from others."""
     files = generated_files()
     if check:
         difference = differences(files)

@@ -12,14 +12,14 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
+from helm_chart.rendering import objects, rendered
 
 from builders import account, interlink
-from integration.api import Raw
 from integration.conftest import install
 from integration.harness import OPERATOR, Stage, World, open_stage
 from integration.two_clusters import DIALS
 from pbx_operator.api.meta import RECONCILE_ANNOTATION
-from pbx_operator.api.v1alpha1 import KINDS, Interlink, PBXAccount
+from pbx_operator.api.v1alpha1 import Interlink, PBXAccount
 from pbx_operator.sandbox import ControlPlane
 from pbx_operator.sandbox.ports import unused_port
 from support import install_crds, kubectl
@@ -28,52 +28,39 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 TOKENS = count(1)
 HOMES = ("pbx-system", "pbx-other")
-NO_NAMESPACE = {kind.resource.plural for kind in KINDS if not kind.resource.namespaced} | {"namespaces"}
 
 
 @dataclass
 class Rights:
-    """Grants the operators' user what `examples/install/rbac.yaml` has, namespace by namespace."""
+    """Grants the operators' user what the chart grants service accounts that look after some namespaces only."""
 
     control_plane: ControlPlane
-    everywhere: list[Raw]
-    """What a watched namespace needs."""
 
     @classmethod
     def narrowed(cls, control_plane: ControlPlane) -> Rights:
-        """Take the rights to all namespaces away, and let the operators have their homes."""
-        find = partial(kubectl, control_plane, "get", "-o", "json")
-        role, home = json.loads(find("clusterrole", OPERATOR)), json.loads(find("role", OPERATOR, "-n", HOMES[0]))
-        rights = cls(control_plane, [part for rule in role["rules"] for part in parts(rule, namespaced=True)])
-        rest = [part for rule in role["rules"] for part in parts(rule, namespaced=False)]
-        kubectl(control_plane, "replace", "-f", "-", stdin=json.dumps({**role, "rules": rest}))
+        """Take the rights to all namespaces away."""
+        for binding in (("clusterrolebinding", OPERATOR), ("rolebinding", OPERATOR, "-n", HOMES[0])):
+            kubectl(control_plane, "delete", *binding)
         kubectl(control_plane, "create", "namespace", HOMES[1])
-        secrets = {"apiGroups": [""], "resources": ["secrets"], "verbs": ["get", "create"]}
-        for namespace in HOMES:
-            rights.grant(namespace, [*home["rules"], secrets])
-        return rights
+        return cls(control_plane)
 
-    def grant(self, namespace: str, rules: list[Raw]) -> None:
-        metadata, group = {"name": "pbx-watched", "namespace": namespace}, "rbac.authorization.k8s.io"
-        reference = {"apiGroup": group, "kind": "Role", "name": "pbx-watched"}
-        user = {"apiGroup": group, "kind": "User", "name": OPERATOR}
-        head: Raw = {"apiVersion": f"{group}/v1", "metadata": metadata}
-        binding = {**head, "kind": "RoleBinding", "roleRef": reference, "subjects": [user]}
-        for manifest in ({**head, "kind": "Role", "rules": rules}, binding):
-            kubectl(self.control_plane, "apply", "-f", "-", stdin=json.dumps(manifest))
-
-    async def watched(self, world: World, *offices: PBXAccount) -> list[str]:
-        """Grant what the namespaces of offices need; return the options with which an operator watches them."""
+    async def watched(self, world: World, *offices: PBXAccount, home: str = HOMES[0]) -> list[str]:
+        """Grant what an operator of these offices needs; return the options with which it watches them."""
         namespaces = [office.key.namespace for office in offices]
-        for namespace in namespaces:
-            await asyncio.to_thread(self.grant, namespace, self.everywhere)
+        await asyncio.to_thread(self._grant, home, namespaces)
         return [part for namespace in namespaces for part in ("--watch-namespace", namespace)]
 
-
-def parts(rule: Raw, *, namespaced: bool) -> list[Raw]:
-    """Return what a rule says of kinds that have namespaces, or of the others."""
-    resources = [name for name in rule["resources"] if (name.partition("/")[0] in NO_NAMESPACE) != namespaced]
-    return [{**rule, "resources": resources}] if resources else []
+    def _grant(self, home: str, namespaces: list[str]) -> None:
+        manifests = objects(rendered({"watchNamespaces": namespaces}, release=OPERATOR, namespace=home))
+        group = "rbac.authorization.k8s.io"
+        user = {"apiGroup": group, "kind": "User", "name": OPERATOR}
+        granted = [
+            {**each, "subjects": [user]} if "subjects" in each else each
+            for each in manifests
+            if each["apiVersion"] == f"{group}/v1"
+        ]
+        listed = {"apiVersion": "v1", "kind": "List", "items": granted}
+        kubectl(self.control_plane, "apply", "-f", "-", stdin=json.dumps(listed))
 
 
 @pytest_asyncio.fixture(loop_scope="module")
@@ -167,7 +154,7 @@ async def test_two_operators_link_through_an_exchange_and_leave_each_others_reco
     async def start(office: PBXAccount, home: str) -> None:
         port = str(ports[home])
         exchange = ("--exchange-endpoint", f"https://localhost:{port}", "--exchange-port", port)
-        stage.start("--namespace", home, *await rights.watched(world, office), *DIALS, *exchange)
+        stage.start("--namespace", home, *await rights.watched(world, office, home=home), *DIALS, *exchange)
 
     for office, home in zip((a, b), HOMES, strict=True):
         await start(office, home)

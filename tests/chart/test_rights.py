@@ -1,0 +1,124 @@
+"""What the chart grants: what `examples/install/rbac.yaml` grants and no more, and less for some namespaces only."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+import pytest
+from helm_chart.rendering import NAMESPACE, Manifest, objects, rendered
+from ruamel.yaml import YAML
+
+from pbx_operator.api.v1alpha1 import KINDS
+from support import ROOT
+
+EXAMPLE = list(YAML(typ="safe", pure=True).load_all((ROOT / "examples/install/rbac.yaml").read_text(encoding="utf-8")))
+EXCHANGE = {"exchange": {"enabled": True, "endpoints": ["https://pbx.example.com"]}}
+CLUSTER_SCOPED = {kind.resource.plural for kind in KINDS if not kind.resource.namespaced} | {"namespaces"}
+COMPONENTS = {"pbx-operator": "pbx-pbx-operator", "pbx-exchange": "pbx-pbx-operator-exchange"}
+"""The names in the example, and those of the release."""
+
+
+class Right(NamedTuple):
+    """One verb on one resource, in one namespace or, if empty, in all."""
+
+    namespace: str
+    group: str
+    resource: str
+    name: str
+    """Of the one object; empty: all."""
+    verb: str
+
+
+def rights(manifests: Iterable[Manifest], subject: str) -> set[Right]:
+    """Return what these bindings grant a subject, without what a wider right includes."""
+    roles = {identity(each): each.get("rules", []) for each in manifests}
+    granted = {
+        right
+        for binding in manifests
+        if binding["kind"].endswith("Binding") and subject in {each["name"] for each in binding["subjects"]}
+        for rule in roles[binding["roleRef"]["kind"], home(binding), binding["roleRef"]["name"]]
+        for right in spread(rule, home(binding))
+    }
+    return {right for right in granted if not (wider(right) & granted)}
+
+
+def identity(manifest: Manifest) -> tuple[str, str, str]:
+    return manifest["kind"], home(manifest), manifest["metadata"]["name"]
+
+
+def home(manifest: Manifest) -> str:
+    return str(manifest["metadata"].get("namespace", ""))
+
+
+def spread(rule: dict[str, Any], namespace: str) -> Iterable[Right]:
+    return (
+        Right(namespace, group, resource, name, verb)
+        for group in rule["apiGroups"]
+        for resource in rule["resources"]
+        for name in rule.get("resourceNames", [""])
+        for verb in rule["verbs"]
+    )
+
+
+def wider(right: Right) -> set[Right]:
+    return {right._replace(namespace=""), right._replace(name=""), right._replace(namespace="", name="")} - {right}
+
+
+@pytest.mark.parametrize("component", sorted(COMPONENTS))
+def test_in_all_namespaces_the_rights_are_those_of_the_example(component: str) -> None:
+    granted = rights(objects(rendered(EXCHANGE)), COMPONENTS[component])
+    assert granted == rights(EXAMPLE, component)
+
+
+def test_in_some_namespaces_the_rights_are_the_same_there_and_nothing_elsewhere() -> None:
+    values = {**EXCHANGE, "watchNamespaces": ["a", "b"]}
+    granted = rights(objects(rendered(values)), COMPONENTS["pbx-operator"])
+    everywhere = rights(EXAMPLE, "pbx-operator")
+    wanted = {right for right in everywhere if right.resource.partition("/")[0] in CLUSTER_SCOPED}
+    rest = {right for right in everywhere - wanted if not right.namespace}
+    wanted |= {right._replace(namespace=namespace) for right in rest for namespace in ("a", "b")}
+    assert {right for right in granted if right.namespace != NAMESPACE} == wanted
+    assert {right for right in granted if right.namespace == NAMESPACE} == {
+        Right(NAMESPACE, "", "secrets", "pbx-operator-identity", "get"),
+        Right(NAMESPACE, "", "secrets", "pbx-operator-identity", "update"),
+        Right(NAMESPACE, "", "secrets", "pbx-operator-exchange-tls", "get"),
+        Right(NAMESPACE, "", "secrets", "pbx-operator-exchange-tls", "update"),
+        Right(NAMESPACE, "", "secrets", "", "create"),
+        *(Right(NAMESPACE, "coordination.k8s.io", "leases", "", verb) for verb in ("get", "create", "update")),
+    }
+
+
+def test_the_exchange_has_the_same_rights_whatever_is_watched() -> None:
+    name = COMPONENTS["pbx-exchange"]
+    narrow = objects(rendered({**EXCHANGE, "watchNamespaces": ["a"]}))
+    assert rights(narrow, name) == rights(objects(rendered(EXCHANGE)), name)
+
+
+def test_no_role_lists_secrets_or_has_a_wildcard(render: list[Manifest]) -> None:
+    rules = [rule for each in render if each["kind"].endswith("Role") for rule in each["rules"]]
+    for rule in rules:
+        assert "*" not in {*rule["apiGroups"], *rule["resources"], *rule["verbs"]}
+        assert "secrets" not in rule["resources"] or not {"list", "watch"} & set(rule["verbs"])
+
+
+def test_everybody_who_may_view_or_edit_a_namespace_may_so_our_kinds() -> None:
+    roles = {
+        each["metadata"]["name"].rpartition("-")[2]: each
+        for each in objects(
+            rendered(
+                {},
+            )
+        )
+        if "rbac.authorization.k8s.io/aggregate-to-admin" in each["metadata"]["labels"]
+    }
+    declared = {kind.resource.plural for kind in KINDS if kind.resource.namespaced}
+    (view,), (edit,) = roles["view"]["rules"], roles["edit"]["rules"]
+    assert set(view["resources"]) == declared
+    assert set(edit["resources"]) == declared - {"dialplanslices"}
+    assert "rbac.authorization.k8s.io/aggregate-to-view" not in roles["edit"]["metadata"]["labels"]
+
+
+def test_without_rbac_nothing_is_granted() -> None:
+    values = {**EXCHANGE, "rbac": {"create": False, "aggregateRoles": False}}
+    assert [each for each in objects(rendered(values)) if each["apiVersion"].startswith("rbac.")] == []

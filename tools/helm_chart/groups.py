@@ -1,0 +1,101 @@
+"""Groups of values that occur more than once in the chart, and the types of their fields."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic.alias_generators import to_camel
+
+KubernetesObject = dict[str, Any]
+"""A part of a Kubernetes object that the chart hands on: the API server knows its fields, the chart does not."""
+StringMap = dict[str, str]
+Quantities = dict[str, str | int]
+Port = Annotated[int, Field(ge=1, le=65535)]
+
+
+class Group(BaseModel):
+    """Values that belong together; unknown ones are refused, and the docstrings are what users read."""
+
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, alias_generator=to_camel, populate_by_name=True, use_attribute_docstrings=True
+    )
+
+
+class Enabled(Group):
+    """Something that is on or off."""
+
+    enabled: bool = False
+    """Whether it is on."""
+
+
+class LocalObjectReference(Group):
+    """An object of the installation's namespace."""
+
+    name: Annotated[str, Field(min_length=1, max_length=253)]
+    """Its name."""
+
+
+class ResourceValues(Group):
+    """CPU and memory of the container."""
+
+    requests: Quantities = Field({})
+    """What the scheduler reserves."""
+    limits: Quantities = Field({})
+    """What the container may use at most."""
+
+
+class ServiceAccountValues(Group):
+    """The service account of the Pods."""
+
+    create: bool = True
+    """Whether to make it."""
+    name: Annotated[str, Field(max_length=253)] = ""
+    """Its name; empty means one that follows from the release."""
+    annotations: StringMap = Field({})
+    """Its annotations."""
+
+
+class PodDisruptionBudgetValues(Group):
+    """A PodDisruptionBudget, made if there is more than one replica: with one it could only block drains."""
+
+    enabled: bool = True
+    """Whether to make one."""
+    max_unavailable: Annotated[int, Field(ge=1, le=100)] = 1
+    """How many Pods a drain may take at the same time."""
+
+
+class MonitorValues(Group):
+    """A ServiceMonitor or PodMonitor (prometheus-operator); one of them is enough."""
+
+    enabled: bool = False
+    """Whether to make it."""
+    labels: StringMap = Field({})
+    """Labels by which your Prometheus selects it."""
+    interval: Annotated[str, Field(pattern=r"^([0-9]+(ms|s|m|h))?$")] = ""
+    """Time between two scrapes, for example `30s`; empty means that of Prometheus."""
+
+
+class PodValues(Group):
+    """What administrators may say about Pods: where they run, and what is added to them."""
+
+    pod_labels: StringMap = Field({})
+    """Labels of the Pods, besides those of the chart."""
+    pod_annotations: StringMap = Field({})
+    """Annotations of the Pods."""
+    node_selector: StringMap = Field({})
+    """Labels of the nodes on which the Pods may run."""
+    affinity: KubernetesObject = Field({})
+    """Affinity of the Pods (Affinity)."""
+    tolerations: list[KubernetesObject] = Field([])
+    """Taints that the Pods tolerate (Toleration)."""
+    topology_spread_constraints: list[KubernetesObject] = Field([])
+    """How the Pods spread (TopologySpreadConstraint); empty means over nodes and zones, as far as possible."""
+    priority_class_name: Annotated[str, Field(max_length=253)] = ""
+    """PriorityClass of the Pods."""
+    extra_env: list[KubernetesObject] = Field([])
+    """Further environment variables of the container (EnvVar), for example a proxy."""
+    extra_volumes: list[KubernetesObject] = Field([])
+    """Further volumes of the Pods (Volume)."""
+    extra_volume_mounts: list[KubernetesObject] = Field([])
+    """Where the container mounts them (VolumeMount)."""

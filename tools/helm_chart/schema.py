@@ -1,0 +1,72 @@
+"""`values.schema.json`: the values' schema in one piece, as Helm 3 and 4 read it, and the rules between values."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from helm_chart.values import Values
+
+JSON = dict[str, Any]
+DIALECT = "http://json-schema.org/draft-07/schema#"
+"""The newest that every Helm 3 knows."""
+GLOBAL: JSON = {
+    "description": "Helm hands the parent chart's global values on; this chart uses none.",
+    "type": "object",
+    "additionalProperties": True,
+}
+
+
+def values_schema() -> JSON:
+    """Return the schema of the values: closed, without references, with a description of every value."""
+    schema = Values.model_json_schema()
+    whole: JSON = _inlined(schema, schema["$defs"])
+    whole["properties"]["global"] = GLOBAL
+    return {"$schema": DIALECT, **whole, "allOf": _rules()}
+
+
+def _inlined(part: Any, definitions: JSON) -> Any:
+    if isinstance(part, list):
+        return [_inlined(each, definitions) for each in part]
+    if not isinstance(part, dict):
+        return part
+    if "$ref" in part:
+        definition = definitions[part["$ref"].rpartition("/")[2]]
+        part = {**definition, **{key: value for key, value in part.items() if key not in ("$ref", "default")}}
+    kept = {key: value for key, value in part.items() if key not in ("$defs", "title")}
+    inlined = {key: _inlined(value, definitions) for key, value in kept.items()}
+    if isinstance(inlined.get("description"), str):
+        inlined["description"] = " ".join(inlined["description"].split())
+    return inlined
+
+
+def _rules() -> list[JSON]:
+    return [
+        _rule(("replicas",), {"minimum": 2}, ("leaderElection", "enabled"), {"const": True}),
+        _rule(("exchange", "enabled"), {"const": True}, ("exchange", "endpoints"), {"minItems": 1}),
+        _rule(("exchange", "ingress", "enabled"), {"const": True}, ("exchange", "enabled"), {"const": True}),
+        _rule(("exchange", "route", "enabled"), {"const": True}, ("exchange", "enabled"), {"const": True}),
+        _rule(("exchange", "route", "enabled"), {"const": True}, ("exchange", "route", "parentRefs"), {"minItems": 1}),
+        _rule(
+            ("metrics", "podMonitor", "enabled"),
+            {"const": True},
+            ("metrics", "serviceMonitor", "enabled"),
+            {"const": False},
+        ),
+        _rule(
+            ("metrics", "serviceMonitor", "enabled"),
+            {"const": True},
+            ("metrics", "service", "enabled"),
+            {"const": True},
+        ),
+    ]
+
+
+def _rule(where: tuple[str, ...], condition: JSON, then: tuple[str, ...], consequence: JSON) -> JSON:
+    return {"if": _at(where, condition), "then": _at(then, consequence)}
+
+
+def _at(path: tuple[str, ...], schema: JSON) -> JSON:
+    """Apply a schema to the value at a path, which must be there."""
+    for name in reversed(path):
+        schema = {"required": [name], "properties": {name: schema}}
+    return schema
