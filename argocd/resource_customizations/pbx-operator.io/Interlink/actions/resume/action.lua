@@ -1,0 +1,2 @@
+obj.spec.gate = "Open"
+return obj

@@ -1,0 +1,3 @@
+local actions = {}
+actions["reconcile"] = {displayName = "Reconcile now", iconClass = "fa fa-fw fa-sync"}
+return actions
