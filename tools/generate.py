@@ -1,4 +1,4 @@
-"""Write the files that follow from the API: `crds/*.yaml` and the pages of `docs/reference`.
+"""Write the files that follow from others: `crds/*.yaml`, the pages of `docs/reference`, and parts of the chart.
 
 The models and the table of reasons in `pbx_operator.api` are the only source of the API.  What comes out is
 committed, so that people read it and tools apply it without running Python; `--check` proves that it is not stale.
@@ -13,12 +13,14 @@ from typing import Any
 
 import click
 from field_reference import field_reference
+from policy_template import policy_template
 from reason_reference import reason_reference
 
 from pbx_operator.api.crd import custom_resource_definitions
 from pbx_operator.api.manifest import to_yaml
 
 ROOT = Path(__file__).resolve().parent.parent
+POLICIES = ROOT / "examples/install/policies.yaml"
 HEADER = "# Generated from the models by tools/generate.py; do not edit.\n"
 
 
@@ -28,6 +30,7 @@ def generated_files() -> dict[str, str]:
     files = {f"crds/{file_name(crd)}": HEADER + to_yaml(crd) for crd in definitions}
     files["docs/reference/fields.md"] = field_reference(definitions)
     files["docs/reference/reasons.md"] = reason_reference()
+    files["charts/pbx-operator/templates/policies.yaml"] = policy_template(POLICIES.read_text(encoding="utf-8"))
     return files
 
 
@@ -57,7 +60,7 @@ def _generated_paths() -> set[str]:
 @click.command()
 @click.option("--check", is_flag=True, help="Change nothing; print the difference and fail if a file is stale.")
 def main(check: bool) -> None:
-    """Generate crds/*.yaml and docs/reference/*.md from the API."""
+    """Generate crds/*.yaml and docs/reference/*.md from the API, and what the chart has of other files."""
     files = generated_files()
     if check:
         difference = differences(files)

@@ -51,6 +51,7 @@ ProviderURL = Annotated[str, Field(max_length=253, pattern=r"^https://[a-z0-9]([
 """Where a provider's API is: `https://host` or `https://host:port`."""
 DeletionPolicy = Literal["Delete", "Orphan"]
 DriftPolicy = Literal["Enforce", "Report"]
+DeletionProtection = Literal["Enabled", "Disabled"]
 
 Revision = Annotated[int, Field(ge=1, le=2**31 - 1)]
 Count = Annotated[int, Field(ge=0, le=2**31 - 1)]
