@@ -1,4 +1,4 @@
-"""Write the files that follow from others: `crds/*.yaml`, the pages of `docs/reference`, and parts of the chart.
+"""Write the files that follow from others: `crds/*.yaml`, pages of reference in `docs`, and parts of the chart.
 
 The models and the table of reasons in `pbx_operator.api` are the only source of the API.  What comes out is
 committed, so that people read it and tools apply it without running Python; `--check` proves that it is not stale.
@@ -13,6 +13,7 @@ from typing import Any
 
 import click
 from field_reference import field_reference
+from metric_reference import metric_reference
 from policy_template import policy_template
 from reason_reference import reason_reference
 
@@ -30,6 +31,7 @@ def generated_files() -> dict[str, str]:
     files = {f"crds/{file_name(crd)}": HEADER + to_yaml(crd) for crd in definitions}
     files["docs/reference/fields.md"] = field_reference(definitions)
     files["docs/reference/reasons.md"] = reason_reference()
+    files["docs/metrics.md"] = metric_reference()
     files["charts/pbx-operator/templates/policies.yaml"] = policy_template(POLICIES.read_text(encoding="utf-8"))
     return files
 
@@ -60,7 +62,7 @@ def _generated_paths() -> set[str]:
 @click.command()
 @click.option("--check", is_flag=True, help="Change nothing; print the difference and fail if a file is stale.")
 def main(check: bool) -> None:
-    """Generate crds/*.yaml and docs/reference/*.md from the API, and what the chart has of other files."""
+    """Generate crds/*.yaml and docs/reference/*.md from the API, docs/metrics.md, and what the chart has of others."""
     files = generated_files()
     if check:
         difference = differences(files)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import subprocess
 import sys
 from collections.abc import AsyncIterator
@@ -17,7 +18,7 @@ from integration.harness import OPERATOR, Stage, World, open_stage
 from integration.process import OperatorProcess
 from pbx_operator.sandbox import ControlPlane
 from pbx_operator.sandbox.ports import unused_port
-from support import kubectl
+from support import ROOT, kubectl
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -87,3 +88,11 @@ async def test_what_is_left_keeps_the_operator(stage: Stage, world: World, tmp_p
         0,
         ["ok      no object is left"],
     )
+
+
+async def test_every_metric_that_is_shown_is_in_the_reference(stage: Stage) -> None:
+    _, text = await stage.operator.answers("/metrics")
+    shown = set(re.findall(r"^# TYPE (\S+) (?:counter|gauge|histogram)$", text, re.M))
+    ours = {name for name in shown if not name.startswith(("python_", "process_")) and not name.endswith("_created")}
+    page = (ROOT / "docs/metrics.md").read_text(encoding="utf-8")
+    assert ours == set(re.findall(r"^\| `(\w+)` \|", page, re.M))
