@@ -5,7 +5,7 @@ PYTEST := $(BIN)/python -m pytest
 SIDE_BY_SIDE := --numprocesses auto --maxprocesses 4
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lint types contracts generate verify unit model contract integration test demo demo-federation \
+.PHONY: help setup lint types contracts generate verify unit model monitoring contract integration test demo demo-federation \
 	demo-commserver bench lock clean
 
 help: ## list the commands
@@ -43,13 +43,16 @@ unit: setup ## the rules, without a cluster
 model: setup ## every story of small worlds, with the rules as they are
 	$(PYTEST) tests/model $(SIDE_BY_SIDE) --dist worksteal
 
+monitoring: setup ## alerts and dashboard, judged by promtool
+	$(PYTEST) tests/monitoring
+
 contract: setup ## CRDs and admission on a real API server
 	$(PYTEST) tests/contract
 
 integration: setup ## the operator on a real control plane
 	$(PYTEST) tests/integration $(SIDE_BY_SIDE) --dist loadfile
 
-test: lint types contracts verify unit model contract integration ## everything that must be green
+test: lint types contracts verify unit model monitoring contract integration ## everything that must be green
 
 demo: setup ## three offices on a real control plane; KEEP=1 leaves it running
 	@$(BIN)/python tools/demo.py $(if $(KEEP),--keep)

@@ -14,6 +14,8 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from pbx_operator.api.meta import ConditionStatus
+from pbx_operator.api.v1alpha1.commserver import ServerState
+from pbx_operator.api.v1alpha1.interlink import LinkState
 from pbx_operator.domain.record_facts import peer_instance
 from pbx_operator.engine.memory import Memory
 from pbx_operator.engine.store import Store
@@ -29,6 +31,7 @@ class StateMetrics(Collector):
     def collect(self) -> Iterator[GaugeMetricFamily]:
         """Count anew; called from the thread that serves /metrics."""
         yield self._objects()
+        yield self._states()
         yield self._peers()
 
     def _objects(self) -> GaugeMetricFamily:
@@ -46,11 +49,23 @@ class StateMetrics(Collector):
                 family.add_metric((kind, condition, status), number)
         return family
 
+    def _states(self) -> GaugeMetricFamily:
+        family = GaugeMetricFamily(
+            "pbx_operator_object_states",
+            "Number of Interlinks and CommServers by the one word of their status.state.",
+            labels=("kind", "state"),
+        )
+        for table, states in ((self._store.interlinks, LinkState), (self._store.servers, ServerState)):
+            shown = Counter(getattr(status, "state", None) for status in table.statuses())
+            for state in get_args(states):
+                family.add_metric((table.model.resource.kind, state), shown[state])
+        return family
+
     def _peers(self) -> GaugeMetricFamily:
         family = GaugeMetricFamily(
             "pbx_operator_peer_reachable",
             "Whether the installation at the other end of established links answers (1) or has fallen silent (0).",
-            labels=("instance",),
+            labels=("peer",),
         )
         records = [record for record in list(self._store.records) if record.spec.state == "Established"]
         for instance in sorted({peer for record in records if (peer := peer_instance(record.spec)) is not None}):

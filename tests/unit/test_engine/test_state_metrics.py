@@ -12,6 +12,7 @@ from builders import SUFFIX, account, digest, interlink
 from federated_builders import ELSEWHERE, authority, replica
 from pbx_operator.api.meta import Resource
 from pbx_operator.api.v1alpha1 import LinkRecord
+from pbx_operator.api.v1alpha1.interlink import InterlinkStatus
 from pbx_operator.engine.memory import MISSED, Memory
 from pbx_operator.engine.state_metrics import StateMetrics
 from pbx_operator.engine.store import Store
@@ -43,7 +44,7 @@ class Bench:
         return self.registry.get_sample_value("pbx_operator_objects", labels)
 
     def reachable(self, instance: str = ELSEWHERE) -> float | None:
-        return self.registry.get_sample_value("pbx_operator_peer_reachable", {"instance": instance})
+        return self.registry.get_sample_value("pbx_operator_peer_reachable", {"peer": instance})
 
 
 @pytest.fixture
@@ -88,6 +89,23 @@ def test_an_object_that_cannot_be_read_counts_by_what_it_shows(bench: Bench) -> 
     assert bench.objects("Interlink", "Ready", "False") == 0
 
 
+def test_links_and_servers_are_counted_by_state(bench: Bench) -> None:
+    bench.put(interlink("x", status=InterlinkStatus(state="Established")))
+    bench.put(interlink("y"))
+    shown = {
+        (sample.labels["kind"], sample.labels["state"]): sample.value
+        for family in bench.registry.collect()
+        for sample in family.samples
+        if family.name == "pbx_operator_object_states"
+    }
+    assert shown == {
+        ("Interlink", "Pending"): 0,
+        ("Interlink", "Established"): 1,
+        ("Interlink", "Ended"): 0,
+        **{("CommServer", state): 0 for state in ("Pending", "Running", "Degraded", "Activated")},
+    }
+
+
 def test_a_peer_is_shown_once_it_is_known_whether_it_answers(bench: Bench) -> None:
     bench.put(authority())
     assert bench.reachable() is None
@@ -104,4 +122,4 @@ def test_whoever_can_be_named_in_a_key_makes_no_series(asked: LinkRecord, bench:
     bench.put(asked)
     bench.memory.note_reach(ELSEWHERE, answered=False)
     bench.memory.note_reach(digest("a stranger", 26), answered=True)
-    assert b"instance=" not in generate_latest(bench.registry)
+    assert b"peer=" not in generate_latest(bench.registry)
