@@ -5,8 +5,8 @@ PYTEST := $(BIN)/python -m pytest
 SIDE_BY_SIDE := --numprocesses auto --maxprocesses 4
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lint types contracts generate verify unit model chart contract integration test demo demo-federation \
-	demo-commserver bench lock clean
+.PHONY: help setup lint types contracts generate verify unit model chart monitoring contract integration test demo \
+	demo-federation demo-commserver bench lock clean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
@@ -46,13 +46,16 @@ model: setup ## every story of small worlds, with the rules as they are
 chart: setup ## the Helm chart, without a cluster
 	$(PYTEST) tests/chart
 
+monitoring: setup ## alerts and dashboard, judged by promtool
+	$(PYTEST) tests/monitoring
+
 contract: setup ## CRDs and admission on a real API server
 	$(PYTEST) tests/contract
 
 integration: setup ## the operator on a real control plane
 	$(PYTEST) tests/integration $(SIDE_BY_SIDE) --dist loadfile
 
-test: lint types contracts verify unit model chart contract integration ## everything that must be green
+test: lint types contracts verify unit model chart monitoring contract integration ## everything that must be green
 
 demo: setup ## three offices on a real control plane; KEEP=1 leaves it running
 	@$(BIN)/python tools/demo.py $(if $(KEEP),--keep)
