@@ -6,7 +6,7 @@ SIDE_BY_SIDE := --numprocesses auto --maxprocesses 4
 
 .DEFAULT_GOAL := help
 .PHONY: help setup lint types contracts generate verify unit model contract integration test demo demo-federation \
-	demo-commserver bench lock clean
+	demo-commserver bench image measure-image lock clean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
@@ -60,12 +60,29 @@ demo-federation: setup ## two clusters, and a link between them
 demo-commserver: setup ## boxes that connect, and a cloud that is told about them
 	@PYTHONPATH=tests $(BIN)/python tools/demo_commserver.py
 
+IMAGE := build/pbx-operator.tar
+IMAGE_SOURCES := pyproject.toml requirements/runtime.txt tools/build_image.py $(wildcard tools/image/*.py) \
+	$(shell find src -name '*.py')
+
+image: $(IMAGE) ## the container image, as an OCI archive; needs Debian 12, but no container engine
+
+$(IMAGE): setup $(IMAGE_SOURCES)
+	@$(BIN)/python tools/build_image.py --output $@
+
+measure-image: $(IMAGE) ## how long the image's commands take to start; needs root
+	@$(BIN)/python tools/measure_image.py $(IMAGE)
+
 bench: setup ## the figures of docs/benchmarks.md
 	$(BIN)/python tools/bench.py
 
+LOCK := $(BIN)/uv pip compile --quiet --no-header --python-version 3.11 --generate-hashes --no-emit-index-url
+
 lock: setup ## resolve the dependencies anew
-	$(BIN)/uv pip compile --quiet --no-header --universal --python-version 3.11 --generate-hashes \
-		--no-emit-index-url --upgrade --group dev pyproject.toml --output-file requirements/dev.txt
+	$(LOCK) --universal --upgrade --group dev pyproject.toml --output-file requirements/dev.txt
+	$(LOCK) --python-platform linux --constraint requirements/dev.txt --no-annotate pyproject.toml \
+		--output-file requirements/runtime.txt
+	printf 'hatchling\npip\n' | $(LOCK) --constraint requirements/dev.txt --no-annotate --allow-unsafe - \
+		--output-file requirements/build.txt
 
 clean: ## remove what the commands made here
-	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache build
