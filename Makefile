@@ -6,7 +6,7 @@ SIDE_BY_SIDE := --numprocesses auto --maxprocesses 4
 
 .DEFAULT_GOAL := help
 .PHONY: help setup lint types contracts generate verify unit model contract integration test demo demo-federation \
-	demo-commserver bench image measure-image lock clean
+	demo-commserver bench image measure-image e2e lock clean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
@@ -49,6 +49,9 @@ contract: setup ## CRDs and admission on a real API server
 integration: setup ## the operator on a real control plane
 	$(PYTEST) tests/integration $(SIDE_BY_SIDE) --dist loadfile
 
+e2e: setup ## the image, and the operator as a pod: on the cluster of KUBECONFIG, on kind, or on a node of its own
+	$(PYTEST) tests/e2e
+
 test: lint types contracts verify unit model contract integration ## everything that must be green
 
 demo: setup ## three offices on a real control plane; KEEP=1 leaves it running
@@ -66,7 +69,7 @@ IMAGE_SOURCES := pyproject.toml requirements/runtime.txt tools/build_image.py $(
 
 image: $(IMAGE) ## the container image, as an OCI archive; needs Debian 12, but no container engine
 
-$(IMAGE): setup $(IMAGE_SOURCES)
+$(IMAGE): $(IMAGE_SOURCES) | setup
 	@$(BIN)/python tools/build_image.py --output $@
 
 measure-image: $(IMAGE) ## how long the image's commands take to start; needs root

@@ -78,6 +78,12 @@ def this_machine() -> Machine:
     return _MACHINES[name]
 
 
+def obstacle() -> str | None:
+    """Tell why the image cannot be built here, and what to do about it; None if it can."""
+    missing = [tool for tool in ("apt-get", "dpkg-deb") if shutil.which(tool) is None]
+    return f"there is no {missing[0]} here: build the image on Debian 12, or with the Dockerfile" if missing else None
+
+
 def build_base(tree: Path) -> None:
     """Make the bottom layer in a directory that is empty.
 
@@ -85,9 +91,8 @@ def build_base(tree: Path) -> None:
         ImageError: Debian's tools or packages are not to be had here.
 
     """
-    for tool in ("apt-get", "dpkg-deb"):
-        if shutil.which(tool) is None:
-            raise ImageError(f"there is no {tool} here: build the image on Debian 12, or with the Dockerfile")
+    if (reason := obstacle()) is not None:
+        raise ImageError(reason)
     with tempfile.TemporaryDirectory() as folder:
         _download(Path(folder))
         for package in sorted(Path(folder).glob("*.deb")):
