@@ -47,8 +47,8 @@ def build_archive(output: Path) -> None:
         layers = [pack(folder / name, folder / f"{name}.tar.gz", origin) for name, origin in LAYERS.items()]
         partial = folder / output.name
         digest = write_layout(partial, reference(), layers, this_machine().debian, process_settings())
-        _report(layers, digest, output)
         partial.replace(output)
+        _report(layers, digest, output)
 
 
 def _report(layers: list[Layer], digest: str, output: Path) -> None:

@@ -7,6 +7,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from build_image import build_archive
 from image.facts import USER_ID
 from image.unpacked import UnpackedImage, obstacle
 
@@ -93,3 +94,8 @@ def test_neither_a_shell_nor_pip_is_in_it(image: UnpackedImage) -> None:
         name for name in ("sh", "bash", "pip", "apt-get") for path in image.root.rglob(name) if not path.is_symlink()
     ]
     assert found == []
+
+
+def test_the_same_sources_give_the_same_archive(archive: Path, tmp_path: Path) -> None:
+    build_archive(tmp_path / "again.tar")
+    assert (tmp_path / "again.tar").read_bytes() == archive.read_bytes()

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from e2e.cluster import Cluster
-from support import ROOT
+from support import ROOT, until
 
 pytestmark = pytest.mark.timeout(1800)  # the programs of a node may have to be built
 
@@ -39,11 +39,24 @@ def installed(cluster: Cluster) -> Iterator[Cluster]:
         cluster.kubectl("delete", "--ignore-not-found", WAIT, "-f", str(path))
 
 
-def await_operator(cluster: Cluster) -> str:
-    """Wait until the operator is ready and return the name of its pod."""
+def names(cluster: Cluster) -> list[str]:
+    """Return the names of the operator's pods."""
+    return cluster.kubectl("get", "pods", "-o", "jsonpath={.items[*].metadata.name}", *SYSTEM).split()
+
+
+def phases(cluster: Cluster) -> list[str]:
+    """Return how far the operator's pods are."""
+    return cluster.kubectl("get", "pods", "-o", "jsonpath={.items[*].status.phase}", *SYSTEM).split()
+
+
+def logs(cluster: Cluster) -> str:
+    """Return what the operator's pods, which have to run, have logged."""
+    return cluster.kubectl("logs", "--selector=app.kubernetes.io/name=pbx-operator", "--tail=-1", *SYSTEM)
+
+
+def await_operator(cluster: Cluster) -> None:
+    """Wait until the operator is ready."""
     cluster.kubectl("rollout", "status", "deployment/pbx-operator", WAIT, *SYSTEM)
-    cluster.kubectl("wait", "--for=condition=Available", "deployment/pbx-operator", WAIT, *SYSTEM)
-    return cluster.kubectl("get", "pods", "-o", "jsonpath={.items[*].metadata.name}", *SYSTEM)
 
 
 def carry_key(cluster: Cluster, office: str) -> None:
@@ -61,12 +74,13 @@ def test_offices_link_although_the_operator_is_killed(installed: Cluster) -> Non
     for office in ("rome", "bern"):
         carry_key(installed, office)
 
-    first = await_operator(installed)
+    (first,) = names(installed)
     kubectl("apply", "-f", str(OFFICES / "3-links.yaml"))
     kubectl("delete", "pod", first, "--grace-period=0", "--force", *SYSTEM)
 
     kubectl("wait", "--for=condition=Established", "interlinks", "--all", "--all-namespaces", WAIT)
-    assert await_operator(installed) != first
+    await_operator(installed)
+    assert names(installed) != [first]
     assert installed.dialled("paris", "112", "200", "8200", "300", "400") == {
         "112": "Emergency",
         "200": "Own",
@@ -81,3 +95,22 @@ def test_the_end_of_one_side_ends_the_other(installed: Cluster) -> None:
     installed.kubectl("delete", "interlink", "to-paris", "-n", "rome", WAIT)
     installed.kubectl("wait", "--for=delete", "interlink/to-rome", "-n", "paris", WAIT)
     assert installed.dialled("paris", "8200", "400") == {"8200": "NoMatch", "400": "Peer 400@bern.example.com"}
+
+
+def test_a_pod_without_its_rights_is_not_ready_and_says_why(installed: Cluster) -> None:
+    """So a rollout waits for it; and once the rights are there it goes on, without a restart."""
+    kubectl = installed.kubectl
+    kubectl("delete", "clusterrolebinding", "pbx-operator-pod")
+    kubectl("delete", "pods", "--all", *SYSTEM)
+    until(lambda: phases(installed) == ["Running"], "the new pod runs")
+    until(lambda: "check the operator's ClusterRole" in logs(installed), "the operator tells what is missing")
+    (pod,) = names(installed)
+    readiness = f"/api/v1/namespaces/pbx-system/pods/{pod}:8080/proxy/readyz"
+    with pytest.raises(AssertionError, match="neither at work yet nor standing by"):
+        kubectl("get", "--raw", readiness)
+    assert kubectl("get", "pod", pod, "-o", "jsonpath={.status.containerStatuses[*].ready}", *SYSTEM) == "false"
+
+    kubectl("apply", "--server-side", "-f", str(INSTALLED[-1]))
+    await_operator(installed)
+    assert names(installed) == [pod]
+    assert kubectl("get", "pod", pod, "-o", "jsonpath={.status.containerStatuses[*].restartCount}", *SYSTEM) == "0"
