@@ -5,8 +5,8 @@ PYTEST := $(BIN)/python -m pytest
 SIDE_BY_SIDE := --numprocesses auto --maxprocesses 4
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lint types contracts generate verify unit model chart contract integration test demo demo-federation \
-	demo-commserver bench lock clean
+.PHONY: help setup lint types contracts generate verify unit model chart monitoring contract integration e2e test demo \
+	demo-federation demo-commserver bench image measure-image lock clean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
@@ -46,13 +46,19 @@ model: setup ## every story of small worlds, with the rules as they are
 chart: setup ## the Helm chart, without a cluster
 	$(PYTEST) tests/chart
 
+monitoring: setup ## alerts and dashboard, judged by promtool
+	$(PYTEST) tests/monitoring
+
 contract: setup ## CRDs and admission on a real API server
 	$(PYTEST) tests/contract
 
 integration: setup ## the operator on a real control plane
 	$(PYTEST) tests/integration $(SIDE_BY_SIDE) --dist loadfile
 
-test: lint types contracts verify unit model chart contract integration ## everything that must be green
+e2e: setup ## the image, and the operator as a pod: on the cluster of KUBECONFIG, on kind, or on a node of its own
+	$(PYTEST) tests/e2e
+
+test: lint types contracts verify unit model chart monitoring contract integration ## everything that must be green
 
 demo: setup ## three offices on a real control plane; KEEP=1 leaves it running
 	@$(BIN)/python tools/demo.py $(if $(KEEP),--keep)
@@ -63,12 +69,29 @@ demo-federation: setup ## two clusters, and a link between them
 demo-commserver: setup ## boxes that connect, and a cloud that is told about them; KEEP=1 leaves it running
 	@PYTHONPATH=tests $(BIN)/python tools/demo_commserver.py $(if $(KEEP),--keep)
 
+IMAGE := build/pbx-operator.tar
+IMAGE_SOURCES := pyproject.toml requirements/runtime.txt tools/build_image.py $(wildcard tools/image/*.py) \
+	$(shell find src -name '*.py')
+
+image: $(IMAGE) ## the container image, as an OCI archive; needs Debian 12, but no container engine
+
+$(IMAGE): $(IMAGE_SOURCES) | setup
+	@$(BIN)/python tools/build_image.py --output $@
+
+measure-image: $(IMAGE) ## how long the image's commands take to start; needs root
+	@$(BIN)/python tools/measure_image.py $(IMAGE)
+
 bench: setup ## the figures of docs/benchmarks.md
 	$(BIN)/python tools/bench.py
 
+LOCK := $(BIN)/uv pip compile --quiet --no-header --python-version 3.11 --generate-hashes --no-emit-index-url
+
 lock: setup ## resolve the dependencies anew
-	$(BIN)/uv pip compile --quiet --no-header --universal --python-version 3.11 --generate-hashes \
-		--no-emit-index-url --upgrade --group dev pyproject.toml --output-file requirements/dev.txt
+	$(LOCK) --universal --upgrade --group dev pyproject.toml --output-file requirements/dev.txt
+	$(LOCK) --python-platform linux --constraint requirements/dev.txt --no-annotate pyproject.toml \
+		--output-file requirements/runtime.txt
+	printf 'hatchling\npip\n' | $(LOCK) --constraint requirements/dev.txt --no-annotate --allow-unsafe - \
+		--output-file requirements/build.txt
 
 clean: ## remove what the commands made here
-	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache build

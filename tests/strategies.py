@@ -85,6 +85,7 @@ def _about(draw: st.DrawFn, side: str, account: str) -> dict[str, Any]:
         "generation": draw(st.integers(1, 3)),
         "reconcile": draw(st.sampled_from([None, "please"])),
         "on_peer_deletion": draw(st.sampled_from(["Delete", "Retain"])),
+        "deletion_protection": draw(st.sampled_from(["Disabled", "Disabled", "Enabled"])),
         "undo_window_seconds": draw(st.sampled_from([0, 0, 300, 900])),
         "dial_prefix": draw(st.sampled_from([None, None, "8", "112"])),
         "status": _status(draw),
@@ -365,7 +366,11 @@ def calm_scenes(draw: st.DrawFn, *, clusters: tuple[ClusterFacts, ...] = _CLUSTE
     scene = draw(scenes(clusters=clusters))
     links = {}
     for place, link in HEALTHY.interlinks.items():
-        wishes = with_spec(link, on_peer_deletion=draw(st.sampled_from(["Delete", "Retain"])))
+        wishes = with_spec(
+            link,
+            on_peer_deletion=draw(st.sampled_from(["Delete", "Retain"])),
+            deletion_protection=draw(st.sampled_from(["Disabled", "Disabled", "Enabled"])),
+        )
         links[place] = wishes.model_copy(update={"status": _status(draw)})
     return replace(scene, interlinks=links, accounts=HEALTHY.accounts, unreadable=frozenset())
 

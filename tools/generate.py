@@ -1,4 +1,4 @@
-"""Write the files that follow from others: `crds/*.yaml`, the pages of `docs/reference`, and much of the Helm chart.
+"""Write the files that follow from others: `crds/*.yaml`, pages of reference in `docs`, and much of the Helm chart.
 
 The models and the table of reasons in `pbx_operator.api` are the only source of the API, and those in `helm_chart` of
 the chart's values.  What comes out is committed, so that people read it and tools apply it without running Python;
@@ -19,12 +19,15 @@ from helm_chart.documents import values_yaml
 from helm_chart.readme import readme
 from helm_chart.rendering import golden_files
 from helm_chart.schema import values_schema
+from metric_reference import metric_reference
+from policy_template import policy_template
 from reason_reference import reason_reference
 
 from pbx_operator.api.crd import custom_resource_definitions
 from pbx_operator.api.manifest import to_yaml
 
 ROOT = Path(__file__).resolve().parent.parent
+POLICIES = ROOT / "examples/install/policies.yaml"
 HEADER = "# Generated from the models by tools/generate.py; do not edit.\n"
 CHART = "charts/pbx-operator"
 OWNED = ("crds/*.yaml", f"{CHART}/files/crds/*.yaml", "tests/chart/golden/*.yaml")
@@ -38,6 +41,8 @@ def generated_files() -> dict[str, str]:
     files |= {f"{CHART}/files/{path}": text for path, text in files.items()}
     files["docs/reference/fields.md"] = field_reference(definitions)
     files["docs/reference/reasons.md"] = reason_reference()
+    files["docs/metrics.md"] = metric_reference()
+    files[f"{CHART}/templates/policies.yaml"] = policy_template(POLICIES.read_text(encoding="utf-8"))
     files[f"{CHART}/values.yaml"] = values_yaml()
     files[f"{CHART}/values.schema.json"] = json.dumps(values_schema(), indent=2) + "\n"
     files[f"{CHART}/README.md"] = readme()

@@ -30,9 +30,8 @@ def go_program(folder: str, package: str, *flags: str) -> Path:
     Raises BuildError if there is no Go, or the build fails.
     """
     module = TOOLS / folder
-    pinned = b"".join(
-        file.read_bytes() for file in sorted([module / "go.mod", module / "go.sum", *module.glob("*.go")])
-    )
+    sources = [module / "go.mod", module / "go.sum", *sorted(module.glob("*.go"))]
+    pinned = b"".join(file.read_bytes() for file in sources)
     digest = hashlib.sha256(pinned + " ".join((package, *flags)).encode()).hexdigest()[:16]
     target = _cache() / f"{folder}-{digest}"
     program = target / package.rpartition("/")[2]

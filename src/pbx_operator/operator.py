@@ -18,7 +18,8 @@ from prometheus_client import start_http_server
 
 from pbx_operator import logs, process
 from pbx_operator.api.v1alpha1.shared import HostName
-from pbx_operator.checks import fits, names_endpoints, names_namespace
+from pbx_operator.check_command import check
+from pbx_operator.checks import fits, names_endpoints
 from pbx_operator.cluster import ApiError, Cluster, Conflict, CredentialsError, Unavailable
 from pbx_operator.device_command import device
 from pbx_operator.domain.endpoints import EXAMPLES
@@ -27,6 +28,7 @@ from pbx_operator.engine.identity import Identity, rotate_identity
 from pbx_operator.engine.lease import LeaseLostError
 from pbx_operator.exchange.beside import ExchangeSettings
 from pbx_operator.network.addresses import Network, NetworkRules
+from pbx_operator.options import kubeconfig_option, namespace_option, watch_namespace_option
 
 RESTORE_PERIOD = timedelta(minutes=10)
 """How long records are left alone after a restore was announced."""
@@ -58,39 +60,18 @@ def _networks(_context: click.Context, _parameter: click.Parameter, values: tupl
         raise click.BadParameter(f"{error}: write a network like 10.0.0.0/8") from None
 
 
-def _namespaces(context: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> frozenset[str]:
-    for value in values:
-        names_namespace(context, parameter, value)
-    return frozenset(values)
-
-
 def _restoring_until(_context: click.Context, _parameter: click.Parameter, announced: bool) -> datetime | None:
     return datetime.now(UTC) + RESTORE_PERIOD if announced else None
 
 
 _PORT = click.IntRange(0, 65535)
 
-_namespace_option = click.option(
-    "--namespace",
-    envvar="POD_NAMESPACE",
-    default="pbx-system",
-    show_default=True,
-    show_envvar=True,
-    callback=names_namespace,
-    help="Namespace of the operator's own identity Secret.",
-)
 _after_restore_option = click.option(
     "--after-restore",
     "restoring_until",
     is_flag=True,
     callback=_restoring_until,
     help="A backup is being restored: leave LinkRecords alone for 10 minutes.",
-)
-_kubeconfig_option = click.option(
-    "--kubeconfig",
-    envvar="KUBECONFIG",
-    show_envvar=True,
-    help="Default: the service account in a Pod, ~/.kube/config elsewhere.",
 )
 _log_level_option = click.option(
     "--log-level",
@@ -113,15 +94,9 @@ def _certificate_option(name: str) -> Callable[[F], F]:
 
 @click.group(invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="pbx-operator")
-@_namespace_option
-@_kubeconfig_option
-@click.option(
-    "--watch-namespace",
-    "namespaces",
-    multiple=True,
-    callback=_namespaces,
-    help="Look after objects of this namespace only; may be repeated. Default: all namespaces.",
-)
+@namespace_option
+@kubeconfig_option
+@watch_namespace_option
 @click.option(
     "--domain-suffix",
     default="pbx.local",
@@ -212,13 +187,13 @@ def main(
     engine = EngineSettings(namespace, domain_suffix, workers, restoring_until, namespaces)
     rules = NetworkRules(forbid_network, allow_network)
     exchange = ExchangeSettings(endpoints, exchange_port, sync_interval, exchange_certificate, rules)
-    options = process.Options(kubeconfig, health_port, engine, exchange, leader_elect)
-    _run(lambda: process.operate(options), metrics_port, "--health-port and --metrics-port, or --exchange-port")
+    chosen = process.Options(kubeconfig, health_port, engine, exchange, leader_elect)
+    _run(lambda: process.operate(chosen), metrics_port, "--health-port and --metrics-port, or --exchange-port")
 
 
 @main.command()
-@_namespace_option
-@_kubeconfig_option
+@namespace_option
+@kubeconfig_option
 @_log_level_option
 @click.option(
     "--endpoint",
@@ -254,8 +229,8 @@ def exchange(
 
 
 @main.command("rotate-identity")
-@_namespace_option
-@_kubeconfig_option
+@namespace_option
+@kubeconfig_option
 def rotate(namespace: str, kubeconfig: str | None) -> None:
     """Replace the key by which this installation signs what it says to others; no link breaks.
 
@@ -275,6 +250,7 @@ def rotate(namespace: str, kubeconfig: str | None) -> None:
 
 
 main.add_command(device)
+main.add_command(check)
 
 
 async def _rotate(kubeconfig: str | None, namespace: str) -> Identity:

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from http import HTTPStatus
+from importlib.metadata import version
 from typing import Any, TypeVar
 from uuid import uuid4
 
@@ -58,6 +59,8 @@ T = TypeVar("T")
 
 LEADS = Gauge("leader_election_master_status", "Whether this process works (1), or stands by (0).", ["name"])
 """The name is client-go's."""
+BUILD = Gauge("pbx_operator_build_info", "The version of the program, as a label; the value is always 1.", ["version"])
+BUILD.labels(version("pbx-operator")).set(1)
 
 DRAIN_SECONDS = 20.0
 RETRY_SECONDS = 5.0

@@ -48,6 +48,7 @@ FULL = changed(
             "readyWhen": "Running",
             "provider": {"type": "Rainbow", "rainbow": {**RAINBOW, "url": "https://sandbox.openrainbow.com:8443"}},
             "deletionPolicy": "Orphan",
+            "deletionProtection": "Enabled",
             "driftPolicy": "Report",
         }
     },

@@ -47,6 +47,7 @@ FULL: JSON = changed(
             "gate": "Closed",
             "onPeerDeletion": "Retain",
             "undoWindowSeconds": 604800,
+            "deletionProtection": "Enabled",
         }
     },
 )

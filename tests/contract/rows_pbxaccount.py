@@ -28,6 +28,7 @@ FULL: JSON = changed(
             "sharing": {"mode": "Selected", "numbers": [{"start": "200", "end": "249"}]},
             "deletionPolicy": "Orphan",
             "driftPolicy": "Report",
+            "deletionProtection": "Enabled",
         }
     },
 )

@@ -109,6 +109,7 @@ def test_defaults_appear_and_an_unseen_object_is_not_ready(tenant: Tenant) -> No
         "provider": {"type": "Builtin"},
         "deletionPolicy": "Delete",
         "driftPolicy": "Enforce",
+        "deletionProtection": "Disabled",
     }
     link = tenant.get("ilk", ISSUING["metadata"]["name"])
     assert link["status"] == {"observedGeneration": -1}
@@ -119,6 +120,7 @@ def test_defaults_appear_and_an_unseen_object_is_not_ready(tenant: Tenant) -> No
         "gate": "Open",
         "onPeerDeletion": "Delete",
         "undoWindowSeconds": 0,
+        "deletionProtection": "Disabled",
     }
 
 

@@ -89,13 +89,16 @@ class OperatorProcess:
                         return dict(line)
                 await asyncio.sleep(POLL)
 
+    def url(self, path: str) -> str:
+        """Return the server of /healthz and /readyz, or that of /metrics."""
+        return f"http://{HOST}:{self._metrics if path == '/metrics' else self._health}"
+
     async def answers(self, path: str) -> tuple[int, str]:
         """Return status and text of /healthz, /readyz or /metrics, as soon as it listens there."""
-        port = self._metrics if path == "/metrics" else self._health
         async with asyncio.timeout(DEADLINE), aiohttp.ClientSession() as session:
             while True:
                 try:
-                    async with session.get(f"http://{HOST}:{port}{path}") as answer:
+                    async with session.get(f"{self.url(path)}{path}") as answer:
                         return answer.status, await answer.text()
                 except aiohttp.ClientConnectionError:
                     await asyncio.sleep(POLL)

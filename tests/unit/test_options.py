@@ -53,6 +53,7 @@ def test_a_host_name_is_taken(value: str, monkeypatch: pytest.MonkeyPatch) -> No
         (pbx, ("key", "new")),
         (operator.main, ()),
         (operator.main, ("exchange",)),
+        (operator.main, ("check",)),
         (sandbox, ()),
         (sandbox, ("up",)),
         (sandbox, ("run",)),

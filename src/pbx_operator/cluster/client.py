@@ -46,7 +46,7 @@ def request_counter(registry: CollectorRegistry) -> Counter:
     """Return the counter of calls, under the name and labels that controller-runtime uses."""
     return Counter(
         "rest_client_requests_total",
-        "Number of HTTP requests, partitioned by status code, method, and host.",
+        "Number of requests to the API server, by status code (`<error>` without an answer), method and host.",
         ("code", "method", "host"),
         registry=registry,
     )

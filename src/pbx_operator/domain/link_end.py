@@ -18,6 +18,7 @@ from pbx_operator.domain.link_facts import (
     adoptable,
     ended_by_peer,
     established_of,
+    follows_peer,
     identity_of,
     key_reference,
     key_secret_name,
@@ -191,7 +192,7 @@ def _own_account_deleting(s: LinkSnapshot) -> bool:
 
 def follow_peer(s: LinkSnapshot, link: Interlink) -> list[Action]:
     """Follow the peer's deletion, which comes before any new link."""
-    if link.spec.on_peer_deletion != "Delete":
+    if not follows_peer(link):
         return []
     side = side_of(link)
     if any(ended_by_peer(r, side) for r in mine(s, link)):

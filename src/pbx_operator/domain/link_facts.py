@@ -161,6 +161,11 @@ def key_reference(interlink: Interlink) -> SecretKeyReference | None:
     return interlink.spec.issue_key.from_secret_ref if interlink.spec.issue_key else None
 
 
+def follows_peer(interlink: Interlink) -> bool:
+    """Whether the object goes when its peer ends the link; one that nobody may delete stays."""
+    return interlink.spec.on_peer_deletion == "Delete" and interlink.spec.deletion_protection == "Disabled"
+
+
 def key_secret_name(interlink: Interlink) -> str:
     """Return the name of the Secret that holds the key, on either side."""
     reference = key_reference(interlink)

@@ -21,6 +21,7 @@ from pbx_operator.domain.link_facts import (
     RedeemTry,
     account_ready,
     established_of,
+    follows_peer,
     generated_key_lost,
     issued_of,
     issued_too_late,
@@ -256,6 +257,8 @@ def _end_facts(v: View, reason: Reason, key_id: str | None) -> dict[str, object]
     issue, next_step = v.link.spec.issue_key, _next_key(v.link)
     if reason is reasons.KEY_EXPIRED and issue is not None and issue.expiration_time is not None:
         next_step = f"{_LATER_END}, and {next_step}"
+    if reason is reasons.ENDED_BY_PEER and _is_held_by_protection(v.link):
+        next_step = f"set spec.deletionProtection to Disabled and delete this Interlink, or {next_step}"
     if reason is reasons.ENDED_AS_DUPLICATE:
         next_step = f"delete this Interlink; or delete {_other_link(v)}, and {next_step}"
     if reason is reasons.ACCOUNT_DELETED:
@@ -265,6 +268,11 @@ def _end_facts(v: View, reason: Reason, key_id: str | None) -> dict[str, object]
         "name": v.link.spec.account_ref.name,
         "next_step": next_step,
     }
+
+
+def _is_held_by_protection(link: Interlink) -> bool:
+    """Whether the object would have gone with its peer's, were it not protected."""
+    return link.spec.on_peer_deletion == "Delete" and not follows_peer(link)
 
 
 def _with_account(v: View) -> str:

@@ -13,6 +13,7 @@ from pbx_operator.domain.conditions import find, status_with
 from pbx_operator.domain.gate import closed_because
 from pbx_operator.domain.link_facts import (
     LinkSnapshot,
+    follows_peer,
     key_secret_name,
     side_of,
 )
@@ -111,16 +112,16 @@ def _key_issued(v: View) -> Verdict:
         return verdict("KeyIssued", "False", reasons.ENDED if v.ended is not None else reasons.NO_KEY_YET)
     if issue is None or current.spec.state != "Established" or current.spec.revision >= issue.revision:
         return verdict("KeyIssued", "True", reasons.KEY_ISSUED_ONCE)
-    outcome = _OUTCOMES[v.link.spec.on_peer_deletion]
+    outcome = _GOES_TOO if follows_peer(v.link) else _STAYS
     return verdict("KeyIssued", "True", reasons.REVISION_WAITS, revision=issue.revision, outcome=outcome)
 
 
-_OUTCOMES = {
-    "Delete": "if the peer ends it, this Interlink goes, too, and the revision with it;"
-    " with spec.onPeerDeletion Retain it stays and gets its key",
-    "Retain": "then its key is made",
-}
-"""What becomes of a raised revision, by `spec.onPeerDeletion`."""
+_GOES_TOO = (
+    "if the peer ends it, this Interlink goes, too, and the revision with it;"
+    " with spec.onPeerDeletion Retain it stays and gets its key"
+)
+_STAYS = "then its key is made"
+"""What becomes of a raised revision, by whether the object follows its peer."""
 
 
 # --- facts ------------------------------------------------------------------------------------------------------

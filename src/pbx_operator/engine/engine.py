@@ -33,6 +33,7 @@ from pbx_operator.engine.planning import Planner
 from pbx_operator.engine.queue import WorkQueue
 from pbx_operator.engine.servers import Providers, ServerWork
 from pbx_operator.engine.snapshots import Snapshots
+from pbx_operator.engine.state_metrics import StateMetrics
 from pbx_operator.engine.steps import StepRunner
 from pbx_operator.engine.store import Observation, Store
 from pbx_operator.engine.sync import PRUNE_SECONDS, Pruner, load
@@ -97,6 +98,7 @@ class Engine:
         metrics = Metrics(registry, settings.workers)
         self._queue: WorkQueue[WorkKey] = WorkQueue(clocks.monotonic, metrics.waiting)
         memory = Memory()
+        registry.register(StateMetrics(self._store, memory))
         self._events = EventRecorder(cluster, identity.instance, clocks.now)
         self._intake = Intake(self._store, self._queue, memory, self._observe)
         self._pruner = Pruner(cluster, self._store, self._intake, settings.namespaces)

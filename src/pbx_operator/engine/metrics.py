@@ -38,17 +38,33 @@ class Metrics:
     def __init__(self, registry: CollectorRegistry, workers: int) -> None:
         counter, gauge = partial(Counter, registry=registry), partial(Gauge, registry=registry)
         histogram = partial(Histogram, registry=registry)
-        self._total = counter("controller_runtime_reconcile", "Reconciliations.", ["controller", "result"])
-        self._errors = counter("controller_runtime_reconcile_errors", "Those that failed.", ["controller"])
-        self._seconds = histogram("controller_runtime_reconcile_time_seconds", "Their length.", ["controller"])
-        self._active = gauge("controller_runtime_active_workers", "Workers at work.", ["controller"])
-        self._workers = gauge("controller_runtime_max_concurrent_reconciles", "Workers.", ["controller"])
-        self._depth = gauge("workqueue_depth", "Keys that wait for a worker.", ["name"])
-        self._adds = counter("workqueue_adds", "Keys that began to wait.", ["name"])
-        self._retries = counter("workqueue_retries", "Keys that must be tried again.", ["name"])
-        self._waited = histogram("workqueue_queue_duration_seconds", "Time a key waits for a worker.", ["name"])
-        self._worked = histogram("workqueue_work_duration_seconds", "Time a worker has a key.", ["name"])
-        self._unfinished = gauge("workqueue_unfinished_work_seconds", "Time spent on keys in work.", ["name"])
+        self._total = counter(
+            "controller_runtime_reconcile",
+            "Number of times that an object was worked on, by how that ended.",
+            ["controller", "result"],
+        )
+        self._errors = counter(
+            "controller_runtime_reconcile_errors", "Number of times that failed and are tried again.", ["controller"]
+        )
+        self._seconds = histogram(
+            "controller_runtime_reconcile_time_seconds", "Seconds that one time takes.", ["controller"]
+        )
+        self._active = gauge("controller_runtime_active_workers", "Number of workers that are at work.", ["controller"])
+        self._workers = gauge(
+            "controller_runtime_max_concurrent_reconciles",
+            "Number of workers that may be at work; all controllers share them.",
+            ["controller"],
+        )
+        self._depth = gauge("workqueue_depth", "Number of objects that wait for a worker.", ["name"])
+        self._adds = counter("workqueue_adds", "Number of times that an object began to wait.", ["name"])
+        self._retries = counter("workqueue_retries", "Number of times that an object must be tried again.", ["name"])
+        self._waited = histogram(
+            "workqueue_queue_duration_seconds", "Seconds that an object waits for a worker.", ["name"]
+        )
+        self._worked = histogram("workqueue_work_duration_seconds", "Seconds that a worker has an object.", ["name"])
+        self._unfinished = gauge(
+            "workqueue_unfinished_work_seconds", "Seconds spent so far on the objects that are in work.", ["name"]
+        )
         self._begun: dict[str, dict[WorkKey, float]] = {controller: {} for controller in CONTROLLERS}
         for controller in CONTROLLERS:
             self._begin(controller, workers)

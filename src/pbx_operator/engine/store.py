@@ -94,6 +94,11 @@ class Table(Generic[R]):
         found = self.find(key)
         return getattr(found, "status", None)
 
+    def statuses(self) -> list[Status]:
+        """Return what every object of a kind with conditions shows; copied at once, so another thread may ask, too."""
+        found: list[Any] = [*self._objects.values(), *self._unreadable.values()]
+        return [each.status for each in found]
+
     def select(self, index: str, value: Hashable) -> list[R]:
         """Return the objects that an index lists under a value, in no particular order."""
         return list(self._indexes[index].get(value, {}).values())

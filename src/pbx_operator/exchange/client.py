@@ -62,7 +62,7 @@ MAX_LINES = 4096
 
 REQUESTS = Counter(
     "pbx_operator_peer_requests_total",
-    "Number of requests to other installations, partitioned by path and by whether a signed answer came.",
+    "Number of requests to other installations, by path and by whether a signed answer came.",
     ("path", "result"),
 )
 

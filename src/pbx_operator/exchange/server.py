@@ -18,6 +18,7 @@ from typing import Any, Protocol
 
 from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler
+from prometheus_client import Counter
 
 from pbx_operator.cluster import ApiError
 from pbx_operator.domain.envelope import MAX_PAYLOAD, MAX_SEALED
@@ -59,6 +60,12 @@ RETRY_SECONDS = 5.0
 _HEADING = 10 * 1024
 """Bytes of an answer to a sync that are not links, at most."""
 
+REQUESTS = Counter(
+    "pbx_operator_exchange_requests_total",
+    "Number of requests that the exchange answered, by path (`other` if it has no such) and status code.",
+    ("path", "code"),
+)
+
 _log = logging.getLogger(__name__)
 
 Clock = Callable[[], datetime]
@@ -99,7 +106,7 @@ def make_app(
 ) -> web.Application:
     """Return the exchange as an aiohttp application."""
     exchange = _Exchange(identity, desk, equipment, clock, monotonic)
-    app = web.Application(middlewares=[exchange.guard])
+    app = web.Application(middlewares=[_counted, exchange.guard])
     app.on_response_prepare.append(_anonymous)
     for path, handler in (
         ("/v1/redeem", exchange.redeem),
@@ -112,6 +119,15 @@ def make_app(
     app.router.add_get("/openapi.json", exchange.describe)
     app.router.add_get("/healthz", exchange.health)
     return app
+
+
+@web.middleware
+async def _counted(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Count the answers; of paths that strangers make up there is no end, so these are one."""
+    response = await handler(request)
+    resource = request.match_info.route.resource
+    REQUESTS.labels(resource.canonical if resource is not None else "other", str(response.status)).inc()
+    return response
 
 
 class _Exchange:

@@ -7,12 +7,19 @@ import logging
 import os
 import ssl
 
+from prometheus_client import Gauge
+
 from pbx_operator.api.meta import format_time
 from pbx_operator.cluster import ApiError
 from pbx_operator.exchange.certificates import CertificateError, CertificateSource, KeyPair
 
 REFRESH_SECONDS = 60.0
 """How often the source is asked; the kubelet takes as long to update mounted files."""
+
+EXPIRATION = Gauge(
+    "pbx_operator_exchange_certificate_expiration_timestamp_seconds",
+    "When the certificate that the exchange shows expires, in seconds since 1970; 0 where no exchange is served.",
+)
 
 _log = logging.getLogger(__name__)
 
@@ -45,6 +52,7 @@ class ServedCertificate:
         _load(_server_context(), pair)  # a context that refuses a pair has lost the one before
         _load(self.context, pair)
         replaced, self._shown, self._pin = self._shown, pair, pin
+        EXPIRATION.set(end.timestamp())
         self.summary = f"the pin {pin} and is valid until {format_time(end)}"
         if replaced is not None:
             _log.info("the exchange shows a new certificate, which has %s", self.summary)

@@ -16,9 +16,11 @@ from pbx_operator.sandbox.build import MODULE_FILES, build
 from pbx_operator.sandbox.errors import SandboxError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 PROGRAMS = ("etcd", "kube-apiserver", "kube-controller-manager", "kubectl")
+NODE_PROGRAMS = ("kubelet", "kube-scheduler", "kube-proxy", "pause")
+"""What a machine needs besides to run pods; a sandbox has no nodes, the end-to-end tests have one."""
 ASSETS_VARIABLE = "KUBEBUILDER_ASSETS"
 CONTROLPLANE_MODULE = Path(__file__).parents[3] / "tools" / "controlplane"
 """The Go module that pins the versions of the control plane; present in a checkout of the repository."""
@@ -34,6 +36,16 @@ class Binaries:
     kubectl: Path
 
 
+@dataclass(frozen=True)
+class NodeBinaries:
+    """The programs of one node, as absolute paths; `pause` holds the namespaces of a pod."""
+
+    kubelet: Path
+    kube_scheduler: Path
+    kube_proxy: Path
+    pause: Path
+
+
 def find_binaries(environ: Mapping[str, str] = os.environ, module: Path = CONTROLPLANE_MODULE) -> Binaries:
     """Return the programs, building those that neither `KUBEBUILDER_ASSETS` nor the cache has.
 
@@ -45,12 +57,12 @@ def find_binaries(environ: Mapping[str, str] = os.environ, module: Path = CONTRO
 
     """
     folders = [_assets(environ)] if environ.get(ASSETS_VARIABLE) else []
-    found = _look_up(folders)
+    found = _look_up(folders, PROGRAMS)
     if missing := [program for program in PROGRAMS if program not in found]:
         cache = _cache_folder(environ, module, missing)
-        if not _look_up([cache]).keys() >= set(missing):
+        if not _look_up([cache], PROGRAMS).keys() >= set(missing):
             build(module, cache, PROGRAMS, environ)
-        found = _look_up([*folders, cache])
+        found = _look_up([*folders, cache], PROGRAMS)
     return Binaries(
         etcd=found["etcd"],
         kube_apiserver=found["kube-apiserver"],
@@ -59,9 +71,22 @@ def find_binaries(environ: Mapping[str, str] = os.environ, module: Path = CONTRO
     )
 
 
+def find_node_binaries(environ: Mapping[str, str] = os.environ, module: Path = CONTROLPLANE_MODULE) -> NodeBinaries:
+    """Return the programs of a node from the cache, after building them if need be; as `find_binaries` otherwise."""
+    cache = _cache_folder(environ, module, NODE_PROGRAMS)
+    if len(_look_up([cache], NODE_PROGRAMS)) < len(NODE_PROGRAMS):
+        build(module, cache, NODE_PROGRAMS, environ)
+    return NodeBinaries(
+        kubelet=cache / "kubelet",
+        kube_scheduler=cache / "kube-scheduler",
+        kube_proxy=cache / "kube-proxy",
+        pause=cache / "pause",
+    )
+
+
 def _assets(environ: Mapping[str, str]) -> Path:
     folder = Path(environ[ASSETS_VARIABLE]).absolute()
-    if not _look_up([folder]):
+    if not _look_up([folder], PROGRAMS):
         problem = "has none of the programs" if folder.is_dir() else "is not a directory"
         raise SandboxError(
             f"{ASSETS_VARIABLE}={environ[ASSETS_VARIABLE]!r} {problem}: "
@@ -70,17 +95,17 @@ def _assets(environ: Mapping[str, str]) -> Path:
     return folder
 
 
-def _look_up(folders: list[Path]) -> dict[str, Path]:
+def _look_up(folders: Sequence[Path], programs: Sequence[str]) -> dict[str, Path]:
     """Find each program in the first folder that has it."""
     return {
         program: folder / program
         for folder in reversed(folders)
-        for program in PROGRAMS
+        for program in programs
         if os.access(folder / program, os.X_OK)
     }
 
 
-def _cache_folder(environ: Mapping[str, str], module: Path, missing: list[str]) -> Path:
+def _cache_folder(environ: Mapping[str, str], module: Path, missing: Sequence[str]) -> Path:
     """Name the folder that holds exactly the versions which this checkout pins."""
     if not module.is_dir():
         raise SandboxError(

@@ -1,4 +1,4 @@
-"""Builds the programs of the control plane with Go, once per set of pinned versions.
+"""Builds the programs of the control plane, and those of a node, with Go, once per set of pinned versions.
 
 Kubernetes publishes no wheels, and downloading release binaries would need hosts that many networks block; the
 Go module proxy is an ordinary package registry.  `binaries` decides when a build is needed.
@@ -25,13 +25,17 @@ if TYPE_CHECKING:
 
 MODULE_FILES = ("go.mod", "go.sum")
 
-_PACKAGES = (
-    "go.etcd.io/etcd/server/v3",
-    "k8s.io/kubernetes/cmd/kube-apiserver",
-    "k8s.io/kubernetes/cmd/kube-controller-manager",
-    "k8s.io/kubernetes/cmd/kubectl",
-)
-_ETCD_AS_BUILT = "server"
+_PACKAGES = {
+    "etcd": "go.etcd.io/etcd/server/v3",
+    "kube-apiserver": "k8s.io/kubernetes/cmd/kube-apiserver",
+    "kube-controller-manager": "k8s.io/kubernetes/cmd/kube-controller-manager",
+    "kubectl": "k8s.io/kubernetes/cmd/kubectl",
+    "kubelet": "k8s.io/kubernetes/cmd/kubelet",
+    "kube-proxy": "k8s.io/kubernetes/cmd/kube-proxy",
+    "kube-scheduler": "k8s.io/kubernetes/cmd/kube-scheduler",
+    "pause": "./pause",
+}
+_BUILT_AS = {"etcd": "server"}
 """Go names a program after the last element of its package path that is not a version."""
 
 _PROGRESS_INTERVAL = 10.0
@@ -53,7 +57,7 @@ def build(module: Path, target: Path, programs: Sequence[str], environ: Mapping[
         for leftover in target.parent.glob(f"{prefix}*"):
             shutil.rmtree(leftover)
         with tempfile.TemporaryDirectory(prefix=prefix, dir=target.parent) as partial:
-            _go_build(module, Path(partial), environ)
+            _go_build(module, Path(partial), programs, environ)
             _install(Path(partial), target, programs)
 
 
@@ -68,13 +72,13 @@ def _exclusive(lock: Path) -> Iterator[None]:
         yield
 
 
-def _go_build(module: Path, output: Path, environ: Mapping[str, str]) -> None:
+def _go_build(module: Path, output: Path, programs: Sequence[str], environ: Mapping[str, str]) -> None:
     go_mod = (module / "go.mod").read_text()
     go = _find_go(go_mod, environ)
-    _report(f"building the control plane with {go}: about 8 minutes on 2 cores, once")
+    _report(f"building {', '.join(programs)} with {go}: up to 8 minutes on 2 cores, once")
     flags = ["-v", "-trimpath", "-ldflags", f"-s -w {_version_flags(go_mod)}", "-o", f"{output}/"]
     with subprocess.Popen(
-        [go, "build", *flags, *_PACKAGES],
+        [go, "build", *flags, *(_PACKAGES[program] for program in programs)],
         cwd=module,
         env={**_go_environ(environ), "CGO_ENABLED": "0"},
         stderr=subprocess.PIPE,
@@ -86,7 +90,7 @@ def _go_build(module: Path, output: Path, environ: Mapping[str, str]) -> None:
             process.terminate()
             raise
     if process.returncode != 0:
-        raise SandboxError("building the control plane failed; go build said:\n" + "\n".join(last_lines))
+        raise SandboxError(f"building {', '.join(programs)} failed; go build said:\n" + "\n".join(last_lines))
 
 
 def _follow(process: subprocess.Popen[str]) -> Sequence[str]:
@@ -104,11 +108,10 @@ def _follow(process: subprocess.Popen[str]) -> Sequence[str]:
 
 def _install(partial: Path, target: Path, programs: Sequence[str]) -> None:
     """Move each program into place by a rename, so that a reader never sees half of one."""
-    (partial / _ETCD_AS_BUILT).rename(partial / "etcd")
     target.mkdir(exist_ok=True)
     for program in programs:
-        (partial / program).replace(target / program)
-    _report(f"the control plane is in {target}")
+        (partial / _BUILT_AS.get(program, program)).replace(target / program)
+    _report(f"built; the programs are in {target}")
 
 
 def _find_go(go_mod: str, environ: Mapping[str, str]) -> str:

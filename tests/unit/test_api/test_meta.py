@@ -72,4 +72,5 @@ def test_an_object_is_read_and_written_without_absent_fields() -> None:
         "provider": {"type": "Builtin"},
         "deletionPolicy": "Delete",
         "driftPolicy": "Enforce",
+        "deletionProtection": "Disabled",
     }

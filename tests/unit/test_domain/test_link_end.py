@@ -29,6 +29,7 @@ from link_builders import (
     ready_account,
     showing,
     todo,
+    wants,
     with_spec,
     without,
 )
@@ -242,6 +243,20 @@ class TestPeerEnded:
     def test_not_if_the_user_wants_to_keep_it(self) -> None:
         kept = with_spec(REDEEMER, on_peer_deletion="Retain")
         assert todo(around(kept, record(ISSUER, REDEEMER, end=end("Deleted")), attempts=looked(None))) == []
+
+    def test_not_if_nobody_may_delete_it(self) -> None:
+        """The plan does not try what would be refused; it goes as soon as the protection does."""
+        over = record(ISSUER, REDEEMER, end=end("Deleted"))
+        held = with_spec(REDEEMER, deletion_protection="Enabled")
+        assert todo(around(held, over, attempts=looked(None))) == []
+        released = with_spec(held, deletion_protection="Disabled")
+        assert todo(around(released, over, attempts=looked(None))) == [self.DELETE]
+
+    def test_one_that_nobody_may_delete_takes_up_a_new_key(self) -> None:
+        """As with Retain: it stays, so a new wish counts."""
+        over = record(ISSUER, REDEEMER, end=end("Deleted", "Redeemer"))
+        held = with_spec(wants(ISSUER, revision=2), deletion_protection="Enabled")
+        assert todo(around(held, over)) == [MintKey(held.key)]
 
     def test_not_a_successor_of_the_name(self) -> None:
         s = around(REDEEMER, record(ISSUER, FORMER_REDEEMER, end=end("Deleted")), attempts=looked(None))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
-from typing import Any, Literal
+from typing import Any
 
 import pytest
 
@@ -52,18 +52,20 @@ def message(s: LinkSnapshot, type_: str = "Ready") -> str:
 
 
 @pytest.mark.parametrize(
-    ("choice", "outcome"),
+    ("choice", "protection", "outcome"),
     [
-        ("Retain", "then its key is made"),
+        ("Retain", "Disabled", "then its key is made"),
+        ("Delete", "Enabled", "then its key is made"),
         (
             "Delete",
+            "Disabled",
             "if the peer ends it, this Interlink goes, too, and the revision with it;"
             " with spec.onPeerDeletion Retain it stays and gets its key",
         ),
     ],
 )
-def test_a_raised_revision_may_never_come(choice: Literal["Delete", "Retain"], outcome: str) -> None:
-    raised = with_spec(wants(ISSUER, revision=2), on_peer_deletion=choice)
+def test_a_raised_revision_may_never_come(choice: str, protection: str, outcome: str) -> None:
+    raised = with_spec(wants(ISSUER, revision=2), on_peer_deletion=choice, deletion_protection=protection)
     said = message(around(raised, LINK, peers=[REDEEMER]), "KeyIssued")
     assert said == f"the key was issued; revision 2 waits until the link has ended: {outcome}"
 
@@ -194,6 +196,23 @@ def test_what_is_missing_is_named_on_this_side_alone() -> None:
     assert message(s, "CallsAllowed") == f"PBXAccount a {step}"
     s = around(ISSUER, LINK, peers=[REDEEMER], accounts=ours)
     assert message(s, "CallsAllowed") == f"the peer's Interlink or PBXAccount {step}"
+
+
+# --- a peer that ended the link ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("choice", "protection", "step"),
+    [
+        ("Retain", "Disabled", RAISE),
+        ("Retain", "Enabled", RAISE),
+        ("Delete", "Enabled", f"set spec.deletionProtection to Disabled and delete this Interlink, or {RAISE}"),
+    ],
+)
+def test_what_keeps_an_interlink_after_its_peer_is_told(choice: str, protection: str, step: str) -> None:
+    kept = with_spec(ISSUER, on_peer_deletion=choice, deletion_protection=protection)
+    over = record(kept, REDEEMER, end=end("Deleted", "Redeemer"))
+    assert message(swept(around(kept, over))) == f"the peer ended the link; {step}"
 
 
 # --- an account that was deleted --------------------------------------------------------------------------------

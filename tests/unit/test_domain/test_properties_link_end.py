@@ -14,7 +14,7 @@ from pbx_operator.api.meta import TEARDOWN_FINALIZER, ObjectKey
 from pbx_operator.api.v1alpha1 import Interlink, LinkRecord
 from pbx_operator.domain.interlink import plan_link
 from pbx_operator.domain.keys import link_id
-from pbx_operator.domain.link_facts import live, side_of
+from pbx_operator.domain.link_facts import follows_peer, live, side_of
 from pbx_operator.domain.plan import (
     Action,
     AddFinalizer,
@@ -232,12 +232,13 @@ class TestEnded:
 
     @given(ended_scenes())
     def test_an_object_is_deleted_only_for_a_link_of_its_own_that_the_peer_ended(self, scene: Scene) -> None:
-        """Auto-delete: reasons Deleted, AccountDeleted, Orphaned of the other side, by UID; never where Retain."""
+        """Auto-delete: reasons Deleted, AccountDeleted, Orphaned of the other side, by UID; not if it stays."""
         (made,) = scene.records.values()
         for place, link in scene.interlinks.items():
             for action in plan(scene, place).actions:
                 if isinstance(action, DeleteInterlink):
-                    assert (action.target.uid, link.spec.on_peer_deletion) == (link.metadata.uid, "Delete")
+                    wishes = (link.spec.on_peer_deletion, link.spec.deletion_protection)
+                    assert (action.target.uid, *wishes) == (link.metadata.uid, "Delete", "Disabled")
                     assert ended_for(made, link)
 
     @given(ended_scenes())
@@ -247,7 +248,7 @@ class TestEnded:
         eager = wants(scene.interlinks[ISSUER_PLACE], revision=3)
         scene = replace(scene.with_interlink(eager), attempts={REDEEMER_PLACE: looked(KEYS[1])})
         for place, link in scene.interlinks.items():
-            if ended_for(made, link) and link.spec.on_peer_deletion == "Delete":
+            if ended_for(made, link) and follows_peer(link):
                 begun = [a for a in plan(scene, place).actions if isinstance(a, MintKey | IssueOwnKey | Redeem)]
                 assert not begun
 

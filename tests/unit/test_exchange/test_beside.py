@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from functools import partial
 from ipaddress import ip_network
 from pathlib import Path
 from unittest import mock
 
 import pytest
+from prometheus_client import REGISTRY
 
 from builders import NOW
+from pbx_operator.api.meta import format_time
 from pbx_operator.api.v1alpha1.linkrecord import InterlinkIdentity, NamespacedName
 from pbx_operator.domain.endpoints import parse_endpoint
 from pbx_operator.domain.keys import Bundle, IssuerAddress, SigningKey, parse_key
 from pbx_operator.domain.messages import SyncAnswer, SyncRequest
 from pbx_operator.exchange import beside
 from pbx_operator.exchange.beside import ExchangeSettings, contact_of, exchange_beside, prepare_certificate
-from pbx_operator.exchange.certificates import make_pair
+from pbx_operator.exchange.certificates import CLOCK_SKEW, LIFETIME, make_pair
 from pbx_operator.exchange.client import RemotePeer
 from pbx_operator.exchange.tls import ServedCertificate
 from pbx_operator.network.addresses import NetworkRules
@@ -101,3 +104,11 @@ async def test_without_an_endpoint_or_a_port_nothing_listens(
     certificate = await served(settings) if endpoints else None
     async with exchange_beside(FakeDesk(), FakeDesk(), US, certificate, settings, lambda: NOW):
         assert caplog.messages == []
+
+
+async def test_metrics_tell_when_the_certificate_expires() -> None:
+    certificate = await served(ExchangeSettings(("https://127.0.0.1:8443",)))
+    name = "pbx_operator_exchange_certificate_expiration_timestamp_seconds"
+    expires = REGISTRY.get_sample_value(name)
+    assert expires == (NOW - CLOCK_SKEW + LIFETIME).timestamp()
+    assert format_time(datetime.fromtimestamp(expires, UTC)) in certificate.summary

@@ -8,6 +8,7 @@ from http import HTTPStatus
 from typing import Any, Literal
 
 import pytest
+from prometheus_client import REGISTRY
 
 from builders import NOW
 from pbx_operator.api.v1alpha1.linkrecord import SharedNumber
@@ -317,3 +318,25 @@ async def test_answers_say_by_which_keys_we_speak(exchange: Exchange, monkeypatc
 
 def test_a_link_that_is_too_large_for_any_answer_holds_up_no_other() -> None:
     assert fitting((offer("giant", 5000), report("small"))) == (report("small"),)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "counted", "code"),
+    [
+        ("GET", "/healthz", "/healthz", "200"),
+        ("POST", "/v1/sync", "/v1/sync", "400"),
+        ("GET", "/v1/sync", "other", "405"),
+        ("GET", "/made-up", "other", "404"),
+    ],
+)
+async def test_requests_are_counted_by_path_and_answer(
+    exchange: Exchange, method: str, path: str, counted: str, code: str
+) -> None:
+    before = answers_counted(counted, code)
+    await exchange.send(method, path)
+    assert answers_counted(counted, code) == before + 1
+
+
+def answers_counted(path: str, code: str) -> float:
+    labels = {"path": path, "code": code}
+    return REGISTRY.get_sample_value("pbx_operator_exchange_requests_total", labels) or 0.0

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from pbx_operator.sandbox import SandboxError
-from pbx_operator.sandbox.binaries import PROGRAMS, find_binaries
+from pbx_operator.sandbox.binaries import NODE_PROGRAMS, PROGRAMS, find_binaries, find_node_binaries
 from support import until
 
 GO_MOD = "module x\n\ngo 1.26.0\n\nrequire (\n\tk8s.io/kubernetes v1.36.3 // indirect\n)\n"
@@ -133,7 +133,7 @@ def test_what_is_missing_is_built_once(machine: Machine, capsys: pytest.CaptureF
     assert [path.read_text() for path in first] == ["built\n"] * 4
     assert machine.find() == first
     assert machine.builds() == 1
-    assert "building the control plane" in capsys.readouterr().err
+    assert "building etcd, kube-apiserver, kube-controller-manager, kubectl with" in capsys.readouterr().err
     assert [path.name for path in machine.cache.parent.glob("*partial*")] == []
 
 
@@ -144,6 +144,17 @@ def test_the_build_is_static_stamped_and_uses_the_go_that_is_there(machine: Mach
     assert f"CGO_ENABLED=0 GOTOOLCHAIN=local in {machine.module}" in said
     for stamp in ("gitVersion=v1.36.3", "gitMajor=1", "gitMinor=36"):
         assert f"-X k8s.io/component-base/version.{stamp} " in said
+
+
+def test_the_programs_of_a_node_are_built_when_they_are_asked_for(machine: Machine) -> None:
+    fill(machine.cache, *PROGRAMS)
+    machine.install_go(programs=" ".join(NODE_PROGRAMS))
+    found = find_node_binaries(machine.environ, machine.module)
+    assert list(astuple(found)) == [machine.cache / program for program in NODE_PROGRAMS]
+    assert find_node_binaries(machine.environ, machine.module) == found
+    assert machine.builds() == 1
+    assert "k8s.io/kubernetes/cmd/kubelet" in machine.go_log.read_text()
+    assert "kube-apiserver" not in machine.go_log.read_text()
 
 
 def test_one_missing_program_is_enough_to_build(machine: Machine) -> None:

@@ -37,6 +37,7 @@ from pbx_operator.api.v1alpha1.shared import (
     SHORT,
     AccountReference,
     DeletionPolicy,
+    DeletionProtection,
     DisplayName,
     DriftPolicy,
     ObjectName,
@@ -218,6 +219,9 @@ class CommServerSpec(Model):
     drift_policy: DriftPolicy = "Enforce"
     """driftPolicy says what happens to changes that others make at the provider: `Enforce` (default) takes them back,
     `Report` tells of them."""
+    deletion_protection: DeletionProtection = "Disabled"
+    """deletionProtection `Enabled` lets the API server refuse to delete this object until it is `Disabled` (default)
+    again, if the cluster has the policies of `examples/install/policies.yaml`."""
 
 
 class Channel(Model):

@@ -11,6 +11,7 @@ from pbx_operator.api.schema import ATOMIC, Column, Definition, Rule, choice, im
 from pbx_operator.api.v1alpha1.shared import (
     NAME_IS_LABEL,
     AccountReference,
+    DeletionProtection,
     DialPrefix,
     DisplayName,
     DnsLabel,
@@ -235,6 +236,10 @@ class InterlinkSpec(Model):
     undo_window_seconds: Annotated[int, Field(ge=0, le=604_800)] = 0
     """undoWindowSeconds keeps the link for so many seconds after this object was deleted, with the gate closed, so
     that re-creating the object takes it up again; 0 (default: the link ends at once) to 604800 (7 days)."""
+    deletion_protection: DeletionProtection = "Disabled"
+    """deletionProtection `Enabled` lets the API server refuse to delete this object until it is `Disabled` (default)
+    again, if the cluster has the policies of `examples/install/policies.yaml`. The
+    operator does not delete it either: it outlives the peer as with onPeerDeletion `Retain`."""
 
 
 class Peer(Model):

@@ -24,6 +24,7 @@ from pbx_operator.api.v1alpha1.shared import (
     SHORT,
     Count,
     DeletionPolicy,
+    DeletionProtection,
     DialPrefix,
     DisplayName,
     DriftPolicy,
@@ -162,6 +163,9 @@ class PBXAccountSpec(Model):
     drift_policy: DriftPolicy = "Enforce"
     """driftPolicy says what happens to changes that others make at the provider: `Enforce` (default) takes them back,
     `Report` tells of them. A changed spec is applied as a whole under either."""
+    deletion_protection: DeletionProtection = "Disabled"
+    """deletionProtection `Enabled` lets the API server refuse to delete this object until it is `Disabled` (default)
+    again, if the cluster has the policies of `examples/install/policies.yaml`."""
 
 
 class InterlinkCounts(Model):

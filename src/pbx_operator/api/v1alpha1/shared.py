@@ -59,6 +59,7 @@ PROVIDER_PORT = Rule(
 """For the members that have a ProviderURL as `url`."""
 DeletionPolicy = Literal["Delete", "Orphan"]
 DriftPolicy = Literal["Enforce", "Report"]
+DeletionProtection = Literal["Enabled", "Disabled"]
 
 Revision = Annotated[int, Field(ge=1, le=2**31 - 1)]
 Count = Annotated[int, Field(ge=0, le=2**31 - 1)]

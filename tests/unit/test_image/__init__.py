@@ -1,0 +1,1 @@
+"""The image: the archive that is written, and what the Dockerfile says about it."""

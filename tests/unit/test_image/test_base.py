@@ -1,0 +1,30 @@
+"""What is said where the image cannot be built."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from image import base
+from image.errors import ImageError
+
+
+def test_a_machine_without_apt_is_told_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(ImageError, match="no apt-get here: build the image on Debian 12, or with the Dockerfile"):
+        base.build_base(tmp_path)
+
+
+def test_packages_that_are_not_to_be_had_are_explained(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for tool in ("apt-get", "dpkg-deb"):
+        (tmp_path / tool).write_text("#!/bin/sh\necho E: Unable to locate package >&2; exit 100\n", encoding="utf-8")
+        (tmp_path / tool).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/bin")
+    with pytest.raises(ImageError, match=r"run `apt-get update` first(.|\n)*Unable to locate package"):
+        base.build_base(tmp_path / "tree")
+
+
+def test_an_unknown_kind_of_machine_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("platform.machine", lambda: "riscv64")
+    with pytest.raises(ImageError, match="no image for riscv64: build on one of x86_64, aarch64"):
+        base.this_machine()
