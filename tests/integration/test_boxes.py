@@ -13,7 +13,9 @@ import pytest_asyncio
 
 from integration.box import Box, Line
 from integration.harness import Stage, World, open_stage
-from pbx_operator.api.meta import SECRETS, ObjectKey
+from integration.reason_stories import shows
+from pbx_operator.api import provider_reasons as reasons
+from pbx_operator.api.meta import RECONCILE_ANNOTATION, SECRETS, ObjectKey
 from pbx_operator.api.v1alpha1 import CommServer, EquipmentRecord
 from pbx_operator.domain.servers.equipment import record_name
 from pbx_operator.sandbox import ControlPlane
@@ -24,6 +26,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 PERIODS = {"silent": 2.0, "gone": 3.0, "reports": 0.25, "changes": 0.1}
 STOCK_CODE = "ALE12-1234.5678.90"
+LEFT = {**STOCK, "stock": {"fleetReference": "ALE15", "installationReference": "left"}}
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -256,3 +259,24 @@ async def test_codes_are_nowhere_but_in_their_secrets(
         for trace in (code, code.replace("-", ""), base64.b64encode(code.encode()).decode(), code[:14]):
             assert not [text for text in texts if trace in text], f"a trace of a code: {trace}"
     assert box.state.read_text().strip() not in "".join(texts)
+
+
+@shows(reasons.LEFT_AT_PROVIDER)
+async def test_a_record_that_an_orphan_leaves(world: World) -> None:
+    """The Event and the reason name what an administrator deletes, and that helps."""
+    first = await declare(world, "first", **LEFT, deletionPolicy="Orphan")
+    second = server_in(first.key.namespace, "second", **LEFT)
+    await world.delete(first)
+    await world.gone(first)
+    record = ObjectKey("", record_name("ALE15-left"))
+    (event,) = await world.event(first, "Orphaned")
+    assert f"kubectl delete equipmentrecord {record.name}" in event["note"]
+    await world.apply(second)
+    await world.ready(second, reasons.SYSTEM_NOT_OURS.name)
+    assert f"kubectl delete equipmentrecord {record.name}" in world.message(second)
+    await world.stage.api.cluster.delete(EquipmentRecord.resource, record)
+    patch = {"metadata": {"annotations": {RECONCILE_ANNOTATION: "now"}}}
+    await world.stage.api.cluster.patch(second.resource, second.key, patch)
+    await world.ready(second, "Declared")
+    await world.delete(second)
+    await world.gone(second)

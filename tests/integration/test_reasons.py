@@ -7,6 +7,7 @@ enough to compare the claims with the table, and no order of tests matters.
 from __future__ import annotations
 
 from integration import (
+    test_boxes,
     test_numbers,
     test_reasons_accounts,
     test_reasons_customers,
@@ -22,6 +23,7 @@ from pbx_operator.api import provider_reasons, rainbow_reasons, reasons
 from pbx_operator.api.reasons import REASONS
 
 MODULES = (
+    test_boxes,
     test_numbers,
     test_reasons_accounts,
     test_reasons_customers,

@@ -20,8 +20,7 @@ from pbx_operator.api import provider_reasons as reasons
 from pbx_operator.api import rainbow_reasons
 from pbx_operator.api.meta import NAMESPACES, SECRETS, ObjectKey
 from pbx_operator.api.reasons import Reason
-from pbx_operator.api.v1alpha1 import CommServer, EquipmentRecord
-from pbx_operator.domain.servers.equipment import record_name
+from pbx_operator.api.v1alpha1 import CommServer
 from server_builders import STOCK
 from simulators.rainbow import Answer, Channels, Company, Fault, Site, State, calls, failure
 
@@ -154,29 +153,6 @@ async def test_an_equipment_id_that_others_have(office: Office, world: World) ->
     await expect_first_progress(world, second, reasons.SYSTEM_NOT_OURS, equipment_id("shared"))
     await end(world, (second,))
     assert office.system(equipment_id("shared")).status == "activated"
-
-
-def built_in(office: Office, name: str, **spec: object) -> CommServer:
-    stock = {"fleetReference": "ALE15", "installationReference": "left"}
-    return office.server(name, **{**STOCK, "stock": stock, "provider": {"type": "Builtin"}, **spec})
-
-
-@shows(reasons.LEFT_AT_PROVIDER, reasons.SYSTEM_NOT_OURS)
-async def test_a_record_that_an_orphan_leaves(office: Office, world: World) -> None:
-    """The Event and the reason name what an administrator deletes, and that helps."""
-    first, second = built_in(office, "first", deletionPolicy="Orphan"), built_in(office, "second")
-    await world.apply(first)
-    await world.ready(first, "Declared")
-    await end(world, (first,))
-    record = ObjectKey("", record_name("ALE15-left"))
-    (event,) = await world.event(first, "Orphaned")
-    assert f"kubectl delete equipmentrecord {record.name}" in event["note"]
-    await world.apply(second)
-    await expect_first_progress(world, second, reasons.SYSTEM_NOT_OURS, f"kubectl delete equipmentrecord {record.name}")
-    await world.stage.api.cluster.delete(EquipmentRecord.resource, record)
-    await office.look(second)
-    await world.ready(second, "Declared")
-    await end(world, (second,))
 
 
 async def test_a_namespace_that_is_deleted_with_its_logins(office: Office, world: World) -> None:

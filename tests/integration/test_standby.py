@@ -68,6 +68,7 @@ async def test_a_killed_one_is_succeeded(pair: Stage) -> None:
     world = pair.world("standby-killed")
     links = await offices(world, 20)
     active.kill()
+    await standby.says("listed")
     for link in links:
         await world.ready(link, "KeyIssued")
     assert len(world.records()) == len(links)
@@ -75,11 +76,12 @@ async def test_a_killed_one_is_succeeded(pair: Stage) -> None:
 
 
 async def test_one_that_ends_in_order_gives_the_lease_back(pair: Stage) -> None:
-    active, _ = pair.operators
+    active, standby = pair.operators
     world = pair.world("standby-ended")
     links = await offices(world, 5)
     active.terminate()
     assert await active.ended() == 0
+    await standby.says("listed")
     for link in links:
         await world.ready(link, "KeyIssued")
     lease = await pair.api.cluster.get(LEASES, ObjectKey("pbx-system", LEASE))
@@ -95,6 +97,7 @@ async def test_one_that_was_frozen_ends_and_what_it_had_sent_does_no_harm(pair: 
     await hold.reached.wait()
     active.freeze()
     try:
+        await standby.says("listed")
         for link in links:
             await world.ready(link, "KeyIssued")
         hold.release()
