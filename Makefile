@@ -5,7 +5,7 @@ PYTEST := $(BIN)/python -m pytest
 SIDE_BY_SIDE := --numprocesses auto --maxprocesses 4
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lint types contracts generate verify unit model chart monitoring contract integration e2e test demo \
+.PHONY: help setup lint types contracts generate verify unit model chart monitoring gitops contract integration e2e test demo \
 	demo-federation demo-commserver bench image measure-image lock clean
 
 help: ## list the commands
@@ -49,6 +49,9 @@ chart: setup ## the Helm chart, without a cluster
 monitoring: setup ## alerts and dashboard, judged by promtool
 	$(PYTEST) tests/monitoring
 
+gitops: setup ## what Argo CD, Flux and kustomize make of our objects, by their own evaluators
+	$(PYTEST) tests/gitops
+
 contract: setup ## CRDs and admission on a real API server
 	$(PYTEST) tests/contract
 
@@ -58,7 +61,7 @@ integration: setup ## the operator on a real control plane
 e2e: setup ## the image, and the operator as a pod: on the cluster of KUBECONFIG, on kind, or on a node of its own
 	$(PYTEST) tests/e2e
 
-test: lint types contracts verify unit model chart monitoring contract integration ## everything that must be green
+test: lint types contracts verify unit model chart monitoring gitops contract integration ## everything that must be green
 
 demo: setup ## three offices on a real control plane; KEEP=1 leaves it running
 	@$(BIN)/python tools/demo.py $(if $(KEEP),--keep)

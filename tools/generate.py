@@ -14,11 +14,13 @@ from pathlib import Path
 from typing import Any
 
 import click
+from argocd_patch import argocd_patch
 from field_reference import field_reference
 from helm_chart.documents import values_yaml
 from helm_chart.readme import readme
 from helm_chart.rendering import golden_files
 from helm_chart.schema import values_schema
+from kustomize_config import kustomize_config
 from metric_reference import metric_reference
 from policy_template import policy_template
 from reason_reference import reason_reference
@@ -42,6 +44,8 @@ def generated_files() -> dict[str, str]:
     files["docs/reference/fields.md"] = field_reference(definitions)
     files["docs/reference/reasons.md"] = reason_reference()
     files["docs/metrics.md"] = metric_reference()
+    files["kustomize/kustomizeconfig.yaml"] = kustomize_config(definitions)
+    files["argocd/argocd-cm-patch.yaml"] = argocd_patch(ROOT / "argocd/resource_customizations/pbx-operator.io")
     files[f"{CHART}/templates/policies.yaml"] = policy_template(POLICIES.read_text(encoding="utf-8"))
     files[f"{CHART}/values.yaml"] = values_yaml()
     files[f"{CHART}/values.schema.json"] = json.dumps(values_schema(), indent=2) + "\n"

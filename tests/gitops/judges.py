@@ -18,6 +18,8 @@ JSON = dict[str, Any]
 SCRIPTS = ROOT / "argocd/resource_customizations/pbx-operator.io"
 EXPRESSIONS = ROOT / "flux/health-checks.yaml"
 
+JUDGED = ("PBXAccount", "Interlink", "InternalNumber", "CommServer")
+"""The kinds that users write, and wait for."""
 TABLE = {
     "Ready": ("Current", "Current", "Healthy"),
     "Reconciling": ("InProgress", "InProgress", "Progressing"),

@@ -8,10 +8,9 @@ from typing import Any
 
 import pytest
 
-from gitops.judges import JSON, SCRIPTS, TABLE, disagreements, expected, judge, load, run_script
+from gitops.judges import JSON, JUDGED, SCRIPTS, TABLE, disagreements, expected, judge, load, run_script
 from pbx_operator.api.reasons import REASONS
 
-KINDS = ("PBXAccount", "Interlink", "InternalNumber", "CommServer")
 GENERATION = 3
 
 
@@ -30,7 +29,7 @@ def saying(kind: str, said: str, ready: str, reason: str, observed: int = GENERA
 
 EVERY = [
     saying(kind, said, ready, "Why", observed)
-    for kind, observed in product(KINDS, (-1, GENERATION - 1, GENERATION))
+    for kind, observed in product(JUDGED, (-1, GENERATION - 1, GENERATION))
     for said, ready in (("Ready", "True"), ("Reconciling", "False"), ("Reconciling", "Unknown"), ("Stalled", "False"))
 ]
 
@@ -57,11 +56,11 @@ SAMPLES = sorted(SCRIPTS.glob("*/testdata/*.yaml"))
 
 def test_what_was_captured_is_found_as_the_table_has_it() -> None:
     samples = [one for one in map(load, SAMPLES) if "status" in one]
-    assert {one["kind"] for one in samples} == set(KINDS)
+    assert {one["kind"] for one in samples} == set(JUDGED)
     assert disagreements(samples) == []
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", JUDGED)
 def test_argo_cd_finds_what_its_table_of_tests_says(kind: str) -> None:
     """The table has upstream's form: docs/operator-manual/health.md of Argo CD."""
     folder = SCRIPTS / kind
@@ -107,7 +106,7 @@ def changes(before: Any, after: Any, path: str = "") -> set[str]:
     }
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", JUDGED)
 def test_every_action_is_offered_and_only_where_it_makes_sense(kind: str) -> None:
     discovery = (SCRIPTS / kind / "actions/discovery.lua").read_text(encoding="utf-8")
     for one in map(load, sorted((SCRIPTS / kind / "testdata").glob("healthy-*.yaml"))):

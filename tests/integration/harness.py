@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 
 import builders
 from faultproxy import Call, EventDrop, FaultProxy
+from gitops.judges import JUDGED, disagreements
 from integration.api import Api, Raw, manifest
 from integration.observer import Observer, shown, status_of
 from integration.process import OperatorProcess
@@ -123,7 +124,10 @@ def number(digits: str, namespace: str, **options: Any) -> InternalNumber:
 
 @asynccontextmanager
 async def open_stage(control_plane: ControlPlane, directory: Path) -> AsyncIterator[Stage]:
-    """Set the stage; the operator is not started yet.  In the end nothing of it is left running."""
+    """Set the stage; the operator is not started yet.
+
+    In the end nothing of it is left running, and GitOps tools agree on every status that was seen.
+    """
     async with (
         FaultProxy(control_plane.kubeconfig_for(OPERATOR)) as proxy,
         Api(control_plane.kubeconfig) as api,
@@ -139,6 +143,8 @@ async def open_stage(control_plane: ControlPlane, directory: Path) -> AsyncItera
             watching.cancel()
             with suppress(asyncio.CancelledError):
                 await watching
+        seen = [raw for _, _, raw in stage.observer.history if raw["kind"] in JUDGED]
+        assert await asyncio.to_thread(disagreements, seen) == []
 
 
 class World:
