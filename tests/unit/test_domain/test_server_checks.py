@@ -134,7 +134,7 @@ def test_many_problems_are_counted_not_listed() -> None:
             "18 and 911: correct or remove it",
         ),
         (
-            ["18", "19", "20"],
+            ["19", "20"],
             'the spec is valid, but: acknowledgedEmergencyNumbers "19" and "20": no emergency numbers, since FR has '
             "112, 15, 17, 18 and 911: correct or remove them",
         ),
@@ -147,6 +147,59 @@ def test_many_problems_are_counted_not_listed() -> None:
 def test_acknowledging_what_is_no_emergency_number_is_warned_about(acknowledged: list[str], warning: str) -> None:
     judged = judge_spec(commserver(dialing=dialing("FR", "0"), acknowledgedEmergencyNumbers=acknowledged), None)
     assert (judged.accepted.status, judged.accepted.message) == ("True", warning)
+
+
+BLOCKED = "the spec is valid, but: 112 cannot be dialled: numberingRules[0] blocks it, and it is acknowledged"
+PREFIXES = {"country": "FR", "nationalPrefix": "0", "internationalPrefix": "00", "outboundPrefix": "0"}
+
+
+@pytest.mark.parametrize(
+    ("rules", "acknowledged", "warning"),
+    [
+        pytest.param([block("^0?112$")], ["112"], BLOCKED, id="also behind the outbound prefix"),
+        pytest.param([block("^112$")], ["112"], BLOCKED, id="by itself"),
+        pytest.param(
+            [block("^0112$")],
+            ["112"],
+            "the spec is valid, but: 0112 cannot be dialled: numberingRules[0] blocks it, and 112 is acknowledged",
+            id="behind the outbound prefix alone",
+        ),
+        pytest.param(
+            [block("^1[57]$")],
+            ["15", "17"],
+            "the spec is valid, but: 15 and 17 cannot be dialled: numberingRules[0] blocks them, and they are"
+            " acknowledged",
+            id="two numbers",
+        ),
+        pytest.param(
+            [{"match": "^112$", "action": "Rewrite", "replace": "200"}],
+            ["112"],
+            'the spec is valid, but: numberingRules[0] "^112$" turns the emergency number 112 into 200, and 112 is'
+            " acknowledged",
+            id="turned into another number",
+        ),
+        pytest.param(
+            [],
+            ["112"],
+            'the spec is valid, but: acknowledgedEmergencyNumbers "112": acknowledged, but no rule touches it: remove'
+            " it, or later rules pass unguarded",
+            id="needed by nothing",
+        ),
+    ],
+)
+def test_what_becomes_of_an_acknowledged_number_is_told(
+    rules: list[dict[str, Any]], acknowledged: list[str], warning: str
+) -> None:
+    server = commserver(dialing=PREFIXES, numberingRules=rules, acknowledgedEmergencyNumbers=acknowledged)
+    judged = judge_spec(server, None)
+    assert (judged.refusal, judged.accepted.reason.name) == (None, "AcceptedWithWarnings")
+    assert judged.accepted.message == warning
+
+
+def test_a_pbx_that_knows_911_itself_is_no_warning() -> None:
+    usa = {"country": "US", "nationalPrefix": "1", "internationalPrefix": "011", "outboundPrefix": "9"}
+    judged = judge_spec(commserver(dialing=usa, acknowledgedEmergencyNumbers=["911"]), None)
+    assert (judged.refusal, judged.accepted.message) == (None, "the spec is valid")
 
 
 def test_what_would_not_excuse_a_rule_does_not() -> None:
