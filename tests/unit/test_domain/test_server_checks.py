@@ -11,6 +11,8 @@ from pbx_operator.domain.servers.checks import judge_spec
 from pbx_operator.domain.servers.status import in_force
 from server_builders import commserver
 
+PREFIXES = {"country": "FR", "nationalPrefix": "0", "internationalPrefix": "00", "outboundPrefix": "0"}
+
 
 def block(match: str) -> dict[str, Any]:
     return {"match": match, "action": "Block"}
@@ -145,12 +147,11 @@ def test_many_problems_are_counted_not_listed() -> None:
     ],
 )
 def test_acknowledging_what_is_no_emergency_number_is_warned_about(acknowledged: list[str], warning: str) -> None:
-    judged = judge_spec(commserver(dialing=dialing("FR", "0"), acknowledgedEmergencyNumbers=acknowledged), None)
+    judged = judge_spec(commserver(dialing=PREFIXES, acknowledgedEmergencyNumbers=acknowledged), None)
     assert (judged.accepted.status, judged.accepted.message) == ("True", warning)
 
 
 BLOCKED = "the spec is valid, but: 112 cannot be dialled: numberingRules[0] blocks it, and it is acknowledged"
-PREFIXES = {"country": "FR", "nationalPrefix": "0", "internationalPrefix": "00", "outboundPrefix": "0"}
 
 
 @pytest.mark.parametrize(
@@ -206,3 +207,32 @@ def test_what_would_not_excuse_a_rule_does_not() -> None:
     spec: dict[str, Any] = {"dialing": dialing("FR", "0"), "numberingRules": [block("^0112$")]}
     assert judge_spec(commserver(**spec, acknowledgedEmergencyNumbers=["0112"]), None).refusal is not None
     assert judge_spec(commserver(**spec, acknowledgedEmergencyNumbers=["112"]), None).refusal is None
+
+
+@pytest.mark.parametrize(
+    ("country", "national", "international", "usual"),
+    [
+        pytest.param("FR", None, None, 'FR usually has nationalPrefix "0" and internationalPrefix "00"', id="neither"),
+        pytest.param("FR", "0", "000", 'FR usually has internationalPrefix "00"', id="mistyped"),
+        pytest.param("US", "1", "00", 'US usually has internationalPrefix "011"', id="of another country"),
+        pytest.param("HU", "0", "00", 'HU usually has nationalPrefix "06"', id="of the neighbours"),
+        pytest.param("AU", "0", "00", 'AU usually has internationalPrefix "0011"', id="the preferred of several"),
+        pytest.param("AU", "0", "0014", None, id="one that chooses a carrier"),
+        pytest.param("BR", "0", None, None, id="none to propose"),
+        pytest.param("ES", None, "00", None, id="no national prefix"),
+        pytest.param("GB", "0", "00", None, id="the usual ones"),
+        pytest.param("AQ", None, None, None, id="no telephone data"),
+    ],
+)
+def test_a_prefix_that_is_not_the_usual_one_is_warned_about(
+    country: str, national: str | None, international: str | None, usual: str | None
+) -> None:
+    given = {"country": country, "nationalPrefix": national, "internationalPrefix": international}
+    judged = judge_spec(commserver(dialing={key: value for key, value in given.items() if value}), None)
+    assert judged.refusal is None
+    if usual is None:
+        assert judged.accepted.message == "the spec is valid"
+    else:
+        it = "them" if " and " in usual else "it"
+        advice = f"write {it} into spec.dialing, unless this PBX differs"
+        assert judged.accepted.message == f"the spec is valid, but: {usual}: {advice}"

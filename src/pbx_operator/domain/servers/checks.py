@@ -19,6 +19,7 @@ from pbx_operator.domain.numbering.acknowledged import acknowledgement_warnings
 from pbx_operator.domain.numbering.checks import check_rules
 from pbx_operator.domain.numbering.guard import RuleFinding, judge_rules, remedy
 from pbx_operator.domain.numbering.rules import Dialing, NumberingRule, dry_run
+from pbx_operator.domain.numbering.usual import prefix_warning
 from pbx_operator.domain.numbering.wording import SHOWN
 from pbx_operator.domain.servers.facts import ServerSnapshot
 
@@ -94,6 +95,7 @@ def _judge_rules(spec: CommServerSpec, additional: tuple[str, ...]) -> Judgement
     warnings = list(acknowledgement_warnings(rules, dialing, spec.acknowledged_emergency_numbers, numbers))
     warnings += [problem.message for problem in problems]
     warnings += [_told(findings, dialing, numbers - acknowledged)] if findings else []
+    warnings += filter(None, [prefix_warning(dialing)])
     return Judgement(_accepted(warnings), translations=shown)
 
 
