@@ -10,7 +10,9 @@ from pbx_operator.api.meta import ObjectMeta
 from pbx_operator.api.v1alpha1 import CommServer
 from pbx_operator.api.v1alpha1.commserver import CommServerSpec, CommServerStatus
 
-BTCO: dict[str, Any] = {"type": "OXOConnect", "deliveryMode": "BTCO", "dialing": {"country": "FR"}}
+DIALING = {"country": "FR", "nationalPrefix": "0", "internationalPrefix": "00"}
+"""What is usual in the country, so that nothing is warned about."""
+BTCO: dict[str, Any] = {"type": "OXOConnect", "deliveryMode": "BTCO", "dialing": DIALING}
 STOCK: dict[str, Any] = {
     **BTCO,
     "deliveryMode": "Stock",

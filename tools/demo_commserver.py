@@ -78,20 +78,21 @@ def invitation(stage: Stage, nice: Path, line: int) -> str:
         f"export PATH={stage.kubectl.parent}:{Path(sys.executable).parent}:$PATH",
         f"export NICE={nice} LINE={line}",
         f"{LISTEN} LISTENER=$!",
-        f"{box} > $NICE/box.log 2>&1 & BOX=$!",
+        f"{box} > $NICE/box.log 2>&1 & DEVICE=$!",
         WAIT.format(state="Up"),
         "kill $LISTENER",
         WAIT.format(state="Down"),
         SHOW.format(name="nice"),
         "kubectl get pbx -A",
-        "kill $BOX",
+        "kill $DEVICE",
         f"tail {stage.log}",
     )
     lines = "\n".join(f"{INDENT}{line}" for command in commands for line in command.splitlines())
     return f"""
-Every step was as it should be. The control plane and the operator go on running. The boxes and their phone line ended
-with the demo: after 3 minutes of silence Nice and Lyon are Degraded, after 15 Activated. Let something listen
-again, and Nice's box connect with the key that it has; then cut its line:
+Every step was as it should be. The control plane and the operator go on running. The boxes, their phone line and the
+simulator of Rainbow ended with the demo: after 3 minutes of silence Nice and Lyon are Degraded, after 15 Activated, and
+a server that is declared to that Rainbow waits for an answer. Let something listen again, and Nice's box connect with
+the key that it has; then cut its line:
 
 {lines}
 

@@ -44,6 +44,8 @@ PROBE_SECONDS = 3.0
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0
 """Seconds, before jitter, until the exchange is asked again after it did not answer."""
 
+EXCHANGE = "the exchange of installation"
+"""What the log calls it, before the name: to a box it is no peer."""
 ANYWHERE = NetworkRules(allowed=(ip_network("0.0.0.0/0"), ip_network("::/0")))
 """Whoever starts the program names the exchange, and nobody else does: there is nothing to protect it from."""
 
@@ -107,6 +109,11 @@ class DeviceProgram:
 
     async def run(self) -> None:
         """Associate, then report until cancelled. Raises DeviceError."""
+        if not self._settings.probes:
+            _log.warning(
+                "no channel is watched, so a line that is down is not told: name each one, for example"
+                " --channel sip=127.0.0.1:5060"
+            )
         await self.associate()
         told: tuple[Channel, ...] | None = None
         due = 0.0
@@ -134,8 +141,8 @@ class DeviceProgram:
         if answer.result == "Unknown":
             raise DeviceError(
                 f"installation {s.instance} knows no equipment {s.equipment_id} with the activation code of"
-                f" {s.activation_code_file}: compare both with the CommServer's activation Secret; from stock both are"
-                " its references, joined by a dash, with capitals and dots as they are written there"
+                f" {s.activation_code_file}: compare both with the CommServer's activation Secret; from stock, until"
+                " its first reset, both are its references, joined by a dash, with capitals and dots as written there"
             )
         _log.info("equipment %s is associated with installation %s", s.equipment_id, s.instance)
 
@@ -176,7 +183,7 @@ class DeviceProgram:
         """
         pause = FIRST_PAUSE
         while True:
-            peer = RemotePeer(self._box, ANYWHERE, self._clock, lookup=self._lookup)
+            peer = RemotePeer(self._box, ANYWHERE, self._clock, lookup=self._lookup, called=EXCHANGE)
             try:
                 read = await peer.ask(self._settings.contact, self._settings.instance, draft, answer)
             except PeerUnavailable as error:
@@ -267,12 +274,18 @@ def _sync_directory(directory: Path) -> None:
 
 
 def _read_code(path: Path) -> str:
+    """Return the activation code. Raises DeviceError, without the file's name: it may be the code, given by mistake."""
     try:
         code = path.read_text(encoding="ascii").strip()
+    except FileNotFoundError:
+        raise DeviceError(
+            "--activation-code-file takes the name of a file, and there is none of the name that was given: put the"
+            " activation code into a file, and give its name"
+        ) from None
     except OSError as error:
-        raise DeviceError(f"the activation code {path} cannot be read: {error.strerror}") from error
+        raise DeviceError(f"the file of --activation-code-file cannot be read: {error.strerror}") from None
     except UnicodeDecodeError:
-        raise DeviceError(f"the activation code {path} is not plain text") from None
+        raise DeviceError("the file of --activation-code-file is not plain text") from None
     if not code:
-        raise DeviceError(f"the activation code {path} is empty")
+        raise DeviceError("the file of --activation-code-file is empty: put the activation code into it")
     return code

@@ -45,7 +45,7 @@ def test_it_tells_the_whole_story_and_leaves_nothing(place: Place) -> None:
     done = place.call(str(ROOT / DEMO))
     assert (done.returncode, done.stderr) == (0, "")
     assert lines_that_do_not_fit(done.stdout) == []
-    assert [done.stdout.count(mark) - 1 for mark in "✖⚪🟡🟢🔴"] == [1, 4, 1, 6, 0], "one of each is in the legend"
+    assert [done.stdout.count(mark) - 1 for mark in "✖⚪🟡🟢🔴"] == [2, 4, 1, 5, 0], "one of each is in the legend"
     assert unset_variables(done.stdout) == set()
     assert place.is_clean()
     assert set(place.folder.iterdir()) == {place.sandboxes}
@@ -83,6 +83,7 @@ def test_what_is_kept_works_as_told_and_ends_as_told(place: Place) -> None:
         "\n".join(line for line in part.splitlines() if line.startswith("   "))
         for part in told.split("To end everything and leave nothing behind:")
     )
+    assert "the simulator of Rainbow ended with the demo" in " ".join(told.split())
     typed = type_in(place, again)
     assert (typed.returncode, typed.stderr) == (0, "")
     assert typed.stdout.count("commserver.pbx-operator.io/nice condition met") == 2

@@ -36,6 +36,7 @@ from pbx_operator.exchange.serving import serve
 from pbx_operator.exchange.tls import ServedCertificate
 from pbx_operator.providers.association import EquipmentDesk
 from pbx_operator.providers.builtin import Builtin
+from pbx_operator.sandbox.ports import unused_port
 from simulation.api import Api
 from simulation.site import Direct
 
@@ -142,6 +143,23 @@ class TestAssociation:
             await exchange.box().associate()
         assert "WRONG-CODE" not in str(error.value)
 
+    async def test_until_its_first_reset_the_code_of_a_box_from_stock_is_its_references(
+        self, exchange: Exchange
+    ) -> None:
+        exchange.settings.activation_code_file.write_text("WRONG-CODE")
+        with pytest.raises(DeviceError, match="from stock, until its first reset, both are its references"):
+            await exchange.box().associate()
+
+    @pytest.mark.parametrize("name", ["EV4V-TGM2-RQOD-KX2A", "EV4V" * 100])
+    def test_a_code_in_place_of_its_file_is_not_told(
+        self, exchange: Exchange, name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    ) -> None:
+        monkeypatch.chdir(tmp_path)
+        with pytest.raises(DeviceError, match="file") as error:
+            exchange.box(activation_code_file=Path(name))
+        assert name not in str(error.value)
+        assert error.value.__cause__ is None
+
     async def test_a_code_is_taken_as_people_type_it(self, exchange: Exchange) -> None:
         exchange.settings.activation_code_file.write_text(f" {CODE.replace('-', ' ').lower()}\n")
         await exchange.box().associate()
@@ -220,8 +238,35 @@ class TestReports:
         with pytest.raises(DeviceError, match=r"does not know this box .* start again"):
             await box.report((UP,))
 
+    async def test_the_exchange_is_called_so(
+        self, exchange: Exchange, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        box = exchange.box()
+        right = exchange.settings.contact
+        nobody = right.model_copy(update={"endpoints": (f"https://{HOST}:{unused_port()}",)})
+        box._settings = replace(box._settings, contact=nobody)
+
+        def mended(_pause: float) -> float:
+            box._settings = exchange.settings
+            return 0.0
+
+        monkeypatch.setattr("pbx_operator.device.jittered", mended)
+        await box.associate()
+        (told,) = [said for said in caplog.messages if "cannot be reached" in said]
+        assert told.startswith(f"the exchange of installation {US.instance} cannot be reached: ")
+
 
 class TestChannels:
+    @pytest.mark.parametrize(("watched", "warnings"), [(False, 1), (True, 0)])
+    async def test_a_box_that_watches_no_channel_warns(
+        self, exchange: Exchange, line: asyncio.Server, caplog: pytest.LogCaptureFixture, watched: bool, warnings: int
+    ) -> None:
+        channels = (UP,) if watched else ()
+        async with running(exchange.box(probes=(Probe("sip", HOST, port_of(line)),) * len(channels))):
+            await exchange.until_reported(*channels)
+        told = [said for said in caplog.messages if "no channel is watched" in said]
+        assert len(told) == warnings
+
     async def test_each_change_is_one_line_in_the_log(
         self, exchange: Exchange, line: asyncio.Server, caplog: pytest.LogCaptureFixture
     ) -> None:

@@ -106,7 +106,7 @@ class RemotePeer:
     """Asks installations in other clusters; implements `links.peer.Peer`.
 
     `voice` is ours; while its key is lost, nobody can be asked.  `clock` gives the time for messages, `monotonic`
-    the seconds for pauses.
+    the seconds for pauses.  `called` is what the log calls those who are asked, before the name of their installation.
     """
 
     def __init__(
@@ -118,6 +118,7 @@ class RemotePeer:
         monotonic: Callable[[], float] = time.monotonic,
         lookup: Lookup | None = None,
         timeout: float = TIMEOUT,
+        called: str = "Peer",
     ) -> None:
         self._voice = voice
         self._rules = rules
@@ -125,6 +126,7 @@ class RemotePeer:
         self._monotonic = monotonic
         self._lookup = lookup or SystemLookup()
         self._timeout = timeout
+        self._called = called
         self._lines: Recent[_Line] = Recent(MAX_LINES)
 
     async def ask(self, contact: Contact, to: str, draft: Draft, answer: type[AnswerT]) -> AnswerT:
@@ -165,7 +167,7 @@ class RemotePeer:
             else:
                 line.endpoints.sort(key=lambda other: other != endpoint)
                 REQUESTS.labels(call.path, "answered").inc()
-                _tell_answer(line, call, endpoint)
+                self._tell_answer(line, call, endpoint)
                 return read
         REQUESTS.labels(call.path, "unanswered").inc()
         self._tell_problem(line, call, "; ".join(problems) or "it names no endpoint")
@@ -228,12 +230,11 @@ class RemotePeer:
 
     def _tell_problem(self, line: _Line, call: _Call, problem: str) -> None:
         if line.trouble.is_news(problem, self._monotonic()):
-            _log.warning("Peer %s cannot be reached: %s", call.to, problem, extra=call.about)
+            _log.warning("%s %s cannot be reached: %s", self._called, call.to, problem, extra=call.about)
 
-
-def _tell_answer(line: _Line, call: _Call, endpoint: str) -> None:
-    if line.trouble.end():
-        _log.info("Peer %s answers again: %s", call.to, endpoint, extra=call.about)
+    def _tell_answer(self, line: _Line, call: _Call, endpoint: str) -> None:
+        if line.trouble.end():
+            _log.info("%s %s answers again: %s", self._called, call.to, endpoint, extra=call.about)
 
 
 def _about(request: Request) -> dict[str, object]:

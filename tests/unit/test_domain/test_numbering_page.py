@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 from ruamel.yaml import YAML
 
 from contract.rows_commserver import ROWS
+from pbx_operator.api.v1alpha1 import CommServer, PBXAccount
+from pbx_operator.domain.emergency import emergency_numbers
 from pbx_operator.domain.numbering.checks import MAX_STEPS_TOGETHER
 from pbx_operator.domain.numbering.patterns import MAX_PATTERN, MAX_STEPS, PatternError, compile_pattern
 from pbx_operator.domain.numbering.rules import Dialing, NumberingRule, translate
@@ -22,17 +23,24 @@ PAGE = (ROOT / "docs" / "numbering.md").read_text(encoding="utf-8")
 BLOCK = re.compile(r"^```(yaml|text)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 
 
-def stories() -> Iterator[tuple[dict[str, Any], str]]:
-    """Yield each spec of the page with what is shown below it."""
-    spec: dict[str, Any] | None = None
+def stories() -> Iterator[tuple[CommServer, str]]:
+    """Yield each server of the page, or one with its part of a spec, with what is shown below it."""
+    server: CommServer | None = None
     for language, content in BLOCK.findall(PAGE):
-        if language == "yaml":
-            assert spec is None, "something is shown below each spec"
-            spec = YAML(typ="safe").load(content)
-        elif spec is not None:
-            yield spec, content
-            spec = None
-    assert spec is None, "something is shown below each spec"
+        if language == "yaml" and "kind: PBXAccount" not in content:
+            assert server is None, "something is shown below each spec"
+            read = YAML(typ="safe").load(content)
+            server = CommServer.model_validate(read) if "kind" in read else commserver(**read)
+        elif language == "text" and server is not None:
+            yield server, content
+            server = None
+    assert server is None, "something is shown below each spec"
+
+
+def page_account() -> PBXAccount:
+    """Return the one account of the page."""
+    (found,) = [content for _, content in BLOCK.findall(PAGE) if "kind: PBXAccount" in content]
+    return PBXAccount.model_validate(YAML(typ="safe").load(found))
 
 
 def table(header: str) -> list[list[str]]:
@@ -55,9 +63,9 @@ def told(judged: Judgement) -> str:
     return f"{judged.accepted.reason.name}: {judged.accepted.message}"
 
 
-@pytest.mark.parametrize(("spec", "shown"), list(stories()))
-def test_a_spec_is_judged_as_the_page_shows(spec: dict[str, Any], shown: str) -> None:
-    judged = judge_spec(commserver(**spec), None)
+@pytest.mark.parametrize(("server", "shown"), list(stories()))
+def test_a_spec_is_judged_as_the_page_shows(server: CommServer, shown: str) -> None:
+    judged = judge_spec(server, page_account() if server.spec.account_ref else None)
     if shown[0].isdigit():
         rows = [f"{row.number} {row.kind} {row.result} {row.by}" for row in judged.translations]
         assert [words(row) for row in rows] == [words(line) for line in shown.splitlines()]
@@ -88,6 +96,20 @@ def test_the_limits_are_those_of_the_code() -> None:
 def test_the_answer_to_a_prefix_without_quotes_is_the_one_of_the_api_server() -> None:
     (refusal,) = next(row.refusals for row in ROWS if row.id == "a prefix without quotes")
     assert f"\n{refusal.field}: {refusal.answer}\n" in PAGE
+
+
+def test_the_emergency_numbers_are_listed_as_the_page_shows(capsys: pytest.CaptureFixture[str]) -> None:
+    (listing,) = re.finditer(r"^\.venv/bin/python -c '(.+)'\n```\n\n```text\n(.+\n)```", PAGE, re.MULTILINE)
+    exec(listing[1], {})
+    assert capsys.readouterr().out == listing[2]
+
+
+def test_the_special_services_that_the_page_names_are_not_in_the_data() -> None:
+    named = page_account().spec.emergency.additional_numbers
+    assert emergency_numbers("FR").isdisjoint(named)
+    sentence = re.search(r"of the French ones these are: (.+?)\. A", PAGE, re.DOTALL)
+    assert sentence is not None
+    assert re.findall(r"\d+", sentence[1]) == [*named]
 
 
 def test_the_message_about_what_is_in_force_is_the_one_of_the_status() -> None:

@@ -11,6 +11,8 @@ from pbx_operator.domain.servers.checks import judge_spec
 from pbx_operator.domain.servers.status import in_force
 from server_builders import commserver
 
+PREFIXES = {"country": "FR", "nationalPrefix": "0", "internationalPrefix": "00", "outboundPrefix": "0"}
+
 
 def block(match: str) -> dict[str, Any]:
     return {"match": match, "action": "Block"}
@@ -134,7 +136,7 @@ def test_many_problems_are_counted_not_listed() -> None:
             "18 and 911: correct or remove it",
         ),
         (
-            ["18", "19", "20"],
+            ["19", "20"],
             'the spec is valid, but: acknowledgedEmergencyNumbers "19" and "20": no emergency numbers, since FR has '
             "112, 15, 17, 18 and 911: correct or remove them",
         ),
@@ -145,11 +147,92 @@ def test_many_problems_are_counted_not_listed() -> None:
     ],
 )
 def test_acknowledging_what_is_no_emergency_number_is_warned_about(acknowledged: list[str], warning: str) -> None:
-    judged = judge_spec(commserver(dialing=dialing("FR", "0"), acknowledgedEmergencyNumbers=acknowledged), None)
+    judged = judge_spec(commserver(dialing=PREFIXES, acknowledgedEmergencyNumbers=acknowledged), None)
     assert (judged.accepted.status, judged.accepted.message) == ("True", warning)
+
+
+BLOCKED = "the spec is valid, but: 112 cannot be dialled: numberingRules[0] blocks it, and it is acknowledged"
+
+
+@pytest.mark.parametrize(
+    ("rules", "acknowledged", "warning"),
+    [
+        pytest.param([block("^0?112$")], ["112"], BLOCKED, id="also behind the outbound prefix"),
+        pytest.param([block("^112$")], ["112"], BLOCKED, id="by itself"),
+        pytest.param(
+            [block("^0112$")],
+            ["112"],
+            "the spec is valid, but: 0112 cannot be dialled: numberingRules[0] blocks it, and 112 is acknowledged",
+            id="behind the outbound prefix alone",
+        ),
+        pytest.param(
+            [block("^1[57]$")],
+            ["15", "17"],
+            "the spec is valid, but: 15 and 17 cannot be dialled: numberingRules[0] blocks them, and they are"
+            " acknowledged",
+            id="two numbers",
+        ),
+        pytest.param(
+            [{"match": "^112$", "action": "Rewrite", "replace": "200"}],
+            ["112"],
+            'the spec is valid, but: numberingRules[0] "^112$" turns the emergency number 112 into 200, and 112 is'
+            " acknowledged",
+            id="turned into another number",
+        ),
+        pytest.param(
+            [],
+            ["112"],
+            'the spec is valid, but: acknowledgedEmergencyNumbers "112": acknowledged, but no rule touches it: remove'
+            " it, or later rules pass unguarded",
+            id="needed by nothing",
+        ),
+    ],
+)
+def test_what_becomes_of_an_acknowledged_number_is_told(
+    rules: list[dict[str, Any]], acknowledged: list[str], warning: str
+) -> None:
+    server = commserver(dialing=PREFIXES, numberingRules=rules, acknowledgedEmergencyNumbers=acknowledged)
+    judged = judge_spec(server, None)
+    assert (judged.refusal, judged.accepted.reason.name) == (None, "AcceptedWithWarnings")
+    assert judged.accepted.message == warning
+
+
+def test_a_pbx_that_knows_911_itself_is_no_warning() -> None:
+    usa = {"country": "US", "nationalPrefix": "1", "internationalPrefix": "011", "outboundPrefix": "9"}
+    judged = judge_spec(commserver(dialing=usa, acknowledgedEmergencyNumbers=["911"]), None)
+    assert (judged.refusal, judged.accepted.message) == (None, "the spec is valid")
 
 
 def test_what_would_not_excuse_a_rule_does_not() -> None:
     spec: dict[str, Any] = {"dialing": dialing("FR", "0"), "numberingRules": [block("^0112$")]}
     assert judge_spec(commserver(**spec, acknowledgedEmergencyNumbers=["0112"]), None).refusal is not None
     assert judge_spec(commserver(**spec, acknowledgedEmergencyNumbers=["112"]), None).refusal is None
+
+
+@pytest.mark.parametrize(
+    ("country", "national", "international", "usual"),
+    [
+        pytest.param("FR", None, None, 'FR usually has nationalPrefix "0" and internationalPrefix "00"', id="neither"),
+        pytest.param("FR", "0", "000", 'FR usually has internationalPrefix "00"', id="mistyped"),
+        pytest.param("US", "1", "00", 'US usually has internationalPrefix "011"', id="of another country"),
+        pytest.param("HU", "0", "00", 'HU usually has nationalPrefix "06"', id="of the neighbours"),
+        pytest.param("AU", "0", "00", 'AU usually has internationalPrefix "0011"', id="the preferred of several"),
+        pytest.param("AU", "0", "0014", None, id="one that chooses a carrier"),
+        pytest.param("BR", "0", None, None, id="none to propose"),
+        pytest.param("ES", None, "00", None, id="no national prefix"),
+        pytest.param("GB", "0", "00", None, id="the usual ones"),
+        pytest.param("AQ", None, None, None, id="no telephone data"),
+    ],
+)
+def test_a_prefix_that_is_not_the_usual_one_is_warned_about(
+    country: str, national: str | None, international: str | None, usual: str | None
+) -> None:
+    given = {"country": country, "nationalPrefix": national, "internationalPrefix": international}
+    judged = judge_spec(commserver(dialing={key: value for key, value in given.items() if value}), None)
+    assert judged.refusal is None
+    if usual is None:
+        assert judged.accepted.message == "the spec is valid"
+    else:
+        it = "them" if " and " in usual else "it"
+        advice = f"write {it} into spec.dialing, unless this PBX differs"
+        assert judged.accepted.message == f"the spec is valid, but: {usual}: {advice}"

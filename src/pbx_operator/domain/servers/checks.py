@@ -6,7 +6,7 @@ for a box that is to connect to this operator, whether it can.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
@@ -15,10 +15,12 @@ from pbx_operator.api.reasons import Reason, Verdict, verdict
 from pbx_operator.api.v1alpha1 import CommServer, PBXAccount
 from pbx_operator.api.v1alpha1.commserver import CommServerSpec, ServerDialing, TranslatedNumber
 from pbx_operator.domain import emergency
+from pbx_operator.domain.numbering.acknowledged import acknowledgement_warnings
 from pbx_operator.domain.numbering.checks import check_rules
 from pbx_operator.domain.numbering.guard import RuleFinding, judge_rules, remedy
 from pbx_operator.domain.numbering.rules import Dialing, NumberingRule, dry_run
-from pbx_operator.domain.numbering.wording import SHOWN, listed, quoted
+from pbx_operator.domain.numbering.usual import prefix_warning
+from pbx_operator.domain.numbering.wording import SHOWN
 from pbx_operator.domain.servers.facts import ServerSnapshot
 
 JUDGEMENTS = 128
@@ -90,30 +92,16 @@ def _judge_rules(spec: CommServerSpec, additional: tuple[str, ...]) -> Judgement
         return _refused(provider_reasons.EMERGENCY_CALL, problems=_told(dangers, dialing, numbers - acknowledged))
     rows = dry_run(rules, dialing, numbers)
     shown = tuple(TranslatedNumber(number=r.number, kind=r.kind, result=r.result or "", by=r.by) for r in rows)
-    warnings = [problem.message for problem in problems]
+    warnings = list(acknowledgement_warnings(rules, dialing, spec.acknowledged_emergency_numbers, numbers))
+    warnings += [problem.message for problem in problems]
     warnings += [_told(findings, dialing, numbers - acknowledged)] if findings else []
-    warnings += _vain_acknowledgements(spec.acknowledged_emergency_numbers, dialing, numbers)
+    warnings += filter(None, [prefix_warning(dialing)])
     return Judgement(_accepted(warnings), translations=shown)
 
 
 def _told(findings: Sequence[RuleFinding], dialing: Dialing, guarded: frozenset[str]) -> str:
     """Return findings of one severity, and what to do about them."""
     return f"{_few([finding.problem for finding in findings])}: {remedy(findings, dialing, guarded)}"
-
-
-def _vain_acknowledgements(acknowledged: Sequence[str], dialing: Dialing, numbers: frozenset[str]) -> Iterator[str]:
-    """Yield warnings about values that acknowledge nothing."""
-    vain = [value for value in acknowledged if value not in numbers]
-    behind = [value for value in vain if value.removeprefix(dialing.outbound_prefix) in numbers]
-    unknown = [value for value in vain if value not in behind]
-    for value in behind:
-        number = value.removeprefix(dialing.outbound_prefix)
-        yield f'acknowledgedEmergencyNumbers "{value}": write "{number}", which also stands for {value}'
-    if unknown:
-        known = f"{dialing.country} has {listed(sorted(numbers))}"
-        none, them = ("number", "it") if len(unknown) == 1 else ("numbers", "them")
-        field = f"acknowledgedEmergencyNumbers {quoted(unknown)}"
-        yield f"{field}: no emergency {none}, since {known}: correct or remove {them}"
 
 
 def _dialing(dialing: ServerDialing) -> Dialing:
