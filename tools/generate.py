@@ -29,6 +29,7 @@ from pbx_operator.api.crd import custom_resource_definitions
 from pbx_operator.api.manifest import to_yaml
 
 ROOT = Path(__file__).resolve().parent.parent
+HEALTH = ROOT / "argocd/resource_customizations/pbx-operator.io"
 POLICIES = ROOT / "examples/install/policies.yaml"
 HEADER = "# Generated from the models by tools/generate.py; do not edit.\n"
 CHART = "charts/pbx-operator"
@@ -45,7 +46,7 @@ def generated_files() -> dict[str, str]:
     files["docs/reference/reasons.md"] = reason_reference()
     files["docs/metrics.md"] = metric_reference()
     files["kustomize/kustomizeconfig.yaml"] = kustomize_config(definitions)
-    files["argocd/argocd-cm-patch.yaml"] = argocd_patch(ROOT / "argocd/resource_customizations/pbx-operator.io")
+    files["argocd/argocd-cm-patch.yaml"] = argocd_patch(HEALTH)
     files[f"{CHART}/templates/policies.yaml"] = policy_template(POLICIES.read_text(encoding="utf-8"))
     files[f"{CHART}/values.yaml"] = values_yaml()
     files[f"{CHART}/values.schema.json"] = json.dumps(values_schema(), indent=2) + "\n"
