@@ -9,6 +9,8 @@ FACTS: Mapping[str, str] = {
     "advice": "what to look at, or that it is tried again",
     "code": "the provider's number of the error",
     "company": "the value of `spec.provider.rainbow.company`",
+    "contact": "the whole message: that the box is connected, the channels that are down, four of them by name, that it"
+    " is silent, or that it has no exchange to connect to; and the next step",
     "count": "how many there are",
     "country": "the value of `spec.country`, or of `spec.dialing.country` of a CommServer",
     "customer": "the id of the provider's customer",
@@ -47,8 +49,6 @@ FACTS: Mapping[str, str] = {
     "slice": "metadata.name of the DialPlanSlice",
     "step": "how the box is connected: by what its Secret says, or from stock by what it knows",
     "thing": "the object that is in the way",
-    "trouble": "the whole message: the channels that are down, four of them by name, or that the box is silent, and the"
-    " next step",
     "url": "the provider's URL",
     "value": "the field and its value",
     "waiting": "what the deletion waits for",

@@ -31,16 +31,20 @@ DECLARED = Reason(
     shown=(_READY, _DISCONNECTED),
     text="the provider knows the server, whose box has not connected yet; {step}",
 )
-RUNNING = Reason("Running", "the server is connected", shown=(_READY, _CONNECTED))
+RUNNING = Reason("Running", "the server is connected", shown=(_READY, _CONNECTED), text="{contact}")
 DEGRADED = Reason(
     "Degraded",
     "a channel of the server is down, or its box has been silent for minutes",
     "check what the message names",
     shown=(_READY, _CONNECTED),
-    text="{trouble}",
+    text="{contact}",
 )
 ACTIVATED = Reason(
-    "Activated", "the server was connected once, and is not now", "check the box", shown=(_READY, _DISCONNECTED)
+    "Activated",
+    "the server was connected once, and is not now",
+    "check what the message names",
+    shown=(_READY, _DISCONNECTED),
+    text="{contact}",
 )
 PROVISIONED = Reason("Provisioned", "the provider has it as wanted", shown=(_PROVISIONED,))
 DRIFTED = Reason(
@@ -61,8 +65,8 @@ PROVISIONING = Reason(
 )
 AWAITING_CONNECTION = Reason(
     "AwaitingConnection",
-    "the server is declared",
-    "connect the box: spec.readyWhen is Running",
+    "the server is declared, and spec.readyWhen is Running",
+    "{step}",
     Patience.PROGRESS,
     shown=(_NOT_READY,),
 )
