@@ -113,7 +113,7 @@ DOMAIN_RELEASING = Reason(
 DELETING = Reason(
     "Deleting",
     "being deleted, and waiting for {waiting}",
-    "it goes by itself; if it lasts, see metadata.finalizers and the operator's log",
+    "{next_step}",
     Patience.PROGRESS,
     shown=(_NOT_READY,),
 )

@@ -17,6 +17,7 @@ from pbx_operator.api.v1alpha1 import CommServer
 from pbx_operator.api.v1alpha1.commserver import CommServerStatus
 from pbx_operator.domain.claims import Award, rival_name
 from pbx_operator.domain.conditions import status_with
+from pbx_operator.domain.deleting import deleting, waiting_for_provider
 from pbx_operator.domain.differences import Difference, described
 from pbx_operator.domain.drift import drifted, reported_gone, to_apply
 from pbx_operator.domain.plan import StatusUpdate, Target
@@ -30,7 +31,7 @@ from pbx_operator.domain.servers.facts import (
     known_revision,
 )
 from pbx_operator.domain.servers.systems import SystemFacts, differences, settings_of
-from pbx_operator.domain.steps import FailedStep, rejected_credentials, waiting_to_delete
+from pbx_operator.domain.steps import FailedStep, rejected_credentials
 
 LAST_SEEN_PERIOD = timedelta(minutes=10)
 """How old `lastSeenTime` may be while nothing else changes."""
@@ -88,7 +89,7 @@ def deleting_status(
     s: ServerSnapshot, server: CommServer, failure: FailedStep | None, now: datetime
 ) -> tuple[StatusUpdate, datetime | None]:
     """Return the status of a CommServer that waits for its system to be deleted."""
-    ready = verdict("Ready", "False", reasons.DELETING, waiting=waiting_to_delete("system", failure))
+    ready = deleting(waiting_for_provider("system", failure, CommServer.resource, server.key))
     rejected = rejected_credentials(server.status.rejected_credentials, s.attempts.look, failure, now)
     known = server.status.model_copy(update={"rejected_credentials": rejected})
     status, again = status_with(known, server.metadata, [ready], s.since, now)
