@@ -31,9 +31,9 @@ FACTS: Mapping[str, str] = {
     "left": "the system or customer that stays, and where",
     "missing": "the PBXAccount of this side, or an object of the other side",
     "name": "metadata.name of the PBXAccount",
-    "next_step": "what to do: on this side of a link, such as how it gets a new key (from the peer into the Secret, or"
-    " by a higher `spec.issueKey.revision`); at a provider, such as where something is deleted; of a deletion, that it"
-    " goes by itself, or how to let it go",
+    "next_step": "what to do: where the account is missing, how another one is named; on this side of a link, such as"
+    " how it gets a new key (from the peer into the Secret, or by a higher `spec.issueKey.revision`); at a provider,"
+    " such as where something is deleted; of a deletion, that it goes by itself, or how to let it go",
     "number": "the value of `spec.number`",
     "other": "the Interlink that the same account has in the other link",
     "outcome": "what comes of the revision when the link ends, which depends on `spec.onPeerDeletion`",

@@ -93,7 +93,7 @@ EQUIPMENT_IN_USE = Reason(
 SYSTEM_NOT_OURS = Reason(
     "SystemNotOurs",
     "the provider has a system {equipment} that this CommServer did not declare",
-    "{next_step}, or name another box",
+    "{next_step}, or delete this object and create one for another box",
     Patience.GRACE,
     shown=FAILED,
 )
@@ -121,7 +121,7 @@ CUSTOMER_IN_USE = Reason(
 CUSTOMER_NOT_OURS = Reason(
     "CustomerNotOurs",
     "customer {customer} exists at the provider and is not as wanted, so it may be somebody else's",
-    "to take it over make the spec as it is; else choose another customerID",
+    "to take it over make the spec as it is; else delete this object and create one with another customerID",
     Patience.GRACE,
     shown=FAILED,
 )
@@ -142,7 +142,7 @@ CREDENTIALS_MISSING = Reason(
 CREDENTIALS_ELSEWHERE = Reason(
     "CredentialsElsewhere",
     "Secret {secret} is not for {url}, and nothing was sent there",
-    "if it is, write that into its entry 'url'; else correct {field}",
+    "if it is, write that into its entry 'url'; else delete this object and create another one with the right {field}",
     Patience.GRACE,
     shown=FAILED_OR_UNKNOWN,
 )
@@ -158,7 +158,8 @@ INVALID_ENDPOINT = Reason(
 ADDRESS_FORBIDDEN = Reason(
     "AddressForbidden",
     "{host}: {problem}",
-    "if {field} is right, have an administrator start the operator with --allow-network; it is tried every 15 minutes",
+    "if {field} is right, have an administrator start the operator with --allow-network, else delete this object and"
+    " create another one; it is tried every 15 minutes",
     Patience.PERSON,
     shown=FAILED_OR_UNKNOWN,
 )

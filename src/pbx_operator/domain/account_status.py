@@ -42,7 +42,7 @@ def _number_verdicts(outcome: Outcome, state: AccountState) -> list[Verdict]:
     """Return Ready, Accepted and ResolvedRefs of an InternalNumber."""
     name = outcome.number.spec.account_ref.name
     if state == "Absent":
-        missing = verdict("Ready", "False", reasons.REF_NOT_FOUND, name=name)
+        missing = verdict("Ready", "False", reasons.REF_NOT_FOUND, name=name, next_step=reasons.OTHER_ACCOUNT)
         resolved = Verdict("ResolvedRefs", "False", missing.reason, missing.message)
         return [missing, verdict("Accepted", "Unknown", reasons.NOT_CHECKED), resolved]
     resolved = verdict("ResolvedRefs", "True", reasons.RESOLVED)

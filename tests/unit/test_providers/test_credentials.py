@@ -59,7 +59,8 @@ async def test_no_login_for_any_other_url(entries: dict[str, str]) -> None:
     assert (fault.kind, fault.reason.name, fault.credentials) == ("Credentials", "CredentialsElsewhere", None)
     assert fault.message == (
         f"Secret login (spec.provider.rainbow.credentialsSecretRef) is not for {OTHER}, and"
-        " nothing was sent there; if it is, write that into its entry 'url'; else correct spec.provider.rainbow.url"
+        " nothing was sent there; if it is, write that into its entry 'url'; else delete this object and create another"
+        " one with the right spec.provider.rainbow.url"
     )
 
 
