@@ -34,6 +34,7 @@ from pbx_operator.domain.customers.facts import CustomerSnapshot
 from pbx_operator.domain.customers.plan import customer_left, orphaned_customer
 from pbx_operator.domain.customers.status import view_customer, waiting_for_customer
 from pbx_operator.domain.deleting import Wait, deleting
+from pbx_operator.domain.faults import mention_outage
 from pbx_operator.domain.numbers import Resolution, protected_numbers, resolve
 from pbx_operator.domain.offers import EstablishedLink
 from pbx_operator.domain.plan import Action, AddFinalizer, Plan, RemoveFinalizer, StatusUpdate, Target
@@ -130,8 +131,8 @@ def _serve(s: AccountSnapshot, account: PBXAccount, now: datetime) -> Plan:
     award, customer = _settle_domain(s, account, domain), view_customer(s.customer, now)
     ready = _ready(account, domain, award, changes)
     serving = ready.status == "True" and (customer is None or customer.exists)
-    if ready.status == "True" and customer is not None and customer.hindrance is not None:
-        ready = customer.hindrance
+    if customer is not None and ready.status == "True":
+        ready = customer.hindrance or mention_outage(ready, customer.provisioned)
     shadows = find_shadows(account, resolution, s.links, protected)
     provisioned = [customer.provisioned] if customer is not None else []
     own = _own_status(

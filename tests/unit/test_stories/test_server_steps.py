@@ -214,12 +214,17 @@ def test_a_provider_that_is_down_is_asked_again_and_explained(site: Site, provid
     provider.refuses["observe"] = unavailable("it is down").fault
     site.settle_for(timedelta(minutes=30))
     assert site.ready() == ("True", "Declared"), "an outage must not fail a Git sync"
+    assert site.message().endswith("; its provider does not answer as it should, see the condition Provisioned")
     provisioned = find(site.status().conditions, "Provisioned")
     assert provisioned is not None
     assert (provisioned.status, provisioned.reason) == ("Unknown", "ProviderUnavailable")
     site.restart()
     site.settle_for(timedelta(minutes=10))
     assert site.ready() == ("True", "Declared")
+    assert "does not answer" in site.message()
+    provider.refuses.clear()
+    site.settle_for(timedelta(minutes=10))
+    assert "does not answer" not in site.message()
 
 
 def test_a_clone_of_a_cluster_leaves_the_systems_of_the_original(site: Site, provider: Provider) -> None:

@@ -20,6 +20,7 @@ from pbx_operator.domain.conditions import status_with
 from pbx_operator.domain.deleting import deleting, waiting_for_provider
 from pbx_operator.domain.differences import Difference, described
 from pbx_operator.domain.drift import drifted, reported_gone, to_apply
+from pbx_operator.domain.faults import mention_outage
 from pbx_operator.domain.plan import StatusUpdate, Target
 from pbx_operator.domain.servers.checks import Judgement
 from pbx_operator.domain.servers.equipment import record_name
@@ -71,11 +72,12 @@ def server_status(
     """Return the status of a CommServer, and when patience with its Ready reason runs out."""
     shown = _facts(s, server, award, failure, now)
     ready = _ready(s, server, judgement, award, failure, shown)
+    provisioned = _provisioned(s, server, award, failure, shown, ready)
     verdicts = [
-        ready,
+        mention_outage(ready, provisioned),
         judgement.accepted,
         *judgement.references,
-        _provisioned(s, server, award, failure, shown, ready),
+        provisioned,
         _connected(s, server, shown),
         *_weakness(server, shown),
     ]
