@@ -135,14 +135,15 @@ CUSTOMER_GONE = Reason(
 CREDENTIALS_MISSING = Reason(
     "CredentialsMissing",
     "Secret {secret} {problem}",
-    "it needs the entries {entries}, each with a text",
+    "it needs the entries {entries}, each with a text, and is looked at again within minutes",
     Patience.GRACE,
     shown=FAILED_OR_UNKNOWN,
 )
 CREDENTIALS_ELSEWHERE = Reason(
     "CredentialsElsewhere",
     "Secret {secret} is not for {url}, and nothing was sent there",
-    "if it is, write that into its entry 'url'; else delete this object and create another one with the right {field}",
+    "if it is, write that into its entry 'url', which is looked at again within minutes; else delete this object and"
+    " create another one with the right {field}",
     Patience.GRACE,
     shown=FAILED_OR_UNKNOWN,
 )
@@ -166,7 +167,8 @@ ADDRESS_FORBIDDEN = Reason(
 CREDENTIALS_REJECTED = Reason(
     "CredentialsRejected",
     "the provider refused the login of Secret {secrets}",
-    "correct what is wrong; it is not tried again before, so that the login is not locked",
+    "correct what is wrong, which is looked at again within minutes; it is not tried before, so that the login is not"
+    " locked",
     Patience.PERSON,
     shown=FAILED_OR_UNKNOWN,
 )

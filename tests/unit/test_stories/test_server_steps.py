@@ -147,12 +147,24 @@ def test_a_higher_revision_brings_another_code_and_the_same_id(site: Site, provi
 
 
 def test_a_code_that_nobody_knows_any_more_is_replaced(site: Site, provider: Provider) -> None:
-    from pbx_operator.api.meta import SECRETS, ObjectKey
-
     site.apply()
     site.settle()
     site.api.delete(SECRETS, ObjectKey("default", "pbx-activation"))
     site.settle_for(POLL_PERIOD * 2)
+    (system,) = provider.systems.values()
+    assert site.secret_code() == system.code
+
+
+def test_an_annotation_brings_a_deleted_secret_back_at_once(site: Site, provider: Provider) -> None:
+    site.apply()
+    site.settle()
+    site.api.delete(SECRETS, ObjectKey(NAMESPACE, "pbx-activation"))
+    site.settle()
+    assert site.secret() is None
+    raw = site.api.get(CommServer.resource, ObjectKey(NAMESPACE, "pbx"))
+    annotations = {"pbx-operator.io/reconcile-requested-at": "now"}
+    site.api._update(CommServer.resource, raw, metadata={**raw["metadata"], "annotations": annotations})
+    site.settle()
     (system,) = provider.systems.values()
     assert site.secret_code() == system.code
 
