@@ -245,8 +245,6 @@ def _advice(error: Exception) -> str:
         return "check the operator's credentials"
     if not isinstance(error, ApiError):
         return "what kopf said before tells more"
-    if error.status == HTTPStatus.NOT_FOUND:
-        return "install the CustomResourceDefinitions: kubectl apply --server-side -f crds/"
     return operator_advice(error) or "the API server is unavailable"
 
 

@@ -9,6 +9,8 @@ FACTS: Mapping[str, str] = {
     "advice": "what to look at, or that it is tried again",
     "code": "the provider's number of the error",
     "company": "the value of `spec.provider.rainbow.company`",
+    "contact": "the whole message: that the box is connected, the channels that are down, four of them by name, that it"
+    " is silent, or that it has no exchange to connect to; and the next step",
     "count": "how many there are",
     "country": "the value of `spec.country`, or of `spec.dialing.country` of a CommServer",
     "customer": "the id of the provider's customer",
@@ -29,8 +31,9 @@ FACTS: Mapping[str, str] = {
     "left": "the system or customer that stays, and where",
     "missing": "the PBXAccount of this side, or an object of the other side",
     "name": "metadata.name of the PBXAccount",
-    "next_step": "what to do: on this side of a link, such as how it gets a new key (from the peer into the Secret, or"
-    " by a higher `spec.issueKey.revision`); at a provider, such as where something is deleted",
+    "next_step": "what to do: where the account is missing, how another one is named; on this side of a link, such as"
+    " how it gets a new key (from the peer into the Secret, or by a higher `spec.issueKey.revision`); at a provider,"
+    " such as where something is deleted; of a deletion, that it goes by itself, or how to let it go",
     "number": "the value of `spec.number`",
     "other": "the Interlink that the same account has in the other link",
     "outcome": "what comes of the revision when the link ends, which depends on `spec.onPeerDeletion`",
@@ -47,8 +50,6 @@ FACTS: Mapping[str, str] = {
     "slice": "metadata.name of the DialPlanSlice",
     "step": "how the box is connected: by what its Secret says, or from stock by what it knows",
     "thing": "the object that is in the way",
-    "trouble": "the whole message: the channels that are down, four of them by name, or that the box is silent, and the"
-    " next step",
     "url": "the provider's URL",
     "value": "the field and its value",
     "waiting": "what the deletion waits for",

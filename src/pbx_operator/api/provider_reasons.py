@@ -31,16 +31,20 @@ DECLARED = Reason(
     shown=(_READY, _DISCONNECTED),
     text="the provider knows the server, whose box has not connected yet; {step}",
 )
-RUNNING = Reason("Running", "the server is connected", shown=(_READY, _CONNECTED))
+RUNNING = Reason("Running", "the server is connected", shown=(_READY, _CONNECTED), text="{contact}")
 DEGRADED = Reason(
     "Degraded",
     "a channel of the server is down, or its box has been silent for minutes",
     "check what the message names",
     shown=(_READY, _CONNECTED),
-    text="{trouble}",
+    text="{contact}",
 )
 ACTIVATED = Reason(
-    "Activated", "the server was connected once, and is not now", "check the box", shown=(_READY, _DISCONNECTED)
+    "Activated",
+    "the server was connected once, and is not now",
+    "check what the message names",
+    shown=(_READY, _DISCONNECTED),
+    text="{contact}",
 )
 PROVISIONED = Reason("Provisioned", "the provider has it as wanted", shown=(_PROVISIONED,))
 DRIFTED = Reason(
@@ -61,8 +65,8 @@ PROVISIONING = Reason(
 )
 AWAITING_CONNECTION = Reason(
     "AwaitingConnection",
-    "the server is declared",
-    "connect the box: spec.readyWhen is Running",
+    "the server is declared, and spec.readyWhen is Running",
+    "{step}",
     Patience.PROGRESS,
     shown=(_NOT_READY,),
 )
@@ -89,7 +93,7 @@ EQUIPMENT_IN_USE = Reason(
 SYSTEM_NOT_OURS = Reason(
     "SystemNotOurs",
     "the provider has a system {equipment} that this CommServer did not declare",
-    "{next_step}, or name another box",
+    "{next_step}, or delete this object and create one for another box",
     Patience.GRACE,
     shown=FAILED,
 )
@@ -117,7 +121,7 @@ CUSTOMER_IN_USE = Reason(
 CUSTOMER_NOT_OURS = Reason(
     "CustomerNotOurs",
     "customer {customer} exists at the provider and is not as wanted, so it may be somebody else's",
-    "to take it over make the spec as it is; else choose another customerID",
+    "to take it over make the spec as it is; else delete this object and create one with another customerID",
     Patience.GRACE,
     shown=FAILED,
 )
@@ -131,14 +135,15 @@ CUSTOMER_GONE = Reason(
 CREDENTIALS_MISSING = Reason(
     "CredentialsMissing",
     "Secret {secret} {problem}",
-    "it needs the entries {entries}, each with a text",
+    "it needs the entries {entries}, each with a text, and is looked at again within minutes",
     Patience.GRACE,
     shown=FAILED_OR_UNKNOWN,
 )
 CREDENTIALS_ELSEWHERE = Reason(
     "CredentialsElsewhere",
     "Secret {secret} is not for {url}, and nothing was sent there",
-    "if it is, write that into its entry 'url'; else correct {field}",
+    "if it is, write that into its entry 'url', which is looked at again within minutes; else delete this object and"
+    " create another one with the right {field}",
     Patience.GRACE,
     shown=FAILED_OR_UNKNOWN,
 )
@@ -154,14 +159,16 @@ INVALID_ENDPOINT = Reason(
 ADDRESS_FORBIDDEN = Reason(
     "AddressForbidden",
     "{host}: {problem}",
-    "if {field} is right, have an administrator start the operator with --allow-network; it is tried every 15 minutes",
+    "if {field} is right, have an administrator start the operator with --allow-network, else delete this object and"
+    " create another one; it is tried every 15 minutes",
     Patience.PERSON,
     shown=FAILED_OR_UNKNOWN,
 )
 CREDENTIALS_REJECTED = Reason(
     "CredentialsRejected",
     "the provider refused the login of Secret {secrets}",
-    "correct what is wrong; it is not tried again before, so that the login is not locked",
+    "correct what is wrong, which is looked at again within minutes; it is not tried before, so that the login is not"
+    " locked",
     Patience.PERSON,
     shown=FAILED_OR_UNKNOWN,
 )

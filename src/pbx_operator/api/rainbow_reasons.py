@@ -25,14 +25,15 @@ NOTHING_TO_UPDATE = Reason(
 EQUIPMENT_TAKEN = Reason(
     "EquipmentTaken",
     "the provider has a system {equipment} already, and does not show it to this login",
-    "delete it there, or name another box",
+    "delete it there, or delete this object and create one for another box",
     Patience.GRACE,
     shown=FAILED_OR_UNKNOWN,
 )
 COMPANY_NOT_FOUND = Reason(
     "CompanyNotFound",
     "the login of Secret {secret} sees no company '{company}'",
-    "create the company, or correct spec.provider.rainbow.company or the login's rights",
+    "create the company or correct the login's rights; or delete this object and create another one with the right"
+    " spec.provider.rainbow.company",
     Patience.GRACE,
     shown=FAILED_OR_UNKNOWN,
 )
@@ -46,7 +47,7 @@ COMPANY_AMBIGUOUS = Reason(
 SITE_NOT_FOUND = Reason(
     "SiteNotFound",
     "company '{company}' has no site {site}",
-    "correct spec.provider.rainbow.siteID, or leave it out if there is one site",
+    "delete this object and create another one with the right spec.provider.rainbow.siteID; none if there is one site",
     Patience.GRACE,
     shown=FAILED_OR_UNKNOWN,
 )
@@ -116,14 +117,14 @@ LAST_DEFAULT_GATEWAY = Reason(
 SYSTEM_NOT_SHAREABLE = Reason(
     "SystemNotShareable",
     "a multi-tenant system can only be at sites of multi-tenant companies",
-    "name another company or site",
+    "delete this object and create one at another company or site",
     Patience.GRACE,
     shown=FAILED_OR_UNKNOWN,
 )
 COMPANY_MULTI_TENANT = Reason(
     "CompanyMultiTenant",
     "a multi-tenant company can only have multi-tenant systems, and the operator declares none",
-    "name another company",
+    "delete this object and create one at another company",
     Patience.GRACE,
     shown=FAILED_OR_UNKNOWN,
 )

@@ -65,6 +65,8 @@ _UNPROVISIONED: tuple[Place, ...] = (("Provisioned", "False"), ("Provisioned", "
 _NO_LINK = (_NOT_READY, _UNLINKED)
 _BAD_SPEC = (_NOT_READY, _REFUSED)
 _SEE_READY = "the condition Ready says why, and what to do"
+OTHER_ACCOUNT = "delete this object and create one that names another account"
+"""The next step where spec.accountRef is immutable."""
 
 # --- all is well ------------------------------------------------------------------------------------------------
 SERVING = Reason("Serving", "the {kind} is served", shown=(_READY,))
@@ -85,7 +87,7 @@ GATE_OPEN = Reason("GateOpen", "calls may pass in both directions", shown=(_OPEN
 REF_NOT_FOUND = Reason(
     "RefNotFound",
     "PBXAccount {name} (spec.accountRef.name) does not exist in this namespace",
-    "create it, or delete this object and name another account",
+    "create it, or {next_step}",
     Patience.PROGRESS,
     shown=(*_NO_LINK, _UNRESOLVED),
 )
@@ -113,7 +115,7 @@ DOMAIN_RELEASING = Reason(
 DELETING = Reason(
     "Deleting",
     "being deleted, and waiting for {waiting}",
-    "it goes by itself; if it lasts, see metadata.finalizers and the operator's log",
+    "{next_step}",
     Patience.PROGRESS,
     shown=(_NOT_READY,),
 )

@@ -83,8 +83,19 @@ _MEANINGS: dict[int, type[ApiError]] = {
 }
 
 
+INSTALL_CRDS = "install the CustomResourceDefinitions: kubectl apply --server-side -f crds/"
+"""What an administrator does about a kind that is not served."""
+
+
+def is_unserved(error: ApiError) -> bool:
+    """Whether the API server does not know the kind, as when its CustomResourceDefinition is missing."""
+    return isinstance(error, Unavailable) and error.status == HTTPStatus.NOT_FOUND
+
+
 def operator_advice(error: ApiError) -> str:
     """Return what an administrator of the operator can do about an error; nothing if it may pass by itself."""
+    if is_unserved(error):
+        return INSTALL_CRDS
     if not isinstance(error, Forbidden) or "being terminated" in error.message:
         return ""
     if error.status == HTTPStatus.UNAUTHORIZED:

@@ -33,6 +33,8 @@ from pbx_operator.domain.conditions import Since, status_with
 from pbx_operator.domain.customers.facts import CustomerSnapshot
 from pbx_operator.domain.customers.plan import customer_left, orphaned_customer
 from pbx_operator.domain.customers.status import view_customer, waiting_for_customer
+from pbx_operator.domain.deleting import Wait, deleting
+from pbx_operator.domain.faults import mention_outage
 from pbx_operator.domain.numbers import Resolution, protected_numbers, resolve
 from pbx_operator.domain.offers import EstablishedLink
 from pbx_operator.domain.plan import Action, AddFinalizer, Plan, RemoveFinalizer, StatusUpdate, Target
@@ -108,7 +110,7 @@ def show_unreadable_account(unreadable: Unreadable, now: datetime) -> StatusUpda
     customer = unreadable.to_delete("customerID")
     if customer is None or not unreadable.metadata.deleting:
         return show_unreadable(unreadable, now)
-    return show_unreadable(unreadable, now, waiting=waiting_to_be_readable(unreadable, f"customer {customer}"))
+    return show_unreadable(unreadable, now, wait=waiting_to_be_readable(unreadable, f"customer {customer}"))
 
 
 def wanted_domain(account: PBXAccount, suffix: str) -> str:
@@ -129,8 +131,8 @@ def _serve(s: AccountSnapshot, account: PBXAccount, now: datetime) -> Plan:
     award, customer = _settle_domain(s, account, domain), view_customer(s.customer, now)
     ready = _ready(account, domain, award, changes)
     serving = ready.status == "True" and (customer is None or customer.exists)
-    if ready.status == "True" and customer is not None and customer.hindrance is not None:
-        ready = customer.hindrance
+    if customer is not None and ready.status == "True":
+        ready = customer.hindrance or mention_outage(ready, customer.provisioned)
     shadows = find_shadows(account, resolution, s.links, protected)
     provisioned = [customer.provisioned] if customer is not None else []
     own = _own_status(
@@ -214,15 +216,14 @@ def _ready(account: PBXAccount, domain: str, award: Award, changes: SliceChanges
 
 
 def _teardown(s: AccountSnapshot, account: PBXAccount, numbers: list[_Update], now: datetime) -> Plan:
-    waiting = "its links to end" if s.live_records else "its dial plan to be removed"
+    wait = Wait("its links to end" if s.live_records else "its dial plan to be removed")
     if not s.live_records and customer_left(s.customer, now):
-        waiting = waiting_for_customer(s.customer, now)
-    ready = verdict("Ready", "False", reasons.DELETING, waiting=waiting)
+        wait = waiting_for_customer(s.customer, account, now)
     customer = view_customer(s.customer, now)
     own = _own_status(
         s,
         account,
-        [ready, _accepted(account)],
+        [deleting(wait), _accepted(account)],
         now,
         sip_domain=None,
         interlinks=s.interlinks,

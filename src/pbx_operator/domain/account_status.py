@@ -12,6 +12,7 @@ from pbx_operator.api.reasons import Verdict, verdict
 from pbx_operator.api.v1alpha1.internalnumber import InternalNumberStatus
 from pbx_operator.api.v1alpha1.pbxaccount import NumberCounts, PBXAccount, PBXAccountStatus, ShadowedNumbers
 from pbx_operator.domain.conditions import Since, status_with
+from pbx_operator.domain.deleting import Wait, deleting
 from pbx_operator.domain.emergency import never_routed
 from pbx_operator.domain.numbers import Outcome, Resolution, sends_digit_by_digit
 from pbx_operator.domain.offers import EstablishedLink
@@ -41,7 +42,7 @@ def _number_verdicts(outcome: Outcome, state: AccountState) -> list[Verdict]:
     """Return Ready, Accepted and ResolvedRefs of an InternalNumber."""
     name = outcome.number.spec.account_ref.name
     if state == "Absent":
-        missing = verdict("Ready", "False", reasons.REF_NOT_FOUND, name=name)
+        missing = verdict("Ready", "False", reasons.REF_NOT_FOUND, name=name, next_step=reasons.OTHER_ACCOUNT)
         resolved = Verdict("ResolvedRefs", "False", missing.reason, missing.message)
         return [missing, verdict("Accepted", "Unknown", reasons.NOT_CHECKED), resolved]
     resolved = verdict("ResolvedRefs", "True", reasons.RESOLVED)
@@ -60,7 +61,7 @@ def _number_accepted(outcome: Outcome) -> Verdict:
 def _number_ready(outcome: Outcome, state: AccountState) -> Verdict:
     spec, judgement, award = outcome.number.spec, outcome.judgement, outcome.award
     if outcome.number.metadata.deleting:
-        return verdict("Ready", "False", reasons.DELETING, waiting="its finalizers")
+        return deleting(Wait("its finalizers", "whoever set metadata.finalizers takes them away"))
     if judgement is not None and judgement.refusal is not None:
         return Verdict("Ready", "False", judgement.refusal.reason, judgement.refusal.message)
     if judgement is None or award is None:

@@ -6,16 +6,20 @@ until something changes, or asks again.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Literal
 
 from pbx_operator.api.conditions import Reason
+from pbx_operator.api.provider_reasons import PROVIDER_UNAVAILABLE
+from pbx_operator.api.reasons import Verdict
 
 FaultKind = Literal["Final", "Retry", "Credentials", "Conflict"]
 """`Final`: the same request will never be accepted.  `Retry`: it may be, later; whether it was carried out is not
 known.  `Credentials`: nothing is accepted until the credentials, or the rights that they give, change.  `Conflict`:
 another system or customer is in the way, or was a moment ago."""
+
+_SEE_PROVISIONED = "its provider does not answer as it should, see the condition Provisioned"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,3 +46,10 @@ def fault(
 ) -> Fault:
     """Make a fault whose message comes from the table of reasons. Raises KeyError if a fact for it is missing."""
     return Fault(kind, reason, reason.message(**facts), retry_after, credentials)
+
+
+def mention_outage(ready: Verdict, provisioned: Verdict) -> Verdict:
+    """Return Ready with a word about a provider that does not answer any more, which leaves what is Ready as it is."""
+    if ready.status != "True" or provisioned.reason is not PROVIDER_UNAVAILABLE:
+        return ready
+    return replace(ready, message=f"{ready.message}; {_SEE_PROVISIONED}")

@@ -65,7 +65,7 @@ def ready_verdict(v: View, now: datetime) -> Verdict:
     if over is not None:
         return over
     if s.account_metadata is None:
-        return _not_ready(reasons.REF_NOT_FOUND, name=account)
+        return _not_ready(reasons.REF_NOT_FOUND, name=account, next_step=reasons.OTHER_ACCOUNT)
     if s.account_metadata.deleting:
         return _not_ready(reasons.ACCOUNT_DELETED, name=account, next_step="delete this Interlink")
     if v.current is not None and v.current.spec.state == "Established":

@@ -112,11 +112,3 @@ def rejected_credentials(
     if failure is not None:
         return failure.fault.credentials or before
     return before if look_due(look, now) else None
-
-
-def waiting_to_delete(thing: str, failure: FailedStep | None) -> str:
-    """Return what an object that is being deleted waits for: the `thing` behind it at the provider."""
-    waiting = f"the provider to delete the {thing}"
-    if failure is None:
-        return waiting
-    return f"{waiting} ({failure.fault.message}); to leave it there, set spec.deletionPolicy to Orphan"

@@ -17,6 +17,7 @@ from pbx_operator.api.reasons import verdict
 from pbx_operator.api.v1alpha1.shared import Status
 from pbx_operator.domain.claims import Claim, created
 from pbx_operator.domain.conditions import merge, summarize
+from pbx_operator.domain.deleting import Wait, deleting, leaving
 from pbx_operator.domain.plan import StatusUpdate, Target
 
 
@@ -66,29 +67,27 @@ class Unreadable:
         return (self.status.model_extra or {}).get("gate")
 
 
-def waiting_to_be_readable(unreadable: Unreadable, thing: str) -> str:
+def waiting_to_be_readable(unreadable: Unreadable, thing: str) -> Wait:
     """Return what an object that is being deleted waits for: nobody knows where the `thing` behind it is."""
-    return (
-        f"somebody to make it readable ({unreadable.problem}), so that {thing} can be deleted at the provider; to leave"
-        " it there, set spec.deletionPolicy to Orphan"
-    )
+    waiting = f"somebody to make it readable ({unreadable.problem}), so that {thing} can be deleted at the provider"
+    return Wait(waiting, f"to leave it there, {leaving(unreadable.resource, unreadable.key)}")
 
 
 Observed = Resource | Unreadable | None
 """An object as it was seen, or that there is none."""
 
 
-def show_unreadable(unreadable: Unreadable, now: datetime, *, waiting: str | None = None) -> StatusUpdate:
+def show_unreadable(unreadable: Unreadable, now: datetime, *, wait: Wait | None = None) -> StatusUpdate:
     """Return the status that says what is wrong; nothing passes over an Interlink whose wishes nobody knows.
 
-    `waiting` is what one that is being deleted waits for.
+    `wait` is what one that is being deleted waits for.
     """
     ready = verdict("Ready", "False", reasons.UNREADABLE, problem=unreadable.problem)
-    if waiting is not None:
-        ready = verdict("Ready", "False", reasons.DELETING, waiting=waiting)
+    if wait is not None:
+        ready = deleting(wait)
     accepted = verdict("Accepted", "False", reasons.UNREADABLE, problem=unreadable.problem)
     status, generation = unreadable.status, unreadable.metadata.generation
-    conditions = merge(status.conditions, [*summarize(ready, is_stalled=waiting is None), accepted], generation, now)
+    conditions = merge(status.conditions, [*summarize(ready, is_stalled=wait is None), accepted], generation, now)
     gate = {"gate": "Closed"} if unreadable.shown_gate is not None else {}
     shown = status.model_copy(update={"observed_generation": generation, "conditions": conditions, **gate})
     return StatusUpdate(Target(unreadable.resource, unreadable.key, unreadable.metadata.uid), shown)

@@ -22,7 +22,7 @@ from uuid import uuid4
 
 from pbx_operator.api.conditions import Reason
 from pbx_operator.api.meta import EVENTS, GROUP, Condition
-from pbx_operator.api.provider_reasons import DRIFTED
+from pbx_operator.api.provider_reasons import DEGRADED, DRIFTED
 from pbx_operator.api.reasons import (
     ACCEPTED,
     KEY_REPLAY,
@@ -76,6 +76,7 @@ def _of_ready(old: _Conditions, new: _Conditions) -> News | None:
     """A person hears of what is ready, and of what is not once patience with it has run out.
 
     With an issuer that cannot be reached patience has no end, so this is told at once, and so is what comes after it.
+    A server that is Degraded is Ready, and yet somebody should look at its box or its lines.
     """
     was, ready, stalled = old.get("Ready"), new.get("Ready"), new.get("Stalled")
     if stalled is not None and _is_news(old, stalled):
@@ -84,6 +85,8 @@ def _of_ready(old: _Conditions, new: _Conditions) -> News | None:
         return None
     if ready.reason == PEER_UNAVAILABLE.name:
         return News(ready.reason, ready.message, "Warning", outage=True)
+    if ready.reason == DEGRADED.name:
+        return News(ready.reason, ready.message, "Warning")
     waited = was is not None and was.reason == PEER_UNAVAILABLE.name
     return News(ready.reason, ready.message, "Normal" if ready.status == "True" or waited else None)
 

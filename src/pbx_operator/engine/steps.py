@@ -15,7 +15,7 @@ from typing import Protocol
 from pbx_operator.api import provider_reasons
 from pbx_operator.api.conditions import Reason
 from pbx_operator.cluster import ApiError
-from pbx_operator.cluster.errors import explained
+from pbx_operator.cluster.errors import INSTALL_CRDS, explained, is_unserved
 from pbx_operator.domain.faults import Fault, fault
 from pbx_operator.domain.plan import Target
 from pbx_operator.domain.steps import POLL_PERIOD, FailedStep
@@ -28,6 +28,12 @@ _API_DOWN = fault(
     provider_reasons.PROVIDER_UNAVAILABLE,
     problem="the API server of this cluster did not do what the operator asked it",
     advice="it is tried again; the operator's log says more",
+)
+_UNSERVED = fault(
+    "Retry",
+    provider_reasons.PROVIDER_UNAVAILABLE,
+    problem="the API server of this cluster does not serve a kind that the operator needs",
+    advice=f"have an administrator {INSTALL_CRDS}",
 )
 _BROKEN = fault(
     "Retry",
@@ -79,7 +85,7 @@ class StepRunner:
             if not error.told and trouble.is_news(error.fault.message, self._monotonic()):
                 _log.warning("step '%s': %s", step, error, extra=about)
         except ApiError as error:
-            failed = self._failed(step, before, _API_DOWN)
+            failed = self._failed(step, before, _UNSERVED if is_unserved(error) else _API_DOWN)
             if trouble.is_news(explained(error), self._monotonic()):
                 _log.warning("step '%s': %s", step, explained(error), extra=about)
         except Exception as error:

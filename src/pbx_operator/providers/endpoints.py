@@ -22,7 +22,7 @@ class ApiEndpoint:
 
     @property
     def field(self) -> str:
-        """The field that a person corrects."""
+        """The field that says where the API is; it is immutable, so a wrong one means another object."""
         return f"{self.member}.url"
 
     @property

@@ -5,6 +5,9 @@ from __future__ import annotations
 from pbx_operator.api import provider_reasons
 from pbx_operator.domain.faults import Fault, fault
 
+WRONG_URL = "if {field} is not that of the provider's API, delete this object and create another one with the right URL"
+"""What helps if the host is another one than was meant: the fields with URLs are immutable."""
+
 
 class ProviderError(Exception):
     """A provider did not do what it was asked; `fault` says what that means.
@@ -27,5 +30,5 @@ def unavailable(problem: str, advice: str = "it is tried again", *, told: bool =
 
 def other_form(what: str, field: str) -> ProviderError:
     """Return the error of an answer that is not of the provider's API; `field` is that of the URL."""
-    advice = f"see that {field} is that of the provider's API; it is tried again"
+    advice = f"it is tried again; {WRONG_URL.format(field=field)}"
     return unavailable(f"the answer has another form than the provider's API: {what}", advice)

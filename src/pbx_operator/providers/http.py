@@ -45,7 +45,7 @@ from pbx_operator.network.dialling import (
 from pbx_operator.network.recent import Recent
 from pbx_operator.network.trouble import Trouble
 from pbx_operator.providers.endpoints import ApiEndpoint
-from pbx_operator.providers.errors import ProviderError, unavailable
+from pbx_operator.providers.errors import WRONG_URL, ProviderError, unavailable
 
 TIMEOUT = 10.0
 """Seconds for one call, from the look-up of the name to the end of the answer."""
@@ -63,13 +63,13 @@ MAX_LOGINS = 1024
 tokens they take 16 MiB.  Forgetting one costs another login and nothing else, since the status remembers refusals."""
 
 _ADVICE: Mapping[Part, str] = {
-    "Name": "see that {field} is right, and that the operator can resolve the host; it is tried again",
+    "Name": f"see that the operator can resolve the host; it is tried again; {WRONG_URL}",
     "Certificate": (
-        "see that {field} is right; if an authority of your own signed the certificate, name that to the operator with"
-        " SSL_CERT_FILE; it is tried again"
+        "if an authority of your own signed the certificate, name that to the operator with SSL_CERT_FILE; it is tried"
+        f" again; {WRONG_URL}"
     ),
-    "Connection": "see that {field} is right, and that the operator can reach the host; it is tried again",
-    "Answer": "see that {field} is that of the provider's API; if it is, wait: it is tried again",
+    "Connection": f"see that the operator can reach the host; it is tried again; {WRONG_URL}",
+    "Answer": f"wait: it is tried again; {WRONG_URL}",
 }
 """What a person can do about each part of a call that went wrong."""
 _CROWDED = Failure("Connection", "too many calls wait for it")

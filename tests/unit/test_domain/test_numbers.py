@@ -227,6 +227,7 @@ class TestStatus:
         assert status.number is None
         assert shown(status) == ("False", "RefNotFound")
         assert shown(status, "ResolvedRefs") == ("False", "RefNotFound")
+        assert "create it, or delete this object and create one" in status.conditions[0].message
         assert shown(status, "Accepted") == ("Unknown", "NotChecked")
 
     def test_an_unreadable_account_changes_nothing_that_is_held(self) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
@@ -12,7 +12,7 @@ from pbx_operator.api.meta import TEARDOWN_FINALIZER, ObjectKey
 from pbx_operator.api.v1alpha1.commserver import Channel, CommServerStatus, ServerState
 from pbx_operator.domain.claims import Claim
 from pbx_operator.domain.conditions import find
-from pbx_operator.domain.servers.facts import ServerLook, ServerSnapshot
+from pbx_operator.domain.servers.facts import ServerAttempts, ServerLook, ServerSnapshot
 from pbx_operator.domain.servers.plan import plan_server
 from pbx_operator.domain.servers.systems import SystemFacts, settings_of
 from pbx_operator.domain.steps import StepAttempts
@@ -27,6 +27,7 @@ def status(
     silent: bool = False,
     revision: int = 1,
     rival: ObjectKey | None = None,
+    reachable: bool = True,
     **spec: Any,
 ) -> CommServerStatus:
     """Return what a server shows whose look found it as wanted, or whose equipment ID a rival has."""
@@ -36,9 +37,12 @@ def status(
     metadata = server.metadata.model_copy(update={"finalizers": (TEARDOWN_FINALIZER,)})
     server = server.model_copy(update={"metadata": metadata})
     system = SystemFacts("e-1", True, state, settings_of(server), "Spent", channels, silent=silent)
-    look = ServerLook("Ours", system, NOW + timedelta(minutes=1), revision)
+    secret: Literal["NotNeeded", "Ours"] = "NotNeeded" if "stock" in spec and revision == 1 else "Ours"
+    look = ServerLook(secret, system, NOW + timedelta(minutes=1), revision)
     rivals = (Claim(rival, BEFORE, equipment, equipment),) if rival is not None else ()
-    plan = plan_server(ServerSnapshot(server.key, server, rivals=rivals, attempts=StepAttempts(look)), NOW)
+    attempts: ServerAttempts = StepAttempts(look)
+    snapshot = ServerSnapshot(server.key, server, rivals=rivals, attempts=attempts, reachable=reachable)
+    plan = plan_server(snapshot, NOW)
     assert not plan.actions
     (update,) = plan.statuses
     assert isinstance(update.status, CommServerStatus)
@@ -69,6 +73,45 @@ class TestConnecting:
         assert "of Secret pbx-activation on the box" in message(status("Pending", revision=2, **STOCK), type_)
 
 
+@pytest.mark.parametrize(("spec", "told"), [({}, "of Secret pbx-activation on the box"), (STOCK, STOCK_ID)])
+def test_one_that_is_to_run_first_says_as_well_how_its_box_is_connected(spec: dict[str, Any], told: str) -> None:
+    shown = status("Pending", readyWhen="Running", **spec)
+    ready = find(shown.conditions, "Ready")
+    assert ready is not None
+    assert (ready.reason, told in ready.message) == ("AwaitingConnection", True)
+
+
+@pytest.mark.parametrize(
+    ("channels", "told"),
+    [({"sip": "Up"}, "the server is connected"), ({}, "the server is connected, and reports no channels")],
+)
+def test_a_box_without_channels_is_said_to_have_none(channels: dict[str, str], told: str) -> None:
+    shown = status("Running", *lines(**channels))
+    assert (message(shown, "Ready"), message(shown, "Connected")) == (told, told)
+
+
+@pytest.mark.parametrize("type_", ["Ready", "Connected"])
+class TestNoExchange:
+    """An operator that was started without the exchange knows at once that no box can report to it."""
+
+    @pytest.mark.parametrize("state", ["Running", "Degraded", "Activated"])
+    def test_the_box_is_not_blamed(self, type_: str, state: ServerState) -> None:
+        shown = status(state, *lines(sip="Up"), silent=state != "Running", reachable=False)
+        told = message(shown, type_)
+        assert "no exchange that boxes can reach: start it with --exchange-endpoint" in told
+        assert "power" not in told
+        ready = find(shown.conditions, "Ready")
+        assert ready is not None
+        assert (ready.status, ready.reason) == ("True", state)
+
+    def test_a_box_of_another_provider_does_not_need_it(self, type_: str) -> None:
+        login, application = {"name": "login"}, {"name": "application"}
+        place = {"company": "c", "credentialsSecretRef": login, "applicationSecretRef": application}
+        shown = status("Activated", reachable=False, provider={"type": "Rainbow", "rainbow": place})
+        told = message(shown, type_)
+        assert told == "the server was connected once, and is not now; check its power and its network"
+
+
 @pytest.mark.parametrize("type_", ["Ready", "Connected"])
 class TestDegraded:
     def test_lines_that_are_down_are_named_in_order(self, type_: str) -> None:
@@ -87,12 +130,25 @@ class TestDegraded:
         assert "has been silent for minutes" in shown
         assert "sip" not in shown
 
+    @pytest.mark.parametrize("state", ["Degraded", "Activated"])
+    def test_a_box_may_be_silent_because_the_exchange_has_moved(self, type_: str, state: ServerState) -> None:
+        shown = message(status(state, silent=True), type_)
+        assert "whether the exchange's address has changed: compare with Secret pbx-activation" in shown
+
+    def test_one_from_stock_has_no_secret_to_compare_with(self, type_: str) -> None:
+        assert "Secret" not in message(status("Degraded", silent=True, **STOCK), type_)
+
 
 @pytest.mark.parametrize(
     ("channels", "shown"), [({"csta": "Up", "sip": "Down", "xmpp": "Up"}, "2/3"), ({"sip": "Down"}, "0/1"), ({}, None)]
 )
 def test_channels_that_are_up_are_counted(channels: dict[str, str], shown: str | None) -> None:
     assert status("Degraded", *lines(**channels)).channels_up == shown
+
+
+@pytest.mark.parametrize("state", ["Degraded", "Activated"])
+def test_of_a_silent_box_nobody_knows_how_many_are_up(state: ServerState) -> None:
+    assert status(state, *lines(sip="Up"), silent=True).channels_up is None
 
 
 @pytest.mark.parametrize("type_", ["Ready", "Provisioned"])

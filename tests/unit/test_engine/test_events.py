@@ -85,6 +85,15 @@ class TestReady:
         issued = shown(verdict("Ready", "True", reasons.KEY_ISSUED, secret="s"))
         assert told(issued, shown(ESTABLISHED)) == [("Normal", "KeyIssued"), ("Normal", "Established")]
 
+    def test_a_server_that_is_degraded_is_warned_of_though_it_is_ready(self) -> None:
+        running = shown(verdict("Ready", "True", provider_reasons.RUNNING, contact="the server is connected"))
+        degraded = shown(verdict("Ready", "True", provider_reasons.DEGRADED, contact="it is silent"), before=running)
+        assert told(running, degraded, degraded, running) == [
+            ("Normal", "Running"),
+            ("Warning", "Degraded"),
+            ("Normal", "Running"),
+        ]
+
 
 class TestPeer:
     """A peer's installation that is out of reach, of which no patience tells."""

@@ -59,7 +59,8 @@ async def test_no_login_for_any_other_url(entries: dict[str, str]) -> None:
     assert (fault.kind, fault.reason.name, fault.credentials) == ("Credentials", "CredentialsElsewhere", None)
     assert fault.message == (
         f"Secret login (spec.provider.rainbow.credentialsSecretRef) is not for {OTHER}, and"
-        " nothing was sent there; if it is, write that into its entry 'url'; else correct spec.provider.rainbow.url"
+        " nothing was sent there; if it is, write that into its entry 'url', which is looked at again within minutes;"
+        " else delete this object and create another one with the right spec.provider.rainbow.url"
     )
 
 
@@ -93,7 +94,7 @@ async def test_what_is_missing_is_named_with_the_field_that_asks_for_it(
         await read_credentials(secrets, NAMESPACE, at(HOME), [LOGIN])
     assert raised.value.fault.message == (
         f"Secret login (spec.provider.rainbow.credentialsSecretRef) {problem};"
-        " it needs the entries 'username' and 'password', each with a text"
+        " it needs the entries 'username' and 'password', each with a text, and is looked at again within minutes"
     )
 
 

@@ -24,6 +24,7 @@ from pbx_operator.sandbox.ports import unused_port
 LOOPBACK = NetworkRules(allowed=(ip_network("127.0.0.0/8"),))
 LOOK = Call("GET", "/v1/things")
 FIELD = "spec.provider.rainbow.url"
+WRONG = f"if {FIELD} is not that of the provider's API, delete this object and create another one with the right URL"
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -153,10 +154,7 @@ async def test_what_is_no_answer(
     server.answers(status, text, **headers)
     error = await failure(account)
     assert (error.fault.kind, error.fault.reason.name) == ("Retry", "ProviderUnavailable")
-    assert error.fault.message == (
-        f"{host_port(server.url)}: {why};"
-        f" see that {FIELD} is that of the provider's API; if it is, wait: it is tried again"
-    )
+    assert error.fault.message == (f"{host_port(server.url)}: {why}; wait: it is tried again; {WRONG}")
     assert len(server.requests) == 1
 
 
@@ -165,7 +163,7 @@ async def test_a_call_ends_after_its_time(server: Server, trusted: None) -> None
     account = Account(Dialler(LOOPBACK, timeout=0.2), at(server.url))
     assert (await failure(account)).fault.message == (
         f"{host_port(server.url)}: it does not answer in time;"
-        f" see that {FIELD} is right, and that the operator can reach the host; it is tried again"
+        f" see that the operator can reach the host; it is tried again; {WRONG}"
     )
 
 
@@ -181,9 +179,9 @@ async def test_a_certificate_that_nobody_vouches_for_is_refused(
 ) -> None:
     error = await failure(Account(Dialler(LOOPBACK), at(server.url)))
     assert error.fault.message == (
-        f"{host_port(server.url)}: its certificate is not trusted: unable to get local issuer certificate; see that"
-        f" {FIELD} is right; if an authority of your own signed the certificate, name that to the operator with"
-        " SSL_CERT_FILE; it is tried again"
+        f"{host_port(server.url)}: its certificate is not trusted: unable to get local issuer certificate;"
+        " if an authority of your own signed the certificate, name that to the operator with SSL_CERT_FILE;"
+        f" it is tried again; {WRONG}"
     )
     assert not server.requests
     monkeypatch.setenv("SSL_CERT_FILE", str(authority.files.certificate))
@@ -199,7 +197,7 @@ async def test_local_addresses_are_not_dialled(trusted: None, host: str, rule: s
     assert (fault.kind, fault.reason.name) == ("Final", "AddressForbidden")
     assert fault.message == (
         f"{host}: it may not be dialled, since its address {rule}; if {FIELD} is right, have an administrator start the"
-        " operator with --allow-network; it is tried every 15 minutes"
+        " operator with --allow-network, else delete this object and create another one; it is tried every 15 minutes"
     )
 
 
@@ -210,12 +208,12 @@ async def test_a_name_that_nobody_knows_and_a_port_where_nobody_listens(trusted:
     nowhere = Account(Dialler(LOOPBACK, lookup=unknown), at("https://provider.example"))
     assert (await failure(nowhere)).fault.message == (
         "provider.example:443: its name cannot be resolved: Name or service not known;"
-        f" see that {FIELD} is right, and that the operator can resolve the host; it is tried again"
+        f" see that the operator can resolve the host; it is tried again; {WRONG}"
     )
     closed = f"https://127.0.0.1:{unused_port()}"
     assert (await failure(Account(Dialler(LOOPBACK), at(closed)))).fault.message == (
         f"{host_port(closed)}: the connection is refused, nobody listens there;"
-        f" see that {FIELD} is right, and that the operator can reach the host; it is tried again"
+        f" see that the operator can reach the host; it is tried again; {WRONG}"
     )
 
 

@@ -161,7 +161,7 @@ async def test_a_missing_secret_is_named(bench: Bench) -> None:
     fault = await fault_of(provider.observe(WISH, CODE))
     assert fault.message == (
         "Secret nowhere (spec.provider.rainbow.applicationSecretRef) does not exist;"
-        " it needs the entries 'id' and 'secret', each with a text"
+        " it needs the entries 'id' and 'secret', each with a text, and is looked at again within minutes"
     )
 
 

@@ -35,6 +35,7 @@ def test_a_deletion_waits_for_the_provider_and_says_so(site: CustomerSite, cente
     site.settle_for(timedelta(minutes=30))
     message = site.status().conditions[0].message
     assert "it is down" in message
+    assert "it goes by itself once that has passed" in message
     assert "Orphan" in message
     center.fails = None
     site.settle_for(timedelta(minutes=6))
@@ -131,7 +132,11 @@ def test_an_account_whose_login_vanished_waits_and_says_what_ends_that(site: Cus
     site.settle_for(timedelta(minutes=30))
     message = site.condition("Ready").message
     assert "Secret login (spec.provider.telecomCenter.credentialsSecretRef) does not exist" in message
-    assert "spec.deletionPolicy to Orphan" in message
+    assert "if it cannot come back, as in a namespace that is being deleted, set spec.deletionPolicy" in message
+    patch = f"kubectl patch pbxaccount acme -n {NAMESPACE} --type=merge"
+    assert message.endswith(f"""Orphan: {patch} -p '{{"spec":{{"deletionPolicy":"Orphan"}}}}'""")
+    assert "by itself" not in message
+    assert "finalizers" not in message
     site.apply(deletionPolicy="Orphan")
     site.settle()
     assert site.account() is None

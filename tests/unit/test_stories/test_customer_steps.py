@@ -245,10 +245,16 @@ def test_a_provider_that_is_down_is_asked_again_and_explained(site: CustomerSite
     center.fails = DOWN
     site.settle_for(timedelta(minutes=30))
     assert site.shown("Ready") == ("True", "Serving"), "an outage must not fail a Git sync"
+    outage = "the account is served; its provider does not answer as it should, see the condition Provisioned"
+    assert site.condition("Ready").message == outage
     assert site.shown("Provisioned") == ("Unknown", "ProviderUnavailable")
+    site.restart()
+    site.settle_for(timedelta(minutes=10))
+    assert site.condition("Ready").message == outage
     center.fails = None
     site.settle_for(timedelta(minutes=10))
     assert site.shown("Provisioned") == ("True", "Provisioned")
+    assert site.condition("Ready").message == "the account is served"
 
 
 def test_a_failure_that_turned_out_to_be_none_is_forgotten(site: CustomerSite) -> None:

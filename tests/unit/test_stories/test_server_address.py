@@ -100,6 +100,10 @@ class TestWithoutExchange:
         site.settle_for(POLL_PERIOD * 2)
         assert (reason(site, "Ready"), site.status().state) == (("True", "Running"), "Running")
         assert secret(site) == before
+        assert "no exchange that boxes can reach: start it with --exchange-endpoint" in site.message()
+        restart(site, ADDRESS)
+        assert site.message() == "the server is connected"
+        restart(site, {})
         site.apply(activation={"revision": 2})
         site.settle()
         assert reason(site, "Ready") == ("False", "ExchangeMissing"), "no box can come after this one"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -44,11 +45,36 @@ def test_a_deletion_waits_for_the_provider_and_says_so(site: Site, provider: Pro
     site.settle_for(timedelta(minutes=30))
     message = site.message()
     assert "it is down" in message
-    assert "Orphan" in message
+    assert "it goes by itself once that has passed" in message
+    assert "set spec.deletionPolicy to Orphan: kubectl patch commserver pbx -n" in message
     provider.refuses.clear()
     site.settle_for(timedelta(minutes=6))
     assert site.server() is None
     assert not provider.systems
+
+
+@pytest.mark.parametrize(
+    ("refusal", "told"),
+    [
+        (replace(LOGIN_MISSING, kind="Credentials"), "; if it cannot come back, as in a namespace that is being"),
+        (fault("Credentials", rainbow_reasons.ROLE_MISSING, secret="login"), "; to leave the system there, set spec."),
+        (fault("Final", rainbow_reasons.MEDIA_PILLAR_LINKED), "; to leave the system there, set spec."),
+    ],
+    ids=["no Secret", "no right", "refused"],
+)
+def test_a_deletion_that_waits_for_a_person_does_not_say_that_it_passes(
+    site: Site, provider: Provider, refusal: Fault, told: str
+) -> None:
+    """Nor does it send anybody to the finalizers: without them the system would be left behind unknown."""
+    site.apply()
+    site.settle()
+    provider.refuses["delete"] = provider.refuses["observe"] = refusal
+    site.delete()
+    site.settle_for(timedelta(minutes=30))
+    message = site.message()
+    assert told in message
+    assert "by itself" not in message
+    assert "finalizers" not in message
 
 
 @pytest.mark.parametrize("spec", [{}, STOCK], ids=["built to order", "stock"])

@@ -147,12 +147,24 @@ def test_a_higher_revision_brings_another_code_and_the_same_id(site: Site, provi
 
 
 def test_a_code_that_nobody_knows_any_more_is_replaced(site: Site, provider: Provider) -> None:
-    from pbx_operator.api.meta import SECRETS, ObjectKey
-
     site.apply()
     site.settle()
     site.api.delete(SECRETS, ObjectKey("default", "pbx-activation"))
     site.settle_for(POLL_PERIOD * 2)
+    (system,) = provider.systems.values()
+    assert site.secret_code() == system.code
+
+
+def test_an_annotation_brings_a_deleted_secret_back_at_once(site: Site, provider: Provider) -> None:
+    site.apply()
+    site.settle()
+    site.api.delete(SECRETS, ObjectKey(NAMESPACE, "pbx-activation"))
+    site.settle()
+    assert site.secret() is None
+    raw = site.api.get(CommServer.resource, ObjectKey(NAMESPACE, "pbx"))
+    annotations = {"pbx-operator.io/reconcile-requested-at": "now"}
+    site.api._update(CommServer.resource, raw, metadata={**raw["metadata"], "annotations": annotations})
+    site.settle()
     (system,) = provider.systems.values()
     assert site.secret_code() == system.code
 
@@ -214,12 +226,17 @@ def test_a_provider_that_is_down_is_asked_again_and_explained(site: Site, provid
     provider.refuses["observe"] = unavailable("it is down").fault
     site.settle_for(timedelta(minutes=30))
     assert site.ready() == ("True", "Declared"), "an outage must not fail a Git sync"
+    assert site.message().endswith("; its provider does not answer as it should, see the condition Provisioned")
     provisioned = find(site.status().conditions, "Provisioned")
     assert provisioned is not None
     assert (provisioned.status, provisioned.reason) == ("Unknown", "ProviderUnavailable")
     site.restart()
     site.settle_for(timedelta(minutes=10))
     assert site.ready() == ("True", "Declared")
+    assert "does not answer" in site.message()
+    provider.refuses.clear()
+    site.settle_for(timedelta(minutes=10))
+    assert "does not answer" not in site.message()
 
 
 def test_a_clone_of_a_cluster_leaves_the_systems_of_the_original(site: Site, provider: Provider) -> None:

@@ -265,7 +265,8 @@ class CommServerStatus(Status):
     connection: Annotated[tuple[Channel, ...], Field(max_length=16), ListType("map", ("name",))] = ()
     """connection tells each line between the server and the provider."""
     channels_up: Annotated[str, Field(max_length=SHORT, pattern=r"^[0-9]+/[0-9]+$")] | None = None
-    """channelsUp is how many of these are up, for example `2/3`, as the server said last; absent: it has none."""
+    """channelsUp is how many of these are up, for example `2/3`, as the server said last; absent: it has none,
+    or is not heard any more."""
     last_seen_time: Time | None = None
     """lastSeenTime is when the server was last heard; written with other changes, else at most every 10 minutes."""
     translations: Annotated[tuple[TranslatedNumber, ...], Field(max_length=16), ATOMIC] = ()

@@ -68,8 +68,9 @@ def judge_spec(server: CommServer, account: PBXAccount | None) -> Judgement:
     if reference is None:
         return _judge_rules(server.spec, ())
     if account is None:
-        missing = verdict("ResolvedRefs", "False", reasons.REF_NOT_FOUND, name=reference.name)
-        refusal = verdict("Ready", "False", reasons.REF_NOT_FOUND, name=reference.name)
+        absent = {"name": reference.name, "next_step": "name another account"}
+        missing = verdict("ResolvedRefs", "False", reasons.REF_NOT_FOUND, **absent)
+        refusal = verdict("Ready", "False", reasons.REF_NOT_FOUND, **absent)
         return replace(_judge_rules(server.spec, ()), refusal=refusal, references=(missing,))
     found = verdict("ResolvedRefs", "True", reasons.RESOLVED)
     return replace(_judge_rules(server.spec, account.spec.emergency.additional_numbers), references=(found,))

@@ -113,8 +113,8 @@ def plan_unreadable(unreadable: Unreadable, now: datetime) -> Plan:
         return Plan()
     if equipment is None:
         return Plan((RemoveFinalizer(Target(CommServer.resource, unreadable.key, metadata.uid)),))
-    waiting = waiting_to_be_readable(unreadable, f"system {equipment}")
-    return Plan((), (show_unreadable(unreadable, now, waiting=waiting),))
+    wait = waiting_to_be_readable(unreadable, f"system {equipment}")
+    return Plan((), (show_unreadable(unreadable, now, wait=wait),))
 
 
 def _last_step(server: CommServer, look: ServerLook | None, now: datetime) -> StepName | None:

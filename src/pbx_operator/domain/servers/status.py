@@ -14,11 +14,13 @@ from pbx_operator.api.conditions import ConditionType
 from pbx_operator.api.meta import ConditionStatus
 from pbx_operator.api.reasons import Verdict, verdict
 from pbx_operator.api.v1alpha1 import CommServer
-from pbx_operator.api.v1alpha1.commserver import Channel, CommServerStatus
+from pbx_operator.api.v1alpha1.commserver import CommServerStatus
 from pbx_operator.domain.claims import Award, rival_name
 from pbx_operator.domain.conditions import status_with
+from pbx_operator.domain.deleting import deleting, waiting_for_provider
 from pbx_operator.domain.differences import Difference, described
 from pbx_operator.domain.drift import drifted, reported_gone, to_apply
+from pbx_operator.domain.faults import mention_outage
 from pbx_operator.domain.plan import StatusUpdate, Target
 from pbx_operator.domain.servers.checks import Judgement
 from pbx_operator.domain.servers.equipment import record_name
@@ -30,7 +32,7 @@ from pbx_operator.domain.servers.facts import (
     known_revision,
 )
 from pbx_operator.domain.servers.systems import SystemFacts, differences, settings_of
-from pbx_operator.domain.steps import FailedStep, rejected_credentials, waiting_to_delete
+from pbx_operator.domain.steps import FailedStep, rejected_credentials
 
 LAST_SEEN_PERIOD = timedelta(minutes=10)
 """How old `lastSeenTime` may be while nothing else changes."""
@@ -38,6 +40,10 @@ LAST_SEEN_PERIOD = timedelta(minutes=10)
 _NAMED = 4
 """Channels that are named as down; a box may have 16."""
 _SEE_WARNINGS = "the condition Accepted has warnings about the spec"
+_NO_EXCHANGE = (
+    "the server was connected, but this operator has no exchange that boxes can reach: start it with"
+    " --exchange-endpoint https://HOST:8443, the address by which they do"
+)
 
 
 def behind_revision(server: CommServer, look: ServerLook) -> bool:
@@ -66,11 +72,12 @@ def server_status(
     """Return the status of a CommServer, and when patience with its Ready reason runs out."""
     shown = _facts(s, server, award, failure, now)
     ready = _ready(s, server, judgement, award, failure, shown)
+    provisioned = _provisioned(s, server, award, failure, shown, ready)
     verdicts = [
-        ready,
+        mention_outage(ready, provisioned),
         judgement.accepted,
         *judgement.references,
-        _provisioned(s, server, award, failure, shown, ready),
+        provisioned,
         _connected(s, server, shown),
         *_weakness(server, shown),
     ]
@@ -84,7 +91,7 @@ def deleting_status(
     s: ServerSnapshot, server: CommServer, failure: FailedStep | None, now: datetime
 ) -> tuple[StatusUpdate, datetime | None]:
     """Return the status of a CommServer that waits for its system to be deleted."""
-    ready = verdict("Ready", "False", reasons.DELETING, waiting=waiting_to_delete("system", failure))
+    ready = deleting(waiting_for_provider("system", failure, CommServer.resource, server.key))
     rejected = rejected_credentials(server.status.rejected_credentials, s.attempts.look, failure, now)
     known = server.status.model_copy(update={"rejected_credentials": rejected})
     status, again = status_with(known, server.metadata, [ready], s.since, now)
@@ -117,17 +124,19 @@ def _system_facts(server: CommServer, look: ServerLook, system: SystemFacts | No
         "system_id": system.system_id,
         "state": system.state,
         "connection": system.connection,
-        "channels_up": _channels_up(system.connection),
+        "channels_up": _channels_up(system),
         "last_seen_time": _last_seen(server.status, system),
         "activation_revision": known_revision(server, look),
         "applied_generation": server.metadata.generation if done else server.status.applied_generation,
     }
 
 
-def _channels_up(connection: tuple[Channel, ...]) -> str | None:
-    """Return how many channels are up, in one column of a table."""
-    up = sum(channel.state == "Up" for channel in connection)
-    return f"{up}/{len(connection)}" if connection else None
+def _channels_up(system: SystemFacts) -> str | None:
+    """Return how many channels are up, in one column of a table; None while nobody knows."""
+    if system.silent or system.state == "Activated":
+        return None
+    up = sum(channel.state == "Up" for channel in system.connection)
+    return f"{up}/{len(system.connection)}" if system.connection else None
 
 
 def _last_seen(before: CommServerStatus, system: SystemFacts) -> datetime | None:
@@ -163,7 +172,7 @@ def _ready(
     if not applied:
         return verdict("Ready", "False", provider_reasons.PROVISIONING)
     if shown.state == "Pending" and server.spec.ready_when == "Running":
-        return verdict("Ready", "False", provider_reasons.AWAITING_CONNECTION)
+        return verdict("Ready", "False", provider_reasons.AWAITING_CONNECTION, step=_connecting(server, shown))
     ready = _state_verdict("Ready", "True", s, server, shown)
     warned = judgement.accepted.reason is provider_reasons.ACCEPTED_WITH_WARNINGS
     return replace(ready, message=f"{ready.message}; {_SEE_WARNINGS}") if warned else ready
@@ -252,11 +261,11 @@ def _state_verdict(
     """Return what the state means to people."""
     match shown.state:
         case "Running":
-            return verdict(type_, status, provider_reasons.RUNNING)
+            return verdict(type_, status, provider_reasons.RUNNING, contact=_contact(s, server, shown))
         case "Degraded":
-            return verdict(type_, status, provider_reasons.DEGRADED, trouble=_trouble(s, shown))
+            return verdict(type_, status, provider_reasons.DEGRADED, contact=_contact(s, server, shown))
         case "Activated":
-            return verdict(type_, status, provider_reasons.ACTIVATED)
+            return verdict(type_, status, provider_reasons.ACTIVATED, contact=_contact(s, server, shown))
         case _:
             return verdict(type_, status, provider_reasons.DECLARED, step=_connecting(server, shown))
 
@@ -268,15 +277,32 @@ def _connecting(server: CommServer, shown: CommServerStatus) -> str:
     return f"enter equipment ID and activation code of Secret {activation_secret_name(server)} on the box"
 
 
-def _trouble(s: ServerSnapshot, shown: CommServerStatus) -> str:
-    """Return why a server is Degraded; the names of channels are the box's words, whose letters the API restricts."""
+def _contact(s: ServerSnapshot, server: CommServer, shown: CommServerStatus) -> str:
+    """Return what is known of a box that was connected; channels have the box's words, whose letters the API restricts.
+
+    Without an exchange that it could report to, what it said last may not be true any more.
+    """
+    if server.spec.provider.type == "Builtin" and not s.reachable:
+        return _NO_EXCHANGE
+    if shown.state == "Running":
+        return "the server is connected" + ("" if shown.connection else ", and reports no channels")
+    if shown.state == "Activated":
+        return f"the server was connected once, and is not now; {_to_check(server, shown)}"
     look = s.attempts.look
     silent = look is not None and look.system is not None and look.system.silent
     down = sorted(channel.name for channel in shown.connection if channel.state == "Down")
     if silent or not down:
-        return "the box was connected, and has been silent for minutes; check its power and its network"
+        return f"the box was connected, and has been silent for minutes; {_to_check(server, shown)}"
     more = f" and {len(down) - _NAMED} more" if len(down) > _NAMED else ""
     return f"the server is connected, but channels are down: {', '.join(down[:_NAMED])}{more}; check these lines"
+
+
+def _to_check(server: CommServer, shown: CommServerStatus) -> str:
+    """Return what may keep a box from its provider."""
+    secret, check = shown.activation_secret_name, "check its power and its network"
+    if server.spec.provider.type != "Builtin" or secret is None:
+        return check
+    return f"{check}, and whether the exchange's address has changed: compare with Secret {secret}"
 
 
 def _weakness(server: CommServer, shown: CommServerStatus) -> list[Verdict]:
