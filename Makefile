@@ -5,8 +5,8 @@ PYTEST := $(BIN)/python -m pytest
 SIDE_BY_SIDE := --numprocesses auto --maxprocesses 4
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lint types contracts generate verify unit model chart monitoring gitops contract integration e2e test demo \
-	demo-federation demo-commserver bench image measure-image lock clean
+.PHONY: help setup lint types contracts generate verify unit model chart monitoring gitops workflows contract \
+	integration e2e test demo demo-federation demo-commserver bench image measure-image lock clean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
@@ -52,6 +52,9 @@ monitoring: setup ## alerts and dashboard, judged by promtool
 gitops: setup ## what Argo CD, Flux and kustomize make of our objects, by their own evaluators
 	$(PYTEST) tests/gitops
 
+workflows: setup ## the workflows for GitHub, judged by actionlint, and what a release says
+	$(PYTEST) tests/workflows
+
 contract: setup ## CRDs and admission on a real API server
 	$(PYTEST) tests/contract
 
@@ -61,7 +64,7 @@ integration: setup ## the operator on a real control plane
 e2e: setup ## the image, and the operator as a pod: on the cluster of KUBECONFIG, on kind, or on a node of its own
 	$(PYTEST) tests/e2e
 
-test: lint types contracts verify unit model chart monitoring gitops contract integration ## everything that must be green
+test: lint types contracts verify unit model chart monitoring gitops workflows contract integration ## what must be green
 
 demo: setup ## three offices on a real control plane; KEEP=1 leaves it running
 	@$(BIN)/python tools/demo.py $(if $(KEEP),--keep)

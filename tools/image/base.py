@@ -48,6 +48,7 @@ _UNUSED = (
     f"usr/lib/python{PYTHON}/lib2to3",
     f"usr/lib/python{PYTHON}/pydoc_data",
 )
+_INSTEAD = "build the image on Debian 12, or with the Dockerfile"
 
 
 @dataclass(frozen=True)
@@ -81,7 +82,11 @@ def this_machine() -> Machine:
 def obstacle() -> str | None:
     """Tell why the image cannot be built here, and what to do about it; None if it can."""
     missing = [tool for tool in ("apt-get", "dpkg-deb") if shutil.which(tool) is None]
-    return f"there is no {missing[0]} here: build the image on Debian 12, or with the Dockerfile" if missing else None
+    if missing:
+        return f"there is no {missing[0]} here: {_INSTEAD}"
+    release = platform.freedesktop_os_release()
+    here = f"{release['ID']} {release.get('VERSION_ID', '')}"
+    return None if here == "debian 12" else f"this is {here}, whose packages are not the image's: {_INSTEAD}"
 
 
 def build_base(tree: Path) -> None:
