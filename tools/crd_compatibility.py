@@ -35,7 +35,8 @@ class Incompatibility:
     message: str
 
     def __str__(self) -> str:
-        return f"{self.definition} {self.version}{self.path}: {self.rule}: {self.message}"
+        where = f"{self.definition} {self.version}{self.path}".rstrip()
+        return f"{where}: {self.rule}: {self.message}"
 
 
 Finding = tuple[str, str, str]
