@@ -30,6 +30,8 @@ EXCHANGE = ("--exchange-endpoint", "https://pbx.example.com", "--exchange-port",
 IDENTITY = ObjectKey("pbx-system", "pbx-operator-identity")
 OFFICES = "offices"
 PARTS = ("metadata", "spec", "status", "data")
+MAY_CHANGE = {"message", "tls.crt"}
+"""A release may say it in other words, and a certificate is renewed; its key is not."""
 TO_ROME = interlink("to-rome", "paris", OFFICES)
 TO_PARIS = interlink("to-paris", "rome", OFFICES)
 FOR_BERN = interlink("for-bern", "rome", OFFICES)
@@ -102,12 +104,15 @@ async def served(stage: Stage) -> dict[str, Raw]:
 def missing(before: Any, now: Any, path: str = "") -> list[str]:
     """Return what of an object is not so any more; more may have come."""
     if isinstance(before, dict) and isinstance(now, dict):
-        return [each for name in before for each in missing(before[name], now.get(name), f"{path}.{name}")]
-    if isinstance(before, list) and isinstance(now, list) and len(before) == len(now):
-        return [
-            each for i, (a, b) in enumerate(zip(before, now, strict=True)) for each in missing(a, b, f"{path}[{i}]")
-        ]
+        names = before.keys() - MAY_CHANGE
+        return [each for name in sorted(names) for each in missing(before[name], now.get(name), f"{path}.{name}")]
+    if path.endswith(".conditions"):
+        return missing(by_type(before), by_type(now), path)
     return [] if before == now else [f"{path}: {before} became {now}"]
+
+
+def by_type(conditions: list[Raw] | None) -> Raw:
+    return {condition["type"]: condition for condition in conditions or []}
 
 
 def losses(before: list[Raw], now: dict[str, Raw]) -> list[str]:
