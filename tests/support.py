@@ -51,10 +51,10 @@ def kubectl(control_plane: ControlPlane, *arguments: str, stdin: str = "") -> st
     return done.stdout
 
 
-def install_crds(control_plane: ControlPlane) -> None:
-    """Let the API server serve our kinds."""
-    kubectl(control_plane, "apply", "--server-side", "-f", str(ROOT / "crds"))
-    kubectl(control_plane, "wait", "--for=condition=Established", "--timeout=30s", "-f", str(ROOT / "crds"))
+def install_crds(control_plane: ControlPlane, folder: Path = ROOT / "crds") -> None:
+    """Let the API server serve our kinds, as the definitions in a folder have them."""
+    kubectl(control_plane, "apply", "--server-side", "-f", str(folder))
+    kubectl(control_plane, "wait", "--for=condition=Established", "--timeout=30s", "-f", str(folder))
 
 
 class Place:

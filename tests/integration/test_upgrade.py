@@ -1,0 +1,163 @@
+"""Upgrade and downgrade: what an older release left in a cluster serves on under the present one, and under the old
+definitions again."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytest_asyncio
+from ruamel.yaml import YAML
+
+from builders import interlink
+from integration.api import Raw
+from integration.conftest import install
+from integration.etcd import Etcd
+from integration.harness import RESOURCES, Stage, World, open_stage
+from pbx_operator.api.meta import NAMESPACES, SECRETS, ObjectKey
+from pbx_operator.api.v1alpha1 import KINDS, CommServer, EquipmentRecord, Interlink
+from pbx_operator.engine.identity import CONFIRM_ANNOTATION
+from pbx_operator.sandbox import ControlPlane
+from server_builders import STOCK
+from support import ROOT, install_crds
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+RELEASES = [path.parent for path in sorted((ROOT / "tests" / "releases").glob("*/crds"))]
+EXCHANGE = ("--exchange-endpoint", "https://pbx.example.com", "--exchange-port", "0")
+IDENTITY = ObjectKey("pbx-system", "pbx-operator-identity")
+OFFICES = "offices"
+PARTS = ("metadata", "spec", "status", "data")
+MAY_CHANGE = {"message", "tls.crt"}
+"""A release may say it in other words, and a certificate is renewed; its key is not."""
+TO_ROME = interlink("to-rome", "paris", OFFICES)
+TO_PARIS = interlink("to-paris", "rome", OFFICES)
+FOR_BERN = interlink("for-bern", "rome", OFFICES)
+FROM_BERN = interlink("from-bern", "bern", OFFICES)
+
+
+@pytest.fixture(params=RELEASES, ids=lambda path: path.name)
+def release(request: pytest.FixtureRequest) -> Path:
+    """Return the folder of an older release."""
+    folder: Path = request.param
+    return folder
+
+
+@pytest.fixture
+def old_plane(release: Path) -> Iterator[ControlPlane]:
+    """Yield a cluster with the definitions of the older release."""
+    with ControlPlane.start() as control_plane:
+        install_crds(control_plane, release / "crds")
+        yield install(control_plane)
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def stage(release: Path, old_plane: ControlPlane, tmp_path: Path) -> AsyncIterator[Stage]:
+    """Yield a stage with everything that the older release left; no operator runs."""
+    async with open_stage(old_plane, tmp_path) as stage:
+        await stage.api.cluster.create(NAMESPACES, {"metadata": {"name": OFFICES}})
+        stage.observer.namespaces.add(OFFICES)
+        await leave(Etcd(old_plane), captured(release))
+        await confirm(stage)
+        yield stage
+        assert stage.observer.problems == []
+
+
+def server_in(namespace: str, name: str) -> CommServer:
+    """Return a CommServer by its name."""
+    return CommServer.model_validate({"metadata": {"name": name, "namespace": namespace}, "spec": STOCK})
+
+
+def captured(release: Path) -> list[Raw]:
+    """Return all objects as the older operator wrote them, owners before what they own."""
+    yaml = YAML(typ="safe", pure=True)
+    found: list[Raw] = [raw for file in sorted((release / "objects").glob("*.yaml")) for raw in yaml.load_all(file)]
+    assert {raw["kind"] for raw in found} == {*(kind.resource.kind for kind in KINDS), "Secret"}
+    return sorted(found, key=lambda raw: "ownerReferences" in raw["metadata"])
+
+
+async def leave(etcd: Etcd, objects: list[Raw]) -> None:
+    """Put objects where the API server keeps them: it would give them other UIDs, and drop what it does not know."""
+    for raw in objects:
+        resource, metadata = RESOURCES[raw["kind"]], raw["metadata"]
+        group = [resource.group] if resource.group else []
+        path = [*group, resource.plural, *filter(None, [metadata.get("namespace")]), metadata["name"]]
+        await etcd.put("/".join(["/registry", *path]), raw)
+
+
+async def confirm(stage: Stage) -> None:
+    """Let the identity serve in this cluster, whose UID is not the one that it was made in."""
+    home = await stage.api.cluster.get(NAMESPACES, ObjectKey("", "kube-system"))
+    patch = {"metadata": {"annotations": {CONFIRM_ANNOTATION: home["metadata"]["uid"]}}}
+    await stage.api.cluster.patch(SECRETS, IDENTITY, patch)
+
+
+async def served(stage: Stage) -> dict[str, Raw]:
+    """Return all objects that the API server has now, by UID."""
+    kinds = [*(kind.resource for kind in KINDS), SECRETS]
+    items = [raw for kind in kinds for raw in (await stage.api.cluster.list(kind)).items]
+    return {raw["metadata"]["uid"]: raw for raw in items}
+
+
+def missing(before: Any, now: Any, path: str = "") -> list[str]:
+    """Return what of an object is not so any more; more may have come."""
+    if isinstance(before, dict) and isinstance(now, dict):
+        names = before.keys() - MAY_CHANGE
+        return [each for name in sorted(names) for each in missing(before[name], now.get(name), f"{path}.{name}")]
+    if path.endswith(".conditions"):
+        return missing(by_type(before), by_type(now), path)
+    return [] if before == now else [f"{path}: {before} became {now}"]
+
+
+def by_type(conditions: list[Raw] | None) -> Raw:
+    return {condition["type"]: condition for condition in conditions or []}
+
+
+def losses(before: list[Raw], now: dict[str, Raw]) -> list[str]:
+    """Return which objects are gone, and what of the others is not so any more."""
+    return [
+        f"{raw['kind']} {raw['metadata']['name']}{loss}"
+        for raw in before
+        for loss in missing({part: raw[part] for part in PARTS if part in raw}, now.get(raw["metadata"]["uid"], {}))
+    ]
+
+
+async def test_an_upgrade_keeps_everything_and_a_downgrade_of_the_definitions_too(release: Path, stage: Stage) -> None:
+    before = captured(release)
+    assert losses(before, await served(stage)) == []
+
+    install_crds(stage.control_plane)
+    assert losses(before, await served(stage)) == []
+
+    await stage.observer.ready()
+    stage.start(*EXCHANGE)
+    await stage.settle()
+    upgraded = await served(stage)
+    assert losses(before, upgraded) == []
+    await World(stage, "upgrade").green(TO_ROME, TO_PARIS)
+
+    await stage.stop()
+    install_crds(stage.control_plane, release / "crds")
+    assert losses(before, await served(stage)) == []
+    assert (await served(stage)).keys() == upgraded.keys()
+
+
+async def test_the_present_operator_goes_on_with_what_the_older_one_left(stage: Stage) -> None:
+    """A key that the older one issued links, a link that it made ends, and its servers go."""
+    install_crds(stage.control_plane)
+    await stage.observer.ready()
+    stage.start(*EXCHANGE)
+    world = World(stage, "upgrade")
+    await world.ready(FOR_BERN, "KeyIssued")
+    spec = {"redeemKey": {"secretRef": {"name": "for-bern-key"}}}
+    await stage.api.cluster.patch(Interlink.resource, FROM_BERN.key, {"spec": spec})
+    await world.green(FOR_BERN, FROM_BERN)
+    await world.delete(TO_ROME)
+    await world.gone(TO_ROME, TO_PARIS)
+    await stage.settle()
+    for name in ("lyon", "nice"):
+        await world.delete(server_in(OFFICES, name))
+        await world.gone(server_in(OFFICES, name))
+    await world.until(lambda: not list(stage.observer.all(EquipmentRecord)), "the records of their boxes are gone")
