@@ -82,7 +82,7 @@ def _apiserver(layout: Layout, binaries: Binaries, identities: Identities) -> Co
         f"--service-cluster-ip-range={SERVICE_NETWORK}",
         "--authorization-mode=Node,RBAC",
         f"--audit-policy-file={layout.audit_policy}",
-        f"--audit-log-path={layout.log('audit')}",
+        f"--audit-log-path={layout.audit}",
         "--enable-admission-plugins=NodeRestriction",
     ]
 

@@ -49,8 +49,13 @@ class Layout:
 
     @property
     def audit_policy(self) -> Path:
-        """Which requests the API server notes in the log `audit`."""
+        """Which requests the API server notes."""
         return self.folder / "audit-policy.json"
+
+    @property
+    def audit(self) -> Path:
+        """Where it notes them."""
+        return self.folder / "audit.log"
 
     def log(self, program: str) -> Path:
         """Name the log of a program."""
