@@ -93,6 +93,10 @@ def test_a_box_connects_by_the_service_of_the_exchange(release: Release) -> None
     kubectl("wait", "--for=condition=Ready", "commserver/lyon", "-n", "lyon", WAIT)
     kubectl("apply", "-f", str(ROOT / "tests" / "e2e" / "box.yaml"))
     kubectl("wait", "--for=jsonpath={.status.state}=Running", "commserver/lyon", "-n", "lyon", WAIT)
+    kubectl(
+        "patch", "commserver", "lyon", "-n", "lyon", "--type=merge", '--patch={"spec":{"dialing":{"country":"MC"}}}'
+    )
+    kubectl("wait", "--for=jsonpath={.spec.settings.country}=MC", "equipmentrecords", "--all", WAIT)
 
 
 def test_helm_test_finds_all_well(release: Release) -> None:
