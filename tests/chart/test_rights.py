@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any, NamedTuple
-
 import pytest
 from helm_chart.rendering import NAMESPACE, Manifest, objects, rendered
 from ruamel.yaml import YAML
 
+from chart.rights import Right, rights
 from pbx_operator.api.v1alpha1 import KINDS
 from support import ROOT
 
@@ -17,52 +15,6 @@ EXCHANGE = {"exchange": {"enabled": True, "endpoints": ["https://pbx.example.com
 CLUSTER_SCOPED = {kind.resource.plural for kind in KINDS if not kind.resource.namespaced} | {"namespaces"}
 COMPONENTS = {"pbx-operator": "pbx-pbx-operator", "pbx-exchange": "pbx-pbx-operator-exchange"}
 """The names in the example, and those of the release."""
-
-
-class Right(NamedTuple):
-    """One verb on one resource, in one namespace or, if empty, in all."""
-
-    namespace: str
-    group: str
-    resource: str
-    name: str
-    """Of the one object; empty: all."""
-    verb: str
-
-
-def rights(manifests: Iterable[Manifest], subject: str) -> set[Right]:
-    """Return what these bindings grant a subject, without what a wider right includes."""
-    roles = {identity(each): each.get("rules", []) for each in manifests}
-    granted = {
-        right
-        for binding in manifests
-        if binding["kind"].endswith("Binding") and subject in {each["name"] for each in binding["subjects"]}
-        for rule in roles[binding["roleRef"]["kind"], home(binding), binding["roleRef"]["name"]]
-        for right in spread(rule, home(binding))
-    }
-    return {right for right in granted if not (wider(right) & granted)}
-
-
-def identity(manifest: Manifest) -> tuple[str, str, str]:
-    return manifest["kind"], home(manifest), manifest["metadata"]["name"]
-
-
-def home(manifest: Manifest) -> str:
-    return str(manifest["metadata"].get("namespace", ""))
-
-
-def spread(rule: dict[str, Any], namespace: str) -> Iterable[Right]:
-    return (
-        Right(namespace, group, resource, name, verb)
-        for group in rule["apiGroups"]
-        for resource in rule["resources"]
-        for name in rule.get("resourceNames", [""])
-        for verb in rule["verbs"]
-    )
-
-
-def wider(right: Right) -> set[Right]:
-    return {right._replace(namespace=""), right._replace(name=""), right._replace(namespace="", name="")} - {right}
 
 
 @pytest.mark.parametrize("component", sorted(COMPONENTS))

@@ -29,6 +29,8 @@ class Cluster:
 
     kubeconfig: Path
     program: Path
+    audit: Path | None = None
+    """Where the API server notes what pods ask for, an event of audit.k8s.io/v1 a line; None if that is not known."""
 
     def kubectl(self, *arguments: str) -> str:
         """Run kubectl and return what it prints; an AssertionError shows why it failed."""
@@ -65,7 +67,7 @@ def open_cluster(archive: Callable[[], Path], folder: Path) -> Iterator[Cluster]
     else:
         with Node() as node:
             node.load(archive())
-            yield Cluster(node.kubeconfig, node.kubectl)
+            yield Cluster(node.kubeconfig, node.kubectl, node.audit)
 
 
 @contextmanager

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from e2e.cluster import Cluster
+    from e2e.release import Release
 
 sys.path.append(str(ROOT / "tools"))
 
@@ -41,3 +42,14 @@ def cluster(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
 
     with open_cluster(lambda: request.getfixturevalue("archive"), tmp_path_factory.mktemp("cluster")) as cluster:
         yield cluster
+
+
+@pytest.fixture(scope="session")
+def release(cluster: Cluster) -> Iterator[Release]:
+    """Return the release that looks after all namespaces; its pods are ready."""
+    from helm_chart.rendering import NAMESPACE
+
+    from e2e.release import VALUES, released
+
+    with released(cluster, NAMESPACE, VALUES) as release:
+        yield release

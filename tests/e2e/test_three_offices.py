@@ -1,4 +1,7 @@
-"""The story of the three offices, with the operator as a pod that is killed in the middle of it."""
+"""The story of the three offices on a release of the chart: from the first link to the end of the release.
+
+Each test goes on where the one before it ended.
+"""
 
 from __future__ import annotations
 
@@ -7,110 +10,150 @@ import json
 from collections.abc import Iterator
 
 import pytest
+from helm_chart.rendering import RELEASE
+from helm_python.errors import HelmError
 
-from e2e.cluster import Cluster
+from e2e.release import EXCHANGE, OPERATOR, VALUES, Release
 from support import ROOT, until
 
 pytestmark = pytest.mark.timeout(1800)  # the programs of a node may have to be built
 
 OFFICES = ROOT / "examples" / "three-offices"
-INSTALLED = (
-    ROOT / "crds",
-    ROOT / "examples" / "install" / "rbac.yaml",
-    ROOT / "tests" / "e2e" / "operator.yaml",
-)
-SYSTEM = ("--namespace", "pbx-system")
+BOX = ROOT / "examples" / "comm-servers" / "btco.yaml"
+NAMESPACES = ("paris", "rome", "bern", "lyon")
 WAIT = "--timeout=120s"
+PRIVATE = '{"spec":{"visibility":"Private"}}'
+DIALLED_IN_PARIS = {
+    "112": "Emergency",
+    "200": "Own",
+    "8200": "Peer 200@rome.example.com",
+    "300": "Peer 300@rome.example.com",
+    "400": "Peer 400@bern.example.com",
+}
 
 
-@pytest.fixture(scope="module")
-def installed(cluster: Cluster) -> Iterator[Cluster]:
-    """Return the cluster with the operator, which is ready; it and what the tests declared are removed again."""
-    for path in INSTALLED:
-        cluster.kubectl("apply", "--server-side", "-f", str(path))
-    try:
-        await_operator(cluster)
-    except AssertionError:
-        print(cluster.kubectl("describe", "pods", *SYSTEM), cluster.kubectl("logs", "deployment/pbx-operator", *SYSTEM))
-        raise
-    yield cluster
-    cluster.kubectl("delete", "--ignore-not-found", WAIT, "-f", str(OFFICES / "1-offices.yaml"))
-    for path in reversed(INSTALLED):
-        cluster.kubectl("delete", "--ignore-not-found", WAIT, "-f", str(path))
+@pytest.fixture(scope="module", autouse=True)
+def declared(release: Release) -> Iterator[None]:
+    """Remove what the tests declare before the release is removed."""
+    yield
+    release.cluster.kubectl("delete", "namespace", *NAMESPACES, "--ignore-not-found", WAIT)
 
 
-def names(cluster: Cluster) -> list[str]:
-    """Return the names of the operator's pods."""
-    return cluster.kubectl("get", "pods", "-o", "jsonpath={.items[*].metadata.name}", *SYSTEM).split()
-
-
-def phases(cluster: Cluster) -> list[str]:
-    """Return how far the operator's pods are."""
-    return cluster.kubectl("get", "pods", "-o", "jsonpath={.items[*].status.phase}", *SYSTEM).split()
-
-
-def logs(cluster: Cluster) -> str:
-    """Return what the operator's pods, which have to run, have logged."""
-    return cluster.kubectl("logs", "--selector=app.kubernetes.io/name=pbx-operator", "--tail=-1", *SYSTEM)
-
-
-def await_operator(cluster: Cluster) -> None:
-    """Wait until the operator is ready."""
-    cluster.kubectl("rollout", "status", "deployment/pbx-operator", WAIT, *SYSTEM)
-
-
-def carry_key(cluster: Cluster, office: str) -> None:
+def carry_key(release: Release, office: str) -> None:
     """Bring the key that Paris made for an office into the office's namespace."""
-    key = json.loads(cluster.kubectl("get", "secret", f"to-{office}-key", "-n", "paris", "-o", "json"))["data"]["key"]
-    literal = f"--from-literal=key={base64.b64decode(key).decode()}"
-    cluster.kubectl("create", "secret", "generic", "from-paris", "-n", office, literal)
+    secret = release.cluster.kubectl("get", "secret", f"to-{office}-key", "-n", "paris", "-o", "json")
+    literal = f"--from-literal=key={base64.b64decode(json.loads(secret)['data']['key']).decode()}"
+    release.cluster.kubectl("create", "secret", "generic", "from-paris", "-n", office, literal)
 
 
-def test_offices_link_although_the_operator_is_killed(installed: Cluster) -> None:
-    kubectl = installed.kubectl
+def transitions(release: Release) -> list[str]:
+    """Return when each Interlink's conditions changed last: a link that broke and came back shows another time."""
+    path = "{.items[*].status.conditions[*].lastTransitionTime}"
+    return release.cluster.kubectl("get", "interlinks", "--all-namespaces", "-o", f"jsonpath={path}").split()
+
+
+def await_ready(release: Release) -> None:
+    for name in (OPERATOR, EXCHANGE):
+        release.kubectl("rollout", "status", f"deployment/{name}", WAIT)
+
+
+def test_offices_link_although_the_operator_is_killed(release: Release) -> None:
+    kubectl = release.cluster.kubectl
     kubectl("apply", "-f", str(OFFICES / "1-offices.yaml"))
     kubectl("apply", "-f", str(OFFICES / "2-keys.yaml"))
     kubectl("wait", "--for=condition=KeyIssued", "interlinks", "--all", "-n", "paris", WAIT)
     for office in ("rome", "bern"):
-        carry_key(installed, office)
+        carry_key(release, office)
 
-    (first,) = names(installed)
+    first = release.leader()
     kubectl("apply", "-f", str(OFFICES / "3-links.yaml"))
-    kubectl("delete", "pod", first, "--grace-period=0", "--force", *SYSTEM)
+    release.kubectl("delete", "pod", first, "--grace-period=0", "--force")
 
     kubectl("wait", "--for=condition=Established", "interlinks", "--all", "--all-namespaces", WAIT)
-    await_operator(installed)
-    assert names(installed) != [first]
-    assert installed.dialled("paris", "112", "200", "8200", "300", "400") == {
-        "112": "Emergency",
-        "200": "Own",
-        "8200": "Peer 200@rome.example.com",
-        "300": "Peer 300@rome.example.com",
-        "400": "Peer 400@bern.example.com",
-    }
-    assert installed.dialled("rome", "300", "400") == {"300": "Own", "400": "NoMatch"}
+    await_ready(release)
+    assert first not in release.pods()
+    assert release.cluster.dialled("paris", *DIALLED_IN_PARIS) == DIALLED_IN_PARIS
+    assert release.cluster.dialled("rome", "300", "400") == {"300": "Own", "400": "NoMatch"}
 
 
-def test_the_end_of_one_side_ends_the_other(installed: Cluster) -> None:
-    installed.kubectl("delete", "interlink", "to-paris", "-n", "rome", WAIT)
-    installed.kubectl("wait", "--for=delete", "interlink/to-rome", "-n", "paris", WAIT)
-    assert installed.dialled("paris", "8200", "400") == {"8200": "NoMatch", "400": "Peer 400@bern.example.com"}
+def test_a_standby_works_when_the_active_pod_is_killed(release: Release) -> None:
+    first = release.leader()
+    (standby,) = release.pods().keys() - {first}
+    release.kubectl("delete", "pod", first, "--grace-period=0", "--force")
+    until(lambda: release.leader() == standby, "the standby has the Lease")
+    release.cluster.kubectl("patch", "internalnumber", "workshop", "-n", "rome", "--type=merge", f"--patch={PRIVATE}")
+    until(lambda: release.cluster.dialled("paris", "300") == {"300": "NoMatch"}, "Rome's private number is gone")
+    assert release.cluster.dialled("rome", "300") == {"300": "Own"}
+    await_ready(release)
 
 
-def test_a_pod_without_its_rights_is_not_ready_and_says_why(installed: Cluster) -> None:
-    """So a rollout waits for it; and once the rights are there it goes on, without a restart."""
-    kubectl = installed.kubectl
-    kubectl("delete", "clusterrolebinding", "pbx-operator-pod")
-    kubectl("delete", "pods", "--all", *SYSTEM)
-    until(lambda: phases(installed) == ["Running"], "the new pod runs")
-    until(lambda: "check the operator's ClusterRole" in logs(installed), "the operator tells what is missing")
-    (pod,) = names(installed)
-    readiness = f"/api/v1/namespaces/pbx-system/pods/{pod}:8080/proxy/readyz"
-    with pytest.raises(AssertionError, match="neither at work yet nor standing by"):
-        kubectl("get", "--raw", readiness)
-    assert kubectl("get", "pod", pod, "-o", "jsonpath={.status.containerStatuses[*].ready}", *SYSTEM) == "false"
+def test_a_box_connects_by_the_service_of_the_exchange(release: Release) -> None:
+    kubectl = release.cluster.kubectl
+    kubectl("apply", "-f", str(BOX))
+    kubectl("wait", "--for=condition=Ready", "commserver/lyon", "-n", "lyon", WAIT)
+    kubectl("apply", "-f", str(ROOT / "tests" / "e2e" / "box.yaml"))
+    kubectl("wait", "--for=jsonpath={.status.state}=Running", "commserver/lyon", "-n", "lyon", WAIT)
+    kubectl(
+        "patch", "commserver", "lyon", "-n", "lyon", "--type=merge", '--patch={"spec":{"dialing":{"country":"MC"}}}'
+    )
+    kubectl("wait", "--for=jsonpath={.spec.settings.country}=MC", "equipmentrecords", "--all", WAIT)
 
-    kubectl("apply", "--server-side", "-f", str(INSTALLED[-1]))
-    await_operator(installed)
-    assert names(installed) == [pod]
-    assert kubectl("get", "pod", pod, "-o", "jsonpath={.status.containerStatuses[*].restartCount}", *SYSTEM) == "0"
+
+def test_helm_test_finds_all_well(release: Release) -> None:
+    logs = release.helm.test(RELEASE, timeout=120, logs=True)["logs"]
+    assert "FAILED" not in logs
+    assert f"ok      the exchange at https://{EXCHANGE}.{release.namespace}.svc:443" in logs
+
+
+def test_an_upgrade_leaves_live_links_alone(release: Release) -> None:
+    before, pods = transitions(release), release.pods().keys() | release.pods("exchange").keys()
+    release.upgrade({**VALUES, "logLevel": "debug"})
+    assert not pods & (release.pods().keys() | release.pods("exchange").keys())
+    until(lambda: release.leader() in release.pods(), "an operator of the new revision works")
+    release.cluster.kubectl("patch", "internalnumber", "tim", "-n", "bern", "--type=merge", f"--patch={PRIVATE}")
+    until(lambda: release.cluster.dialled("paris", "400") == {"400": "NoMatch"}, "the new operator works")
+    assert transitions(release) == before
+
+
+def test_a_broken_image_never_counts_as_deployed_and_is_rolled_back(release: Release) -> None:
+    before, pods = transitions(release), release.pods()
+    with pytest.raises(HelmError):
+        release.upgrade({**VALUES, "image": {"tag": "does-not-exist"}}, seconds=15, atomic=True)
+    await_ready(release)
+    assert release.pods() == pods
+    assert release.states()[-2:] == ["failed", "deployed"]
+    assert transitions(release) == before
+
+
+def test_the_identity_is_rotated_by_the_command_in_a_pod(release: Release) -> None:
+    said = release.kubectl("exec", f"deployment/{OPERATOR}", "--", "pbx-operator", "rotate-identity")
+    assert "rotation 1, 15 are left" in said
+
+
+def test_the_end_of_one_side_ends_the_other(release: Release) -> None:
+    kubectl = release.cluster.kubectl
+    kubectl("delete", "interlink", "to-paris", "-n", "rome", WAIT)
+    kubectl("wait", "--for=delete", "interlink/to-rome", "-n", "paris", WAIT)
+    assert release.cluster.dialled("paris", "8200") == {"8200": "NoMatch"}
+    assert kubectl("get", "interlinks", "--all-namespaces", "--output=name").split() == [
+        "interlink.pbx-operator.io/to-paris",
+        "interlink.pbx-operator.io/to-bern",
+    ]
+
+
+def test_the_release_stays_while_objects_need_it_and_then_goes(release: Release) -> None:
+    kubectl = release.cluster.kubectl
+    with pytest.raises(HelmError, match="pre-delete"):
+        release.helm.uninstall(RELEASE, wait="watcher", timeout=120)
+    log = release.kubectl("logs", f"job/{OPERATOR}-pre-delete")
+    assert "FAILED" in log
+    assert "Interlink paris/to-bern, which only the operator can let go" in log
+    await_ready(release)
+
+    kubectl("delete", "namespace", *NAMESPACES, WAIT)
+    release.helm.uninstall(RELEASE, wait="watcher", timeout=120)
+    selector = f"--selector=app.kubernetes.io/instance={RELEASE}"
+    # Helm leaves the pod of its test.
+    until(lambda: release.kubectl("get", "pods", selector, "-o", "name") == f"pod/{OPERATOR}-test\n", "no pod runs")
+    left = "deployments,jobs,services,serviceaccounts,roles,rolebindings,clusterroles,clusterrolebindings,crds"
+    assert release.kubectl("get", left, selector, "-o", "name") == ""

@@ -1,4 +1,4 @@
-"""A Kubernetes node on this machine: kubelet, containerd, scheduler, kube-proxy and their own control plane.
+"""A Kubernetes node on this machine: kubelet, containerd, scheduler, kube-proxy, a name server and their control plane.
 
 For end-to-end tests where there is no cluster and no container engine: Linux, root, and Debian's packages
 (`install-packages.sh`).  Everything runs in namespaces of its own, which end with one process (`isolation`), so that

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from node.layout import NAME, NODE_ADDRESS, POD_NETWORK, SERVICE_NETWORK
+from node import names
+from node.layout import NAME, NODE_ADDRESS, POD_NETWORK, SERVICE_NETWORK, URL
 from pbx_operator.sandbox.components import etcd_command
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ def control_plane(layout: Layout, binaries: Binaries, identities: Identities) ->
     """Return etcd and the API server, by name."""
     return {
         "etcd": etcd_command(binaries, layout.folder / "etcd", _ETCD_PORT),
-        "kube-apiserver": _apiserver(binaries, identities),
+        "kube-apiserver": _apiserver(layout, binaries, identities),
     }
 
 
@@ -42,6 +43,13 @@ def node(layout: Layout, binaries: Binaries, node_binaries: NodeBinaries, identi
             "--proxy-mode=iptables",
             "--conntrack-max-per-core=0",  # that limit belongs to the whole machine
         ],
+        "names": names.command(
+            URL,
+            NODE_ADDRESS,
+            identities.authority.certificate,
+            identities.name_server.certificate,
+            identities.name_server.key,
+        ),
         "kubelet": [
             str(node_binaries.kubelet),
             f"--config={layout.folder}/kubelet.json",
@@ -53,7 +61,7 @@ def node(layout: Layout, binaries: Binaries, node_binaries: NodeBinaries, identi
     }
 
 
-def _apiserver(binaries: Binaries, identities: Identities) -> Command:
+def _apiserver(layout: Layout, binaries: Binaries, identities: Identities) -> Command:
     """Return an API server as in production: it authorizes nodes, and pods' service accounts are admitted."""
     return [
         str(binaries.kube_apiserver),
@@ -73,6 +81,8 @@ def _apiserver(binaries: Binaries, identities: Identities) -> Command:
         f"--service-account-signing-key-file={identities.service_account_key}",
         f"--service-cluster-ip-range={SERVICE_NETWORK}",
         "--authorization-mode=Node,RBAC",
+        f"--audit-policy-file={layout.audit_policy}",
+        f"--audit-log-path={layout.audit}",
         "--enable-admission-plugins=NodeRestriction",
     ]
 

@@ -9,6 +9,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from node.names import DOMAIN
 from pbx_operator.sandbox.pki import CertificateAuthority, KeyPair, create_service_account_key
 
 if TYPE_CHECKING:
@@ -46,6 +47,16 @@ class Layout:
         """The administrator's."""
         return self.folder / "kubeconfig"
 
+    @property
+    def audit_policy(self) -> Path:
+        """Which requests the API server notes."""
+        return self.folder / "audit-policy.json"
+
+    @property
+    def audit(self) -> Path:
+        """Where it notes them."""
+        return self.folder / "audit.log"
+
     def log(self, program: str) -> Path:
         """Name the log of a program."""
         return self.folder / f"{program}.log"
@@ -58,6 +69,7 @@ class Identities:
     authority: KeyPair
     server: KeyPair
     kubelet_client: KeyPair
+    name_server: KeyPair
     service_account_key: Path
     controller_manager: Path
     kubelet: Path
@@ -77,6 +89,7 @@ def make_identities(layout: Layout) -> Identities:
         authority=authority.files,
         server=authority.issue_server(_API_NAMES),
         kubelet_client=authority.issue_client("kube-apiserver-kubelet-client", ["system:masters"]),
+        name_server=authority.issue_client("name-server", ["system:masters"]),
         service_account_key=folder / "service-account.key",
         controller_manager=authority.kubeconfig_for(URL, "system:kube-controller-manager"),
         kubelet=authority.kubeconfig_for(URL, f"system:node:{NAME}", ["system:nodes"]),
@@ -86,12 +99,26 @@ def make_identities(layout: Layout) -> Identities:
 
 
 def write_files(layout: Layout, identities: Identities) -> None:
-    """Write the files that the kubelet, containerd and the network plugins read."""
+    """Write the files that the API server, the kubelet, containerd and the network plugins read."""
     (layout.folder / "resolv.conf").touch()
+    layout.audit_policy.write_text(json.dumps(_audit_policy()), encoding="utf-8")
     (layout.folder / "kubelet.json").write_text(json.dumps(_kubelet(layout, identities), indent=2), encoding="utf-8")
     (layout.folder / "containerd.toml").write_text(_containerd(layout), encoding="utf-8")
     (layout.folder / "cni").mkdir()
     (layout.folder / "cni" / "10-bridge.conflist").write_text(json.dumps(_pod_network(layout)), encoding="utf-8")
+
+
+def _audit_policy() -> dict[str, object]:
+    """Note what pods ask for, without what they send and get: what Kubernetes' own controllers do is left out."""
+    return {
+        "apiVersion": "audit.k8s.io/v1",
+        "kind": "Policy",
+        "omitStages": ["RequestReceived"],
+        "rules": [
+            {"level": "None", "userGroups": ["system:serviceaccounts:kube-system"]},
+            {"level": "Metadata", "userGroups": ["system:serviceaccounts"]},
+        ],
+    }
 
 
 def _kubelet(layout: Layout, identities: Identities) -> dict[str, object]:
@@ -119,6 +146,8 @@ def _kubelet(layout: Layout, identities: Identities) -> dict[str, object]:
         "evictionHard": {"memory.available": "50Mi", "nodefs.available": "1%", "imagefs.available": "1%"},
         "imageGCHighThresholdPercent": 100,
         "localStorageCapacityIsolation": False,
+        "clusterDNS": [NODE_ADDRESS],
+        "clusterDomain": DOMAIN,
         "resolvConf": str(layout.folder / "resolv.conf"),
     }
 

@@ -69,6 +69,11 @@ class Node:
         """A kubectl that fits the API server."""
         return self._binaries.kubectl
 
+    @property
+    def audit(self) -> Path:
+        """What pods ask of the API server: an event of audit.k8s.io/v1 a line, each as soon as it is answered."""
+        return self._layout.audit
+
     def load(self, archive: Path) -> None:
         """Make an image known to the node, which can pull none.
 

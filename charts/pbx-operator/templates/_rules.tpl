@@ -3,8 +3,11 @@
 {{/* Of the operator, in every namespace that it looks after. */}}
 {{- define "pbx-operator.rules.watched" -}}
 - apiGroups: [pbx-operator.io]
-  resources: [pbxaccounts, internalnumbers, commservers]
+  resources: [pbxaccounts, commservers]
   verbs: [get, list, watch, patch]
+- apiGroups: [pbx-operator.io]
+  resources: [internalnumbers]
+  verbs: [get, list, watch]
 - apiGroups: [pbx-operator.io]
   resources: [interlinks]
   verbs: [get, list, watch, patch, delete]

@@ -43,7 +43,8 @@ class Permission:
 
 
 WATCHED = (
-    Rule(GROUP, ("pbxaccounts", "internalnumbers", "commservers"), (*_READ, "patch")),
+    Rule(GROUP, ("pbxaccounts", "commservers"), (*_READ, "patch")),
+    Rule(GROUP, ("internalnumbers",), _READ),
     Rule(GROUP, ("interlinks",), (*_READ, "patch", "delete")),
     Rule(
         GROUP, ("pbxaccounts/status", "interlinks/status", "internalnumbers/status", "commservers/status"), ("update",)
