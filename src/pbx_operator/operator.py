@@ -25,7 +25,6 @@ from pbx_operator.device_command import device
 from pbx_operator.domain.endpoints import EXAMPLES
 from pbx_operator.engine.engine import EngineSettings
 from pbx_operator.engine.identity import Identity, rotate_identity
-from pbx_operator.engine.lease import LeaseLostError
 from pbx_operator.exchange.beside import ExchangeSettings
 from pbx_operator.network.addresses import Network, NetworkRules
 from pbx_operator.options import kubeconfig_option, namespace_option, watch_namespace_option
@@ -269,8 +268,6 @@ def _run(serve: Callable[[], Coroutine[Any, Any, None]], metrics_port: int, port
         _log.critical("cannot log in to the cluster: %s", error)
     except OSError as error:
         _log.critical("cannot listen: %s; choose other ports with %s", error, port_options)
-    except LeaseLostError as error:
-        _log.critical("%s: this process ends, so that it can stand by", error)
     except ExceptionGroup as error:
         _log.critical("the engine broke", exc_info=error)
     sys.exit(1)

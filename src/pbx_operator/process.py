@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import signal
 import socket
 import time
@@ -17,7 +18,7 @@ from datetime import UTC, datetime
 from functools import partial
 from http import HTTPStatus
 from importlib.metadata import version
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 from uuid import uuid4
 
 from aiohttp import web
@@ -101,9 +102,9 @@ async def exchange(
 
 
 async def operate(options: Options) -> None:
-    """Run until a signal.
+    """Run until a signal, or until another process may work.
 
-    Raises what breaks the engine, LeaseLostError, CredentialsError, and OSError if a port is taken.
+    Raises what breaks the engine, CredentialsError, and OSError if a port is taken.
     """
     take_signals = partial(_cancel_by_signal, "operator", asyncio.current_task())
     take_signals()
@@ -215,12 +216,17 @@ async def _work(engine: Engine, watches: Watches, turn: asyncio.Future[None]) ->
     try:
         await asyncio.wait((working, watching, turn), return_when=asyncio.FIRST_COMPLETED)
         if turn.done():
-            await _end(working)
-            turn.result()
+            _end_at_once(turn)
     finally:
         await _end(watching)
-        await engine.drain(0 if turn.done() else DRAIN_SECONDS)
+        await engine.drain(DRAIN_SECONDS)
         await _end(working)
+
+
+def _end_at_once(turn: asyncio.Future[None]) -> NoReturn:
+    """End the process, as client-go does: another one may work already, and nothing in here is worth waiting for."""
+    _log.critical("%s: this process ends, so that it can stand by", turn.exception())
+    os._exit(1)
 
 
 async def _end(task: asyncio.Task[None]) -> None:
