@@ -77,10 +77,10 @@ def test_offices_link_although_the_operator_is_killed(release: Release) -> None:
 
 
 def test_a_standby_works_when_the_active_pod_is_killed(release: Release) -> None:
+    """The pod that was made in its place may be quicker than the one that stood by."""
     first = release.leader()
-    (standby,) = release.pods().keys() - {first}
     release.kubectl("delete", "pod", first, "--grace-period=0", "--force")
-    until(lambda: release.leader() == standby, "the standby has the Lease")
+    until(lambda: release.leader() not in ("", first), "another pod has the Lease")
     release.cluster.kubectl("patch", "internalnumber", "workshop", "-n", "rome", "--type=merge", f"--patch={PRIVATE}")
     until(lambda: release.cluster.dialled("paris", "300") == {"300": "NoMatch"}, "Rome's private number is gone")
     assert release.cluster.dialled("rome", "300") == {"300": "Own"}

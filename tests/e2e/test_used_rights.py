@@ -33,6 +33,7 @@ OPERATORS: dict[Right, str] = {
 EXCHANGES: dict[Right, str] = {
     Right(NAMESPACE, "", "secrets", "", "create"): "makes the certificate if the operator was not first",
     Right(NAMESPACE, "", "secrets", "pbx-operator-exchange-tls", "update"): RENEWAL,
+    Right(NAMESPACE, "coordination.k8s.io", "leases", "", "update"): "a peer that speaks for more than a minute",
 }
 """What the stories need not use, by account, and what it is granted for."""
 
