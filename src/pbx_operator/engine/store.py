@@ -128,11 +128,12 @@ class Table(Generic[R]):
         if known is not None and known.uid != uid:
             self._bury(known.uid)
         old, new = self.find(key), self._parse(raw)
-        if not isinstance(new, Unreadable) and not self._holds(new):
-            self._others[key] = new.metadata
-            return None
-        self._replace(key, old, new)
-        return Observation(old, new)
+        if isinstance(new, Unreadable) or self._holds(new):
+            self._replace(key, old, new)
+            return Observation(old, new)
+        self._replace(key, old, None)
+        self._others[key] = new.metadata
+        return Observation(old, None) if old is not None else None
 
     def remove(self, key: ObjectKey, uid: str) -> Observation | None:
         """Forget an object whose deletion was seen; return what changed."""
@@ -163,6 +164,7 @@ class Table(Generic[R]):
                     self._drop_entry(name, value, key)
         self._objects.pop(key, None)
         self._unreadable.pop(key, None)
+        self._others.pop(key, None)
         if isinstance(new, Unreadable):
             self._unreadable[key] = new
         elif new is not None:

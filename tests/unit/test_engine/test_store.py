@@ -130,3 +130,28 @@ def test_a_record_is_found_by_what_it_names_in_this_cluster_alone() -> None:
     assert found("pair", pair_of(record(ISSUER, REDEEMER).spec)) == []
     assert found("namespace", "default") == [key], "only those that decide are counted"
     assert sorted(found("key", key.removeprefix("k-"))) == [key, link]
+
+
+def test_of_a_record_that_is_not_ours_only_the_metadata_is_known() -> None:
+    """It may become ours, when a side of it is; and whatever it was, a later version counts and an older one not."""
+    ours: list[bool] = []
+    records = Store(SUFFIX, lambda _: ours[-1]).records
+    made = authority()
+
+    def seen(version: int, *, is_ours: bool) -> tuple[bool, bool] | None:
+        ours.append(is_ours)
+        metadata = {**made.metadata.to_json(), "resourceVersion": str(version)}
+        news = records.put({"metadata": metadata, "spec": made.spec.to_json()})
+        return (news.old is not None, news.new is not None) if news is not None else None
+
+    def known() -> tuple[int, str, bool]:
+        return len(records), records.metadata()[made.key].resource_version, records.find(made.key) is not None
+
+    assert (seen(1, is_ours=False), known()) == (None, (0, "1", False))
+    assert (seen(1, is_ours=True), known()) == (None, (0, "1", False)), "no news"
+    assert (seen(2, is_ours=True), known()) == ((False, True), (1, "2", True))
+    assert (seen(3, is_ours=False), known()) == ((True, False), (0, "3", False))
+    assert records.select("interlink", ISSUER.key) == []
+    assert records.remove(made.key, made.metadata.uid) is None
+    assert records.metadata() == {}
+    assert seen(4, is_ours=True) is None, "it is gone for good"
