@@ -111,17 +111,7 @@ class Engine:
         authority = Authority(cluster, identity.instance, snapshots, clocks.now, self._intake)
         peer, contact = federation.peer, federation.contact
         signs = SignsOfLife(cluster, settings.namespace, clocks.now)
-        self._conversations = Conversations(
-            self._store,
-            authority,
-            peer,
-            contact,
-            clocks.now,
-            federation.interval,
-            self._keeper,
-            self._intake.found_out,
-            signs.is_silent,
-        )
+        self._conversations = self._converse(federation, authority, signs, clocks)
         self.desk = RecordDesk(authority, identity, contact, signs)
         """Answers other installations."""
         elsewhere = Elsewhere(cluster, authority, identity, self._intake, clocks.now, peer)
@@ -138,6 +128,22 @@ class Engine:
         executor = Executor(cluster, store, intake, authority, keys, snapshots.link, events, *steps)
         planner = Planner(self._store, snapshots, scope)
         self._worker = Worker(self._queue, planner.plan, executor, memory, clocks, metrics)
+
+    def _converse(
+        self, federation: Federation, authority: Authority, signs: SignsOfLife, clocks: Clocks
+    ) -> Conversations:
+        """Return what speaks with other installations about links that exist."""
+        return Conversations(
+            self._store,
+            authority,
+            federation.peer,
+            federation.contact,
+            clocks.now,
+            federation.interval,
+            self._keeper,
+            self._intake.found_out,
+            signs.is_silent,
+        )
 
     async def load(self) -> None:
         """List everything; must be complete before `run`. Raises ApiError."""
