@@ -40,8 +40,8 @@ class Verdict:
 
 def load(path: Path) -> JSON:
     """Return a YAML document; times stay text, as the API server has them."""
-    document: JSON = YAML(typ="safe", pure=True).load(path)
-    return json.loads(json.dumps(document, default=str))  # type: ignore[no-any-return]
+    document: JSON = json.loads(json.dumps(YAML(typ="safe", pure=True).load(path), default=str))
+    return document
 
 
 def health_script(kind: str) -> str:
