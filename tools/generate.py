@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import click
-from argocd_patch import argocd_patch
+from argocd_files import argocd_files
 from field_reference import field_reference
 from helm_chart.documents import values_yaml
 from helm_chart.readme import readme
@@ -27,9 +27,10 @@ from reason_reference import reason_reference
 
 from pbx_operator.api.crd import custom_resource_definitions
 from pbx_operator.api.manifest import to_yaml
+from pbx_operator.api.meta import GROUP
 
 ROOT = Path(__file__).resolve().parent.parent
-HEALTH = ROOT / "argocd/resource_customizations/pbx-operator.io"
+ARGOCD = ROOT / "argocd"
 POLICIES = ROOT / "examples/install/policies.yaml"
 HEADER = "# Generated from the models by tools/generate.py; do not edit.\n"
 CHART = "charts/pbx-operator"
@@ -46,7 +47,7 @@ def generated_files() -> dict[str, str]:
     files["docs/reference/reasons.md"] = reason_reference()
     files["docs/metrics.md"] = metric_reference()
     files["kustomize/kustomizeconfig.yaml"] = kustomize_config(definitions)
-    files["argocd/argocd-cm-patch.yaml"] = argocd_patch(HEALTH)
+    files |= {f"argocd/{path}": text for path, text in argocd_files(ARGOCD, GROUP).items()}
     files[f"{CHART}/templates/policies.yaml"] = policy_template(POLICIES.read_text(encoding="utf-8"))
     files[f"{CHART}/values.yaml"] = values_yaml()
     files[f"{CHART}/values.schema.json"] = json.dumps(values_schema(), indent=2) + "\n"
