@@ -25,13 +25,13 @@ from pbx_operator.api.v1alpha1.internalnumber import (
 from pbx_operator.api.v1alpha1.linkrecord import End, InterlinkIdentity, Issuer, LinkRecordSpec, Redeemer, record_name
 from pbx_operator.api.v1alpha1.pbxaccount import PBXAccountSpec, PBXAccountStatus
 from pbx_operator.api.v1alpha1.shared import AccountReference, NumberRange, Sharing, Status
-from pbx_operator.domain.account import AccountSnapshot, plan_account
+from pbx_operator.domain.accounts.plan import AccountSnapshot, plan_account
 from pbx_operator.domain.conditions import check, find
-from pbx_operator.domain.keys import base32, base64url
-from pbx_operator.domain.link_facts import account_name
-from pbx_operator.domain.numbers import resolve
-from pbx_operator.domain.offers import EstablishedLink, OfferedNumber, make_offer, offer
+from pbx_operator.domain.dialplan.numbers import resolve
+from pbx_operator.domain.dialplan.offers import EstablishedLink, OfferedNumber, make_offer, offer
+from pbx_operator.domain.links.facts import account_name
 from pbx_operator.domain.plan import AddFinalizer, DeleteSlice, Plan, RemoveFinalizer, WriteSlice
+from pbx_operator.domain.protocol.keys import base32, base64url
 
 NAMESPACE = "default"
 SUFFIX = "pbx.example"

@@ -19,7 +19,7 @@ from pbx_operator.api.v1alpha1.equipmentrecord import (
     EquipmentRecordStatus,
     EquipmentSettings,
 )
-from pbx_operator.domain.keys import SigningKey
+from pbx_operator.domain.protocol.keys import SigningKey
 from pbx_operator.domain.servers.equipment import Association, code_key, record_name
 
 EQUIPMENT, CODE = "ALE12-1234.5678.90", "AAAA-BBBB-CCCC-DDDD-EEEE"

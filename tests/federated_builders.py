@@ -15,8 +15,8 @@ from pbx_operator.api.v1alpha1.linkrecord import (
     SideReport,
     replica_name,
 )
-from pbx_operator.domain.keys import base64url
-from pbx_operator.domain.messages import LinkReport
+from pbx_operator.domain.protocol.keys import base64url
+from pbx_operator.domain.protocol.messages import LinkReport
 
 ELSEWHERE = digest("another installation", 26)
 FAR_ISSUER, FAR_REDEEMER = interlink("i", "a", uid="far-i"), interlink("r", "b", redeem="s", uid="far-r")

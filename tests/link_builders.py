@@ -26,8 +26,7 @@ from pbx_operator.api.v1alpha1.linkrecord import (
 )
 from pbx_operator.api.v1alpha1.pbxaccount import PBXAccountStatus
 from pbx_operator.domain.conditions import check
-from pbx_operator.domain.interlink import plan_link
-from pbx_operator.domain.link_facts import (
+from pbx_operator.domain.links.facts import (
     Attempts,
     ClusterFacts,
     KeyLook,
@@ -37,10 +36,11 @@ from pbx_operator.domain.link_facts import (
     account_name,
     ended_as_duplicate,
 )
+from pbx_operator.domain.links.plan import plan_link
 from pbx_operator.domain.plan import Action, ChangeRecord, Plan
-from pbx_operator.domain.record import Change, Fence
-from pbx_operator.domain.record_facts import Party, Side, account_of, interlink_of, pair_of
-from pbx_operator.domain.redemption import Result
+from pbx_operator.domain.records.facts import Party, Side, account_of, interlink_of, pair_of
+from pbx_operator.domain.records.machine import Change, Fence
+from pbx_operator.domain.records.redemption import Result
 
 CLUSTER = ClusterFacts(INSTANCE)
 IN_AN_HOUR = at(3600)

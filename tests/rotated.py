@@ -6,8 +6,8 @@ import hashlib
 from collections.abc import Sequence
 from itertools import pairwise
 
-from pbx_operator.domain.keys import SigningKey
-from pbx_operator.domain.succession import Successions, succeed
+from pbx_operator.domain.protocol.keys import SigningKey
+from pbx_operator.domain.protocol.succession import Successions, succeed
 
 
 def keys(name: str, count: int) -> list[SigningKey]:

@@ -21,10 +21,10 @@ from pbx_operator.api.v1alpha1 import Interlink, LinkRecord, PBXAccount
 from pbx_operator.api.v1alpha1.interlink import Ended, InterlinkStatus
 from pbx_operator.api.v1alpha1.linkrecord import Closing, End, LinkRecordStatus, Policy, SideClosing
 from pbx_operator.api.v1alpha1.pbxaccount import Emergency, Numbering
-from pbx_operator.domain.link_facts import Attempts, ClusterFacts, LinkSnapshot, MintTry, RedeemTry
-from pbx_operator.domain.offers import EstablishedLink
-from pbx_operator.domain.record_facts import accounts_of, places_of
-from pbx_operator.domain.redemption import Busy, Gone, Refused, Result, Unknown, Unproven, Unreachable, Used
+from pbx_operator.domain.dialplan.offers import EstablishedLink
+from pbx_operator.domain.links.facts import Attempts, ClusterFacts, LinkSnapshot, MintTry, RedeemTry
+from pbx_operator.domain.records.facts import accounts_of, places_of
+from pbx_operator.domain.records.redemption import Busy, Gone, Refused, Result, Unknown, Unproven, Unreachable, Used
 
 NORTH, SOUTH = "north-city", "south-city"
 ISSUER_PLACE, REDEEMER_PLACE = ObjectKey(NORTH, "i"), ObjectKey(SOUTH, "r")

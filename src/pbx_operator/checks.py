@@ -12,7 +12,7 @@ import click
 from pydantic import TypeAdapter, ValidationError
 
 from pbx_operator.api.v1alpha1.shared import NamespaceName
-from pbx_operator.domain.endpoints import EndpointError, parse_endpoint
+from pbx_operator.domain.protocol.endpoints import EndpointError, parse_endpoint
 
 Check = Callable[[click.Context, click.Parameter, str | None], str | None]
 ManyCheck = Callable[[click.Context, click.Parameter, tuple[str, ...]], tuple[str, ...]]

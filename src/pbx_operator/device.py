@@ -22,7 +22,8 @@ from pathlib import Path
 
 from pbx_operator.api.v1alpha1.commserver import Channel
 from pbx_operator.api.v1alpha1.linkrecord import Contact
-from pbx_operator.domain.keys import SEED_BYTES, MalformedKeyError, SigningKey, instance_id
+from pbx_operator.domain.protocol.keys import SEED_BYTES, MalformedKeyError, SigningKey, instance_id
+from pbx_operator.domain.protocol.succession import Successions
 from pbx_operator.domain.servers.equipment import Association, code_key
 from pbx_operator.domain.servers.equipment_messages import (
     AssociateAnswer,
@@ -30,7 +31,6 @@ from pbx_operator.domain.servers.equipment_messages import (
     ReportAnswer,
     ReportRequest,
 )
-from pbx_operator.domain.succession import Successions
 from pbx_operator.exchange.client import RemotePeer
 from pbx_operator.links.peer import AnswerT, Draft, Mistake, PeerUnavailable
 from pbx_operator.network.addresses import NetworkRules, SystemLookup

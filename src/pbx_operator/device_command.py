@@ -17,7 +17,7 @@ from pbx_operator.api.v1alpha1.linkrecord import Contact
 from pbx_operator.api.v1alpha1.shared import InstanceID, Pin
 from pbx_operator.checks import each_fits, fits, names_endpoints
 from pbx_operator.device import DeviceError, DeviceProgram, DeviceSettings, Probe
-from pbx_operator.domain.endpoints import EXAMPLES
+from pbx_operator.domain.protocol.endpoints import EXAMPLES
 from pbx_operator.domain.servers.typed import canonical_equipment_id
 
 REFUSED = 2

@@ -22,7 +22,7 @@ from pbx_operator.check_command import check
 from pbx_operator.checks import fits, names_endpoints
 from pbx_operator.cluster import ApiError, Cluster, Conflict, CredentialsError, Unavailable
 from pbx_operator.device_command import device
-from pbx_operator.domain.endpoints import EXAMPLES
+from pbx_operator.domain.protocol.endpoints import EXAMPLES
 from pbx_operator.engine.engine import EngineSettings
 from pbx_operator.engine.identity import Identity, rotate_identity
 from pbx_operator.exchange.beside import ExchangeSettings

@@ -18,9 +18,9 @@ from integration.harness import Stage
 from pbx_operator.api.meta import format_time
 from pbx_operator.api.v1alpha1 import LinkRecord
 from pbx_operator.api.v1alpha1.linkrecord import InterlinkIdentity, NamespacedName
-from pbx_operator.domain.envelope import Envelope, open_envelope, payload_bytes, seal
-from pbx_operator.domain.keys import Bundle, SigningKey, base64url, instance_id, key_id
-from pbx_operator.domain.messages import (
+from pbx_operator.domain.protocol.envelope import Envelope, open_envelope, payload_bytes, seal
+from pbx_operator.domain.protocol.keys import Bundle, SigningKey, base64url, instance_id, key_id
+from pbx_operator.domain.protocol.messages import (
     Answer,
     Cancel,
     CancelAnswer,
@@ -30,7 +30,7 @@ from pbx_operator.domain.messages import (
     SyncAnswer,
     SyncRequest,
 )
-from pbx_operator.domain.redemption import Redemption, cancel_bytes, sign_redemption
+from pbx_operator.domain.records.redemption import Redemption, cancel_bytes, sign_redemption
 from pbx_operator.exchange.client import PATHS
 
 ANSWERS: tuple[type[Answer], ...] = (RedeemAnswer, CancelAnswer, SyncAnswer)

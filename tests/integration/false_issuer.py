@@ -19,9 +19,9 @@ from integration.keys import new_key
 from integration.process import DEADLINE
 from pbx_operator.api.meta import format_time
 from pbx_operator.api.v1alpha1.linkrecord import Contact, InterlinkIdentity, NamespacedName
-from pbx_operator.domain.envelope import Envelope, open_envelope, payload_bytes, seal
-from pbx_operator.domain.keys import Bundle, IssuerAddress, SigningKey, base64url, instance_id, parse_key
-from pbx_operator.domain.messages import Receipt
+from pbx_operator.domain.protocol.envelope import Envelope, open_envelope, payload_bytes, seal
+from pbx_operator.domain.protocol.keys import Bundle, IssuerAddress, SigningKey, base64url, instance_id, parse_key
+from pbx_operator.domain.protocol.messages import Receipt
 from pbx_operator.exchange.certificates import KeyPair, make_pair
 from pbx_operator.exchange.client import PATHS
 

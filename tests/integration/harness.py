@@ -24,8 +24,8 @@ from integration.process import OperatorProcess
 from pbx_operator.api.meta import NAMESPACES, RECONCILE_ANNOTATION, SECRETS, ObjectKey, Resource, ResourceType
 from pbx_operator.api.v1alpha1 import KINDS, DialPlanSlice, Interlink, InternalNumber, LinkRecord, PBXAccount
 from pbx_operator.cluster import AlreadyExists, Conflict, Gone
-from pbx_operator.domain.dialplan import Answer, DialPlan
-from pbx_operator.domain.record_facts import account_of
+from pbx_operator.domain.dialplan.reader import Answer, DialPlan
+from pbx_operator.domain.records.facts import account_of
 from pbx_operator.sandbox import ControlPlane
 
 R = TypeVar("R", bound=Resource)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 
-from pbx_operator.domain.keys import SEED_BYTES, SigningKey, key_text
+from pbx_operator.domain.protocol.keys import SEED_BYTES, SigningKey, key_text
 
 
 def new_key() -> str:

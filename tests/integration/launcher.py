@@ -18,10 +18,11 @@ def load(periods: dict[str, timedelta]) -> Callable[[], object]:
 
     conditions.GRACE = periods.get("grace", conditions.GRACE)
 
-    from pbx_operator.domain import account_status, record
+    from pbx_operator.domain.accounts import status
+    from pbx_operator.domain.records import machine
 
-    account_status.COUNTER_PERIOD = periods.get("counters", account_status.COUNTER_PERIOD)
-    record.ORPHAN_PERIOD = periods.get("orphan", record.ORPHAN_PERIOD)
+    status.COUNTER_PERIOD = periods.get("counters", status.COUNTER_PERIOD)
+    machine.ORPHAN_PERIOD = periods.get("orphan", machine.ORPHAN_PERIOD)
 
     from pbx_operator.domain.servers import equipment
 

@@ -22,12 +22,12 @@ from integration.process import LOOPBACK, exchange_server
 from pbx_operator.api.meta import SECRETS, ObjectKey
 from pbx_operator.api.v1alpha1 import CommServer
 from pbx_operator.api.v1alpha1.linkrecord import Contact, InterlinkIdentity, NamespacedName
-from pbx_operator.domain.keys import Bundle, SigningKey, instance_id, key_id, parse_key
-from pbx_operator.domain.messages import RedeemAnswer, RedeemRequest
-from pbx_operator.domain.redemption import sign_redemption
+from pbx_operator.domain.protocol.keys import Bundle, SigningKey, instance_id, key_id, parse_key
+from pbx_operator.domain.protocol.messages import RedeemAnswer, RedeemRequest
+from pbx_operator.domain.protocol.succession import Successions
+from pbx_operator.domain.records.redemption import sign_redemption
 from pbx_operator.domain.servers.equipment import Association, code_key, record_name
 from pbx_operator.domain.servers.equipment_messages import AssociateAnswer, AssociateRequest
-from pbx_operator.domain.succession import Successions
 from pbx_operator.exchange.client import RemotePeer
 from pbx_operator.links.peer import PeerUnavailable
 from pbx_operator.sandbox import ControlPlane

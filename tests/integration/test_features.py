@@ -14,7 +14,7 @@ from integration.harness import World
 from integration.keys import new_key
 from pbx_operator.api.meta import SECRETS, ObjectKey
 from pbx_operator.api.v1alpha1 import Interlink, LinkRecord
-from pbx_operator.domain.keys import Bundle, parse_key
+from pbx_operator.domain.protocol.keys import Bundle, parse_key
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 PERIODS = {"grace": 1.0, "orphan": 3.0}

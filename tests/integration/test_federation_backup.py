@@ -15,7 +15,7 @@ from integration.conftest import ready_plane
 from integration.harness import World, open_stage
 from integration.test_exchange import Rival, until_answered
 from integration.two_clusters import Pair, Story, begin_story
-from pbx_operator.domain.keys import parse_key
+from pbx_operator.domain.protocol.keys import parse_key
 from pbx_operator.sandbox import ControlPlane
 from pbx_operator.sandbox.components import ComponentName
 from pbx_operator.sandbox.ports import unused_port

@@ -20,7 +20,7 @@ from integration.harness import World
 from integration.test_secrecy import traces
 from integration.two_clusters import Pair, Story, begin_story, knows_end, watched
 from pbx_operator.api.meta import SECRETS, ObjectKey
-from pbx_operator.domain.keys import key_text, parse_key
+from pbx_operator.domain.protocol.keys import key_text, parse_key
 from pbx_operator.exchange.secret_pairs import SecretPairs
 from pbx_operator.links.authority import MAX_ATTEMPTS
 from tcpproxy import Mode, TcpProxy

@@ -22,8 +22,8 @@ from integration.harness import Stage, World, open_stage
 from integration.test_federation_faults import traces_of_bundle
 from pbx_operator.api.v1alpha1 import Interlink, LinkRecord
 from pbx_operator.api.v1alpha1.linkrecord import Contact
-from pbx_operator.domain.endpoints import parse_endpoint
-from pbx_operator.domain.keys import SigningKey, base64url, instance_id, key_id
+from pbx_operator.domain.protocol.endpoints import parse_endpoint
+from pbx_operator.domain.protocol.keys import SigningKey, base64url, instance_id, key_id
 from pbx_operator.exchange.client import MAX_BODY
 from pbx_operator.sandbox import ControlPlane
 from pbx_operator.sandbox.ports import unused_port

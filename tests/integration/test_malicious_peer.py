@@ -27,8 +27,8 @@ from integration.attacker import Installation, Reply, ago, content_of, records_o
 from integration.harness import Stage, World, open_stage
 from integration.process import POLL, exchange_server
 from integration.test_federation_faults import traces_of_bundle
-from pbx_operator.domain.envelope import Envelope, open_envelope
-from pbx_operator.domain.keys import Bundle, base64url, key_id, parse_key
+from pbx_operator.domain.protocol.envelope import Envelope, open_envelope
+from pbx_operator.domain.protocol.keys import Bundle, base64url, key_id, parse_key
 from pbx_operator.exchange.limits import ADDRESS_BURST, ADDRESS_RATE
 from pbx_operator.exchange.refusals import LOG_BURST, LOG_RATE
 from pbx_operator.exchange.server import SMALL_BODY, SYNC_BODY

@@ -15,7 +15,7 @@ from integration.attacker import Installation, records_of
 from integration.false_issuer import Call, FalseIssuer, json_response
 from integration.test_federation_faults import nothing_is_consumed, one_redemption, overheard
 from integration.two_clusters import Pair, Story, begin_story, watched
-from pbx_operator.domain.envelope import Envelope, EnvelopeError, open_envelope
+from pbx_operator.domain.protocol.envelope import Envelope, EnvelopeError, open_envelope
 from pbx_operator.exchange.secret_pairs import SecretPairs
 from tcpproxy import TcpProxy
 

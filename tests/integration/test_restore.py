@@ -16,8 +16,8 @@ from integration.conftest import install
 from integration.harness import Stage, World, number, open_stage
 from pbx_operator.api.meta import NAMESPACES, SECRETS, ObjectKey, ResourceType
 from pbx_operator.api.v1alpha1 import Interlink, InternalNumber, LinkRecord, PBXAccount
-from pbx_operator.domain.keys import base64url
-from pbx_operator.domain.record_facts import interlink_of
+from pbx_operator.domain.protocol.keys import base64url
+from pbx_operator.domain.records.facts import interlink_of
 from pbx_operator.sandbox import ControlPlane
 from support import install_crds
 

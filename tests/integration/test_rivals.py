@@ -13,7 +13,7 @@ from integration.harness import Stage, World
 from integration.reason_stories import expect, shows
 from pbx_operator.api import reasons
 from pbx_operator.api.v1alpha1 import Interlink
-from pbx_operator.domain.record_facts import interlink_of
+from pbx_operator.domain.records.facts import interlink_of
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 RIVALS = 50

@@ -19,9 +19,9 @@ from integration.process import LOOPBACK, exchange_server
 from integration.two_clusters import Pair, Story
 from pbx_operator.api.meta import SECRETS, ObjectKey
 from pbx_operator.api.v1alpha1 import Interlink, LinkRecord, PBXAccount
-from pbx_operator.domain.keys import SigningKey
-from pbx_operator.domain.messages import EndNotice, LinkReport, SyncAnswer, SyncRequest
-from pbx_operator.domain.succession import speaks_for, succeed
+from pbx_operator.domain.protocol.keys import SigningKey
+from pbx_operator.domain.protocol.messages import EndNotice, LinkReport, SyncAnswer, SyncRequest
+from pbx_operator.domain.protocol.succession import speaks_for, succeed
 from pbx_operator.engine.identity import IDENTITY_SECRET, Identity, read_identity
 from pbx_operator.exchange.client import RemotePeer
 from pbx_operator.links.peer import PeerUnavailable

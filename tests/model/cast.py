@@ -20,9 +20,9 @@ from pbx_operator.api.v1alpha1.linkrecord import (
     Policy,
     record_name,
 )
-from pbx_operator.domain.keys import SigningKey, instance_id, key_id
-from pbx_operator.domain.link_facts import account_name
-from pbx_operator.domain.redemption import Redemption, sign_redemption
+from pbx_operator.domain.links.facts import account_name
+from pbx_operator.domain.protocol.keys import SigningKey, instance_id, key_id
+from pbx_operator.domain.records.redemption import Redemption, sign_redemption
 
 T = TypeVar("T", bound=Hashable)
 

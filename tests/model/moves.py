@@ -12,7 +12,7 @@ from model.cast import ACCOUNTS, NAMES, Account, Config, I, Q, R, Slot
 from model.operator import Operator
 from model.search import Kind
 from model.state import State, Write, deleted, seen, with_item, with_slot
-from pbx_operator.domain.record_facts import accounts_of
+from pbx_operator.domain.records.facts import accounts_of
 
 Move = tuple[Kind, tuple[object, ...], State]
 

@@ -35,8 +35,8 @@ from model.state import State, Write, believed, deleted, seen, with_item, with_s
 from pbx_operator.api.v1alpha1 import LinkRecord
 from pbx_operator.api.v1alpha1.interlink import InterlinkStatus
 from pbx_operator.api.v1alpha1.linkrecord import LinkRecordSpec
-from pbx_operator.domain.interlink import plan_link
-from pbx_operator.domain.link_facts import Attempts, ClusterFacts, KeyLook
+from pbx_operator.domain.links.facts import Attempts, ClusterFacts, KeyLook
+from pbx_operator.domain.links.plan import plan_link
 from pbx_operator.domain.plan import (
     Action,
     AddFinalizer,
@@ -48,9 +48,9 @@ from pbx_operator.domain.plan import (
     Redeem,
     RemoveFinalizer,
 )
-from pbx_operator.domain.record import Change, Presence, RunTimers, concerned, transition
-from pbx_operator.domain.record_facts import Party, account_of, interlink_of, pair_of
-from pbx_operator.domain.redemption import IssuerFacts, decide
+from pbx_operator.domain.records.facts import Party, account_of, interlink_of, pair_of
+from pbx_operator.domain.records.machine import Change, Presence, RunTimers, concerned, transition
+from pbx_operator.domain.records.redemption import IssuerFacts, decide
 
 HERE = ClusterFacts(INSTANCE)
 Step = tuple[tuple[object, ...], State]

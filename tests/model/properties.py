@@ -11,7 +11,7 @@ from model.cast import NAMES, Account, I, Q, R, Slot, life_of
 from model.moves import World
 from model.state import State
 from pbx_operator.api.v1alpha1.linkrecord import InterlinkIdentity, LinkRecordSpec
-from pbx_operator.domain.record_facts import Side, any_closing, closing_of, interlink_of
+from pbx_operator.domain.records.facts import Side, any_closing, closing_of, interlink_of
 
 SIDES: tuple[Side, Side] = ("issuer", "redeemer")
 

@@ -14,13 +14,14 @@ from model.federation.state import Config
 from model.federation.worlds import NEVER, ONLY_A, ONLY_B, SMALL
 from pbx_operator.api.v1alpha1 import LinkRecord
 from pbx_operator.api.v1alpha1.linkrecord import LinkRecordSpec
-from pbx_operator.domain import gate, interlink, link_end, record, redemption, reports, told
-from pbx_operator.domain.envelope import envelope_of
-from pbx_operator.domain.messages import CancelAnswer, CancelRequest, LinkReport
+from pbx_operator.domain.links import ending, gate, plan, told
 from pbx_operator.domain.plan import RemoveFinalizer
-from pbx_operator.domain.record import Heal, HearEnd
-from pbx_operator.domain.redemption import Decision, Linked, Used
-from pbx_operator.domain.reports import Heard
+from pbx_operator.domain.protocol.envelope import envelope_of
+from pbx_operator.domain.protocol.messages import CancelAnswer, CancelRequest, LinkReport
+from pbx_operator.domain.records import machine, redemption, reports
+from pbx_operator.domain.records.machine import Heal, HearEnd
+from pbx_operator.domain.records.redemption import Decision, Linked, Used
+from pbx_operator.domain.records.reports import Heard
 from pbx_operator.engine import conversations
 from pbx_operator.links import authority
 from simulation import api
@@ -114,13 +115,13 @@ async def cancel_once(self: Any, made: LinkRecord) -> None:
     await self._authority.hear(made.metadata.name, spec.issuer.instance, done)
 
 
-def heal_whatever_ended(spec: LinkRecordSpec, change: Any, *facts: Any, go_on: Any = record.transition) -> Any:
+def heal_whatever_ended(spec: LinkRecordSpec, change: Any, *facts: Any, go_on: Any = machine.transition) -> Any:
     if isinstance(change, Heal) and spec.end is not None:
         return spec.model_copy(update={"state": "Established", "redeemer": change.redeemer, "end": None})
     return go_on(spec, change, *facts)
 
 
-def leave_when_acknowledged(s: Any, link: Any, now: Any, delete: Any = link_end.delete) -> Any:
+def leave_when_acknowledged(s: Any, link: Any, now: Any, delete: Any = ending.delete) -> Any:
     todo = delete(s, link, now)
     known = all(made.status.peer_knows == "End" for made in s.records)
     return [action for action in todo if known or not isinstance(action, RemoveFinalizer)]
@@ -206,7 +207,7 @@ BROKEN = (
     ),
     Broken(
         "an account's links end before their gates close",
-        interlink,
+        plan,
         "_must_close_first",
         never,
         replace(NAT, accounts=True, deletes=NEVER, slow=0),
@@ -231,16 +232,16 @@ BROKEN = (
         RESTORED,
         "an ended link changes",
     ),
-    Broken("no receipt heals", record, "_heal", not_at_all, replace(RESTORED, deletes=NEVER), APART),
+    Broken("no receipt heals", machine, "_heal", not_at_all, replace(RESTORED, deletes=NEVER), APART),
     Broken(
         "a deletion waits until the peer knows",
-        link_end,
+        ending,
         "delete",
         leave_when_acknowledged,
         replace(NAT, slow=0),
         "a deletion waits for the peer of A",
     ),
-    Broken("nobody follows", link_end, "follow_peer", nothing, replace(NAT, slow=0), OUTLIVED),
+    Broken("nobody follows", ending, "follow_peer", nothing, replace(NAT, slow=0), OUTLIVED),
     Broken(
         "the gate does not mind the peer",
         gate,

@@ -14,7 +14,8 @@ from model.explore import Explorer
 from model.search import TooLarge
 from model.worlds import ONCE, SMALL
 from pbx_operator.api.v1alpha1.linkrecord import Closing
-from pbx_operator.domain import interlink, link_end, record
+from pbx_operator.domain.links import ending, plan
+from pbx_operator.domain.records import machine
 
 AGAIN_I, AGAIN_R = Config("I again", (2, 1, 0)), Config("R again", (1, 2, 0))
 BROUGHT = replace(AGAIN_I, brought=True, keys=1)
@@ -53,18 +54,18 @@ def never(*_: Any) -> bool:
     return False
 
 
-def clear_both(spec: Any, change: Any, present: Any, adopt: Callable[..., Any] = record._adopt) -> Any:
+def clear_both(spec: Any, change: Any, present: Any, adopt: Callable[..., Any] = machine._adopt) -> Any:
     adopted = adopt(spec, change, present)
     return adopted and adopted.model_copy(update={"closing": Closing()})
 
 
 BROKEN = (
-    Broken("nobody fences", link_end, "_fence", nothing, DYING, LET_GO.format("redeemer")),
-    Broken("nobody adopts", interlink, "_adopt", nothing, AGAIN_R, "an object does not get its link back"),
-    Broken("adoption clears both closings", record, "_adopt", clear_both, AGAIN_I, LET_GO.format("redeemer")),
+    Broken("nobody fences", ending, "_fence", nothing, DYING, LET_GO.format("redeemer")),
+    Broken("nobody adopts", plan, "_adopt", nothing, AGAIN_R, "an object does not get its link back"),
+    Broken("adoption clears both closings", machine, "_adopt", clear_both, AGAIN_I, LET_GO.format("redeemer")),
     Broken(
         "a deletion forgets what it could adopt",
-        link_end,
+        ending,
         "adoptable",
         nothing,
         replace(AGAIN_I, kills=1),
@@ -72,20 +73,20 @@ BROKEN = (
     ),
     Broken(
         "a deletion ends what a successor holds",
-        record,
+        machine,
         "_may_leave",
         always,
         replace(BROUGHT, two=True, late=1, windows=False),
         "a link goes back to an object that is gone",
     ),
     Broken(
-        "vanished Interlinks are forgotten", link_end, "interlink_gone", nothing, DYING, "what was deleted is not gone"
+        "vanished Interlinks are forgotten", ending, "interlink_gone", nothing, DYING, "what was deleted is not gone"
     ),
-    Broken("no timer runs", link_end, "timers", nothing, AGAIN_I, "what was deleted is not gone"),
-    Broken("no Secret is swept", interlink, "_sweep", nothing, RETAIN, "the Secret of a spent or void key stays"),
+    Broken("no timer runs", ending, "timers", nothing, AGAIN_I, "what was deleted is not gone"),
+    Broken("no Secret is swept", plan, "_sweep", nothing, RETAIN, "the Secret of a spent or void key stays"),
     Broken(
         "a new beginning hides the end",
-        interlink,
+        plan,
         "_must_close_first",
         never,
         replace(RETAIN, raises=True, keys=1),
@@ -93,7 +94,7 @@ BROKEN = (
     ),
     Broken(
         "a deleted account is noticed only through an Interlink",
-        link_end,
+        ending,
         "_account_deleting",
         never,
         replace(BROUGHT, accounts=2),

@@ -11,8 +11,8 @@ from datetime import datetime
 from pbx_operator.api.meta import SECRETS, ResourceType
 from pbx_operator.api.v1alpha1 import Interlink, LinkRecord
 from pbx_operator.api.v1alpha1.linkrecord import LinkRecordSpec
-from pbx_operator.domain.keys import MalformedKeyError, base64url, parse_key
-from pbx_operator.domain.record_facts import Side, closing_of, expired, interlink_of
+from pbx_operator.domain.protocol.keys import MalformedKeyError, base64url, parse_key
+from pbx_operator.domain.records.facts import Side, closing_of, expired, interlink_of
 from simulation.api import JSON
 
 SIDES: tuple[Side, Side] = ("issuer", "redeemer")

@@ -22,9 +22,9 @@ from pbx_operator.api.v1alpha1 import KINDS
 from pbx_operator.api.v1alpha1.linkrecord import Contact
 from pbx_operator.cluster import ApiError, Cluster, Listing, Unavailable
 from pbx_operator.domain.impact import WorkKey
-from pbx_operator.domain.link_facts import ClusterFacts
+from pbx_operator.domain.links.facts import ClusterFacts
 from pbx_operator.domain.plan import StatusUpdate, Target
-from pbx_operator.domain.scope import Scope
+from pbx_operator.domain.records.scope import Scope
 from pbx_operator.engine.customers import CustomerProviders, CustomerWork
 from pbx_operator.engine.elsewhere import Elsewhere
 from pbx_operator.engine.errands import Errands

@@ -6,10 +6,10 @@ from typing import Any, Literal
 
 from builders import NOW
 from pbx_operator.api.v1alpha1.linkrecord import Contact, InterlinkIdentity, NamespacedName, SharedNumber
-from pbx_operator.domain.envelope import Envelope, seal
-from pbx_operator.domain.keys import SigningKey, base64url, key_id
-from pbx_operator.domain.messages import Cancel, CancelRequest, LinkReport, RedeemRequest, SyncRequest
-from pbx_operator.domain.redemption import Redemption, cancel_bytes, sign_redemption
+from pbx_operator.domain.protocol.envelope import Envelope, seal
+from pbx_operator.domain.protocol.keys import SigningKey, base64url, key_id
+from pbx_operator.domain.protocol.messages import Cancel, CancelRequest, LinkReport, RedeemRequest, SyncRequest
+from pbx_operator.domain.records.redemption import Redemption, cancel_bytes, sign_redemption
 from pbx_operator.links.desk import RedeemReply, SyncReply
 from simulation.site import Site, signing_key
 

@@ -9,7 +9,7 @@ from datetime import timedelta
 
 from builders import NAMESPACE, NOW
 from pbx_operator.api.meta import SECRETS
-from pbx_operator.domain.link_facts import ClusterFacts
+from pbx_operator.domain.links.facts import ClusterFacts
 from pbx_operator.engine.customers import CustomerProviders
 from pbx_operator.engine.identity import Identity
 from pbx_operator.engine.servers import Providers

@@ -22,9 +22,9 @@ from pbx_operator.api.v1alpha1.linkrecord import (
     record_name,
 )
 from pbx_operator.cluster import Cluster, Conflict
-from pbx_operator.domain.keys import Bundle, IssuerAddress, SigningKey, base64url, instance_id, key_id
-from pbx_operator.domain.redemption import Redemption
-from pbx_operator.domain.succession import succeed
+from pbx_operator.domain.protocol.keys import Bundle, IssuerAddress, SigningKey, base64url, instance_id, key_id
+from pbx_operator.domain.protocol.succession import succeed
+from pbx_operator.domain.records.redemption import Redemption
 from pbx_operator.engine.identity import Identity
 from pbx_operator.engine.intake import Intake
 from pbx_operator.engine.memory import Memory

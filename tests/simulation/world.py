@@ -27,9 +27,9 @@ from pbx_operator.api.v1alpha1.interlink import InterlinkStatus
 from pbx_operator.api.v1alpha1.linkrecord import LinkRecordSpec
 from pbx_operator.domain.conditions import check
 from pbx_operator.domain.impact import WorkKey
-from pbx_operator.domain.keys import SigningKey, instance_id, key_text
-from pbx_operator.domain.link_facts import ClusterFacts, LinkSnapshot, key_reference
-from pbx_operator.domain.record_facts import SIDES, any_closing, interlink_of
+from pbx_operator.domain.links.facts import ClusterFacts, LinkSnapshot, key_reference
+from pbx_operator.domain.protocol.keys import SigningKey, instance_id, key_text
+from pbx_operator.domain.records.facts import SIDES, any_closing, interlink_of
 from pbx_operator.engine.identity import Identity
 from pbx_operator.links.peer import Peer
 from simulation.api import Api

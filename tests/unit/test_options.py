@@ -17,8 +17,8 @@ from click.testing import CliRunner, Result
 from pbx_operator import logs, operator, process
 from pbx_operator.cli.main import main as pbx
 from pbx_operator.cluster import ApiError, Cluster, Conflict, Forbidden, Unavailable
-from pbx_operator.domain.endpoints import EXAMPLES
-from pbx_operator.domain.keys import base64url
+from pbx_operator.domain.protocol.endpoints import EXAMPLES
+from pbx_operator.domain.protocol.keys import base64url
 from pbx_operator.engine.identity import Identity
 from pbx_operator.sandbox.__main__ import main as sandbox
 from rotated import chain, keys

@@ -39,8 +39,8 @@ from pbx_operator.api.v1alpha1.linkrecord import (
     record_name,
 )
 from pbx_operator.cluster import Cluster
-from pbx_operator.domain.account_status import COUNTER_PERIOD
-from pbx_operator.domain.keys import SECRET_ENTRY, SEED_BYTES, Bundle, IssuerAddress, SigningKey, key_id
+from pbx_operator.domain.accounts.status import COUNTER_PERIOD
+from pbx_operator.domain.protocol.keys import SECRET_ENTRY, SEED_BYTES, Bundle, IssuerAddress, SigningKey, key_id
 from pbx_operator.engine.identity import Identity, load_identity
 from pbx_operator.exchange.beside import ExchangeSettings, contact_of, prepare_certificate
 from pbx_operator.sandbox import ControlPlane

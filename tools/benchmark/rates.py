@@ -20,7 +20,7 @@ from pbx_operator.api.meta import ObjectKey, ResourceType
 from pbx_operator.api.v1alpha1 import LinkRecord
 from pbx_operator.cluster import Cluster
 from pbx_operator.cluster.client import request_counter
-from pbx_operator.domain.keys import base32
+from pbx_operator.domain.protocol.keys import base32
 from pbx_operator.sandbox import ControlPlane
 
 AT_ONCE = 16

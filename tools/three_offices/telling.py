@@ -16,7 +16,7 @@ from pbx_operator.api.meta import ObjectKey
 from pbx_operator.api.v1alpha1 import Interlink, InternalNumber, PBXAccount
 from pbx_operator.cli.tables import print_answers, print_links
 from pbx_operator.domain.conditions import find
-from pbx_operator.domain.dialplan import Answer, DialPlan, Why
+from pbx_operator.domain.dialplan.reader import Answer, DialPlan, Why
 from three_offices.stage import Stage, eventually
 
 INDENT = "   "

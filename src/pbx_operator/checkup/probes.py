@@ -18,7 +18,7 @@ from yarl import URL
 from pbx_operator.api.meta import ResourceType, format_time
 from pbx_operator.checkup.permissions import Permission
 from pbx_operator.cluster import ApiError, Cluster
-from pbx_operator.domain.endpoints import HostPort, parse_endpoint
+from pbx_operator.domain.protocol.endpoints import HostPort, parse_endpoint
 from pbx_operator.engine.sync import missing_crds
 from pbx_operator.exchange.certificates import CertificateError, Mounted
 from pbx_operator.exchange.pinning import pin_of, pinned_context

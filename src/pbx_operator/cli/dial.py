@@ -24,8 +24,8 @@ from pbx_operator.cli.tables import make_console, print_answers
 from pbx_operator.cluster import ApiError, Cluster, CredentialsError, Forbidden, Gone
 from pbx_operator.cluster.client import REQUESTS
 from pbx_operator.cluster.credentials import Credentials, find_kubeconfig
-from pbx_operator.domain.dialplan import Answer, DialPlan
-from pbx_operator.domain.slice_changes import is_ours
+from pbx_operator.domain.dialplan.changes import is_ours
+from pbx_operator.domain.dialplan.reader import Answer, DialPlan
 
 R = TypeVar("R", bound=Resource)
 

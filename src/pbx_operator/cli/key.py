@@ -16,7 +16,15 @@ from pbx_operator.api.manifest import to_yaml
 from pbx_operator.api.v1alpha1.interlink import LAST_YEAR
 from pbx_operator.api.v1alpha1.shared import DnsLabel, InstanceID, ObjectName
 from pbx_operator.checks import fits, names_namespace
-from pbx_operator.domain.keys import SECRET_ENTRY, SECRET_TYPE, SEED_BYTES, Bundle, SigningKey, key_id, key_text
+from pbx_operator.domain.protocol.keys import (
+    SECRET_ENTRY,
+    SECRET_TYPE,
+    SEED_BYTES,
+    Bundle,
+    SigningKey,
+    key_id,
+    key_text,
+)
 
 
 def _future_time(_context: click.Context, _parameter: click.Parameter, value: str | None) -> datetime | None:

@@ -18,7 +18,7 @@ from rich.text import Text
 from pbx_operator.api.v1alpha1.interlink import Interlink, LinkState
 from pbx_operator.api.v1alpha1.internalnumber import Destination
 from pbx_operator.domain.conditions import find
-from pbx_operator.domain.dialplan import Answer, Outcome
+from pbx_operator.domain.dialplan.reader import Answer, Outcome
 
 NARROW = 90
 """Columns below which a table would break its words."""

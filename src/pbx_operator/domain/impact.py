@@ -12,8 +12,9 @@ from typing import Literal, NamedTuple, Protocol, TypeVar
 from pbx_operator.api.meta import ObjectKey, Resource
 from pbx_operator.api.v1alpha1 import DialPlanSlice, Interlink, InternalNumber, LinkRecord, PBXAccount
 from pbx_operator.domain.customers.impact import CustomerIndex, customer_rivals, has_customer_work
-from pbx_operator.domain.link_facts import account_ready
-from pbx_operator.domain.record_facts import (
+from pbx_operator.domain.dialplan.slices import owner_of
+from pbx_operator.domain.links.facts import account_ready
+from pbx_operator.domain.records.facts import (
     SIDES,
     Party,
     account_of,
@@ -29,7 +30,6 @@ from pbx_operator.domain.servers.impact import (
     servers_of_changed_account,
     servers_of_record,
 )
-from pbx_operator.domain.slices import owner_of
 from pbx_operator.domain.unreadable import Observed, Unreadable
 
 

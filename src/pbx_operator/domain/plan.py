@@ -14,7 +14,7 @@ from pbx_operator.api.v1alpha1.interlink import SecretKeyReference
 from pbx_operator.api.v1alpha1.linkrecord import SideReport
 from pbx_operator.api.v1alpha1.shared import Status
 from pbx_operator.domain.customers.facts import CustomerStepName
-from pbx_operator.domain.record import Change
+from pbx_operator.domain.records.machine import Change
 from pbx_operator.domain.servers.facts import StepName
 
 

@@ -17,7 +17,7 @@ from pbx_operator.api.meta import SECRETS, ObjectKey, ObjectMeta
 from pbx_operator.api.v1alpha1 import CommServer
 from pbx_operator.api.v1alpha1.linkrecord import Contact
 from pbx_operator.cluster import AlreadyExists, Cluster, Gone
-from pbx_operator.domain.keys import base32
+from pbx_operator.domain.protocol.keys import base32
 from pbx_operator.domain.servers.facts import activation_secret_name, equipment_id
 from pbx_operator.domain.servers.typed import code_of
 from pbx_operator.engine.owned_secrets import owned_secret

@@ -19,8 +19,8 @@ from pbx_operator.api.reasons import PEER_REACHABLE, PEER_UNREACHABLE
 from pbx_operator.api.v1alpha1 import LinkRecord
 from pbx_operator.api.v1alpha1.linkrecord import Contact
 from pbx_operator.cluster import ApiError
-from pbx_operator.domain.envelope import envelope_of
-from pbx_operator.domain.messages import (
+from pbx_operator.domain.protocol.envelope import envelope_of
+from pbx_operator.domain.protocol.messages import (
     MAX_LINKS,
     CancelAnswer,
     CancelRequest,
@@ -28,8 +28,8 @@ from pbx_operator.domain.messages import (
     SyncAnswer,
     SyncRequest,
 )
-from pbx_operator.domain.record_facts import peer_instance
-from pbx_operator.domain.reports import Heard, believes, cancel_is_due, hear, is_spoken_about, report_of
+from pbx_operator.domain.records.facts import peer_instance
+from pbx_operator.domain.records.reports import Heard, believes, cancel_is_due, hear, is_spoken_about, report_of
 from pbx_operator.engine.identity import IdentityKeeper
 from pbx_operator.engine.store import Observation, Store
 from pbx_operator.links.authority import Authority

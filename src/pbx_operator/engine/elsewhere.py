@@ -28,12 +28,13 @@ from pbx_operator.api.v1alpha1.linkrecord import (
     replica_name,
 )
 from pbx_operator.cluster import AlreadyExists, Cluster
-from pbx_operator.domain.envelope import proof_of
-from pbx_operator.domain.keys import Bundle, SigningKey, key_id
-from pbx_operator.domain.messages import Cancel, RedeemAnswer, RedeemRequest, read_receipt, sign
-from pbx_operator.domain.record import Confirm, HearEnd
-from pbx_operator.domain.record_facts import peer_contact
-from pbx_operator.domain.redemption import (
+from pbx_operator.domain.protocol.envelope import proof_of
+from pbx_operator.domain.protocol.keys import Bundle, SigningKey, key_id
+from pbx_operator.domain.protocol.messages import Cancel, RedeemAnswer, RedeemRequest, read_receipt, sign
+from pbx_operator.domain.protocol.succession import extends, position
+from pbx_operator.domain.records.facts import peer_contact
+from pbx_operator.domain.records.machine import Confirm, HearEnd
+from pbx_operator.domain.records.redemption import (
     Busy,
     BusyReason,
     Gone,
@@ -48,7 +49,6 @@ from pbx_operator.domain.redemption import (
     cancel_bytes,
     sign_redemption,
 )
-from pbx_operator.domain.succession import extends, position
 from pbx_operator.engine.identity import Identity
 from pbx_operator.engine.intake import Intake
 from pbx_operator.links.authority import Authority

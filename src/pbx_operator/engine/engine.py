@@ -15,8 +15,8 @@ from pbx_operator.api.meta import ObjectKey, ObjectMeta, ResourceType
 from pbx_operator.api.v1alpha1.linkrecord import Contact
 from pbx_operator.cluster import ApiError, Cluster
 from pbx_operator.domain.impact import WorkKey
-from pbx_operator.domain.link_facts import ClusterFacts
-from pbx_operator.domain.scope import Scope
+from pbx_operator.domain.links.facts import ClusterFacts
+from pbx_operator.domain.records.scope import Scope
 from pbx_operator.engine.activation_secrets import address_entries
 from pbx_operator.engine.conversations import Conversations
 from pbx_operator.engine.customers import CustomerProviders, CustomerWork

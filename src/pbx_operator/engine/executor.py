@@ -15,9 +15,9 @@ from pbx_operator.api.reasons import Verdict
 from pbx_operator.api.v1alpha1 import DialPlanSlice, Interlink, LinkRecord
 from pbx_operator.cluster import AlreadyExists, Cluster, Conflict, Gone, Unavailable
 from pbx_operator.domain.customers.facts import CustomerStepName
-from pbx_operator.domain.interlink import redemption_basis
-from pbx_operator.domain.link_facts import LinkSnapshot
-from pbx_operator.domain.link_ready import gone_with_peer
+from pbx_operator.domain.links.facts import LinkSnapshot
+from pbx_operator.domain.links.plan import redemption_basis
+from pbx_operator.domain.links.ready import gone_with_peer
 from pbx_operator.domain.plan import (
     Action,
     AddFinalizer,

@@ -21,9 +21,9 @@ from pbx_operator.api.meta import GROUP, NAMESPACES, SECRETS, ObjectKey
 from pbx_operator.api.v1alpha1 import LinkRecord
 from pbx_operator.api.v1alpha1.linkrecord import LinkRecordSpec
 from pbx_operator.cluster import AlreadyExists, ApiError, Cluster, Gone
-from pbx_operator.domain.keys import SEED_BYTES, SigningKey, base64url
-from pbx_operator.domain.scope import Scope
-from pbx_operator.domain.succession import MAX_SUCCESSIONS, Successions, instance_of, speaks_for, succeed
+from pbx_operator.domain.protocol.keys import SEED_BYTES, SigningKey, base64url
+from pbx_operator.domain.protocol.succession import MAX_SUCCESSIONS, Successions, instance_of, speaks_for, succeed
+from pbx_operator.domain.records.scope import Scope
 
 IDENTITY_SECRET = "pbx-operator-identity"
 IDENTITY_TYPE = f"{GROUP}/identity"

@@ -23,7 +23,7 @@ from pbx_operator.api.v1alpha1 import (
 from pbx_operator.domain.customers.facts import place_of
 from pbx_operator.domain.impact import WorkKey, affected
 from pbx_operator.domain.plan import Target
-from pbx_operator.domain.record_facts import Party, places_of
+from pbx_operator.domain.records.facts import Party, places_of
 from pbx_operator.domain.servers.impact import servers_of_record
 from pbx_operator.domain.unreadable import Unreadable
 from pbx_operator.engine.memory import Memory

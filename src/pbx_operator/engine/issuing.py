@@ -24,17 +24,8 @@ from pbx_operator.api.v1alpha1.linkrecord import (
     record_name,
 )
 from pbx_operator.cluster import AlreadyExists, ApiError, Cluster, Gone
-from pbx_operator.domain.keys import (
-    Bundle,
-    IssuerAddress,
-    MalformedKeyError,
-    SigningKey,
-    addressed,
-    key_id,
-    key_text,
-)
-from pbx_operator.domain.link_end import target_of
-from pbx_operator.domain.link_facts import (
+from pbx_operator.domain.links.ending import target_of
+from pbx_operator.domain.links.facts import (
     KeyLook,
     MintTry,
     RedeemTry,
@@ -43,7 +34,16 @@ from pbx_operator.domain.link_facts import (
     key_reference,
     key_secret_name,
 )
-from pbx_operator.domain.redemption import Busy, Result, Unproven, Unreachable, sign_redemption
+from pbx_operator.domain.protocol.keys import (
+    Bundle,
+    IssuerAddress,
+    MalformedKeyError,
+    SigningKey,
+    addressed,
+    key_id,
+    key_text,
+)
+from pbx_operator.domain.records.redemption import Busy, Result, Unproven, Unreachable, sign_redemption
 from pbx_operator.engine.elsewhere import Elsewhere, Question
 from pbx_operator.engine.errands import Errands
 from pbx_operator.engine.identity import Identity

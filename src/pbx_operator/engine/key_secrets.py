@@ -16,7 +16,7 @@ from pbx_operator.api.meta import SECRETS, ObjectKey, ObjectMeta
 from pbx_operator.api.v1alpha1 import Interlink
 from pbx_operator.api.v1alpha1.interlink import SecretKeyReference
 from pbx_operator.cluster import AlreadyExists, Cluster, Gone
-from pbx_operator.domain.keys import (
+from pbx_operator.domain.protocol.keys import (
     SECRET_ENTRY,
     SECRET_TYPE,
     SEED_BYTES,

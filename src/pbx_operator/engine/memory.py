@@ -13,7 +13,7 @@ from typing import Any
 from pbx_operator.api.meta import ObjectKey
 from pbx_operator.domain.conditions import Since, find
 from pbx_operator.domain.customers.facts import CustomerAttempts
-from pbx_operator.domain.link_facts import Attempts
+from pbx_operator.domain.links.facts import Attempts
 from pbx_operator.domain.plan import StatusUpdate, Target
 from pbx_operator.domain.servers.facts import ServerAttempts
 from pbx_operator.domain.steps import StepAttempts

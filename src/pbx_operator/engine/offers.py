@@ -13,8 +13,8 @@ from pbx_operator.api.meta import ObjectKey
 from pbx_operator.api.v1alpha1 import InternalNumber, PBXAccount
 from pbx_operator.api.v1alpha1.shared import Sharing
 from pbx_operator.domain.claims import Claim
-from pbx_operator.domain.numbers import resolve
-from pbx_operator.domain.offers import NO_OFFER, Offer, offer
+from pbx_operator.domain.dialplan.numbers import resolve
+from pbx_operator.domain.dialplan.offers import NO_OFFER, Offer, offer
 from pbx_operator.engine.store import Store
 
 

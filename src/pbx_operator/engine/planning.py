@@ -5,12 +5,12 @@ from __future__ import annotations
 from datetime import datetime
 
 from pbx_operator.api.meta import ObjectKey
-from pbx_operator.domain.account import plan_account, show_unreadable_account
+from pbx_operator.domain.accounts.plan import plan_account, show_unreadable_account
 from pbx_operator.domain.customers.plan import plan_customer
 from pbx_operator.domain.impact import WorkKey
-from pbx_operator.domain.interlink import plan_link, plan_unreadable
+from pbx_operator.domain.links.plan import plan_link, plan_unreadable
 from pbx_operator.domain.plan import Plan, StatusUpdate
-from pbx_operator.domain.scope import Scope
+from pbx_operator.domain.records.scope import Scope
 from pbx_operator.domain.servers.plan import plan_server
 from pbx_operator.domain.servers.plan import plan_unreadable as plan_unreadable_server
 from pbx_operator.domain.unreadable import show_unreadable

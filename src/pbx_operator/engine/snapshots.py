@@ -10,11 +10,14 @@ from pbx_operator.api.meta import ObjectKey
 from pbx_operator.api.v1alpha1 import CommServer, Interlink, InternalNumber, LinkRecord, PBXAccount
 from pbx_operator.api.v1alpha1.linkrecord import LinkRecordSpec, record_name
 from pbx_operator.api.v1alpha1.pbxaccount import InterlinkCounts
-from pbx_operator.domain.account import AccountSnapshot, wanted_domain
+from pbx_operator.domain.accounts.plan import AccountSnapshot, wanted_domain
 from pbx_operator.domain.claims import Claim
 from pbx_operator.domain.conditions import Since
 from pbx_operator.domain.customers.facts import CustomerSnapshot, customer_claim, customer_id, place_of
-from pbx_operator.domain.link_facts import (
+from pbx_operator.domain.dialplan.numbers import server_of
+from pbx_operator.domain.dialplan.offers import NO_OFFER, EstablishedLink, Offer, has_own_offer, offer_of
+from pbx_operator.domain.dialplan.prefixes import prefix_holders
+from pbx_operator.domain.links.facts import (
     ClusterFacts,
     LinkSnapshot,
     ended_as_duplicate,
@@ -23,12 +26,9 @@ from pbx_operator.domain.link_facts import (
     mine,
     side_of,
 )
-from pbx_operator.domain.numbers import server_of
-from pbx_operator.domain.offers import NO_OFFER, EstablishedLink, Offer, has_own_offer, offer_of
 from pbx_operator.domain.plan import Target
-from pbx_operator.domain.prefixes import prefix_holders
-from pbx_operator.domain.record_facts import SIDES, Party, account_of, interlink_of, other_side, pair_of, peer_instance
-from pbx_operator.domain.redemption import Redemption
+from pbx_operator.domain.records.facts import SIDES, Party, account_of, interlink_of, other_side, pair_of, peer_instance
+from pbx_operator.domain.records.redemption import Redemption
 from pbx_operator.domain.servers.facts import ServerSnapshot, claim_of, equipment_id
 from pbx_operator.domain.unreadable import Unreadable
 from pbx_operator.engine.memory import Memory

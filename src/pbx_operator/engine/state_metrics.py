@@ -16,7 +16,7 @@ from prometheus_client.registry import Collector
 from pbx_operator.api.meta import ConditionStatus
 from pbx_operator.api.v1alpha1.commserver import ServerState
 from pbx_operator.api.v1alpha1.interlink import LinkState
-from pbx_operator.domain.record_facts import peer_instance
+from pbx_operator.domain.records.facts import peer_instance
 from pbx_operator.engine.memory import Memory
 from pbx_operator.engine.store import Store
 

@@ -25,13 +25,13 @@ from pbx_operator.api.v1alpha1 import (
     PBXAccount,
 )
 from pbx_operator.api.v1alpha1.shared import AccountReference, Status
-from pbx_operator.domain.account import wanted_domain
+from pbx_operator.domain.accounts.plan import wanted_domain
 from pbx_operator.domain.customers.facts import claimed_customers
-from pbx_operator.domain.link_facts import key_reference
-from pbx_operator.domain.numbers import server_of
-from pbx_operator.domain.record_facts import Party, accounts_of, interlink_of, pair_of, peer_instance, places_of
+from pbx_operator.domain.dialplan.numbers import server_of
+from pbx_operator.domain.dialplan.slices import owner_of
+from pbx_operator.domain.links.facts import key_reference
+from pbx_operator.domain.records.facts import Party, accounts_of, interlink_of, pair_of, peer_instance, places_of
 from pbx_operator.domain.servers.facts import equipment_of
-from pbx_operator.domain.slices import owner_of
 from pbx_operator.domain.unreadable import OpaqueStatus, Unreadable
 
 R = TypeVar("R", bound=Resource)

@@ -14,10 +14,10 @@ from typing import Any
 from pbx_operator.api.meta import ObjectKey, ResourceType
 from pbx_operator.api.v1alpha1.linkrecord import Contact, LinkRecordSpec
 from pbx_operator.cluster import Cluster
-from pbx_operator.domain.endpoints import parse_endpoint
-from pbx_operator.domain.keys import SigningKey
-from pbx_operator.domain.redemption import Redemption
-from pbx_operator.domain.succession import Successions
+from pbx_operator.domain.protocol.endpoints import parse_endpoint
+from pbx_operator.domain.protocol.keys import SigningKey
+from pbx_operator.domain.protocol.succession import Successions
+from pbx_operator.domain.records.redemption import Redemption
 from pbx_operator.exchange.certificates import Mounted, SelfMade
 from pbx_operator.exchange.secret_pairs import SecretPairs
 from pbx_operator.exchange.server import Boxes, make_app

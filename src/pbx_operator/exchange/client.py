@@ -25,13 +25,13 @@ from pbx_operator.api.meta import ObjectKey
 from pbx_operator.api.reasons import PEER_UNAVAILABLE
 from pbx_operator.api.v1alpha1 import Interlink
 from pbx_operator.api.v1alpha1.linkrecord import Contact
-from pbx_operator.domain.endpoints import EndpointError, parse_endpoint
-from pbx_operator.domain.envelope import MAX_SEALED, Envelope, EnvelopeError, open_envelope, payload_bytes
-from pbx_operator.domain.keys import base64url
-from pbx_operator.domain.messages import CancelRequest, RedeemRequest, Request, SyncRequest, sign
 from pbx_operator.domain.plan import Target
+from pbx_operator.domain.protocol.endpoints import EndpointError, parse_endpoint
+from pbx_operator.domain.protocol.envelope import MAX_SEALED, Envelope, EnvelopeError, open_envelope, payload_bytes
+from pbx_operator.domain.protocol.keys import base64url
+from pbx_operator.domain.protocol.messages import CancelRequest, RedeemRequest, Request, SyncRequest, sign
+from pbx_operator.domain.protocol.succession import speaks_for
 from pbx_operator.domain.servers.equipment_messages import AssociateRequest, ReportRequest
-from pbx_operator.domain.succession import speaks_for
 from pbx_operator.exchange.pinning import NotPinnedError, pinned_context
 from pbx_operator.links.peer import AnswerT, Draft, Mistake, PeerUnavailable, Voice
 from pbx_operator.network.addresses import (

@@ -10,8 +10,8 @@ from typing import Any
 from pydantic.json_schema import models_json_schema
 
 from pbx_operator.api.meta import Model
-from pbx_operator.domain.envelope import PROTOCOL, Envelope
-from pbx_operator.domain.messages import (
+from pbx_operator.domain.protocol.envelope import PROTOCOL, Envelope
+from pbx_operator.domain.protocol.messages import (
     Answer,
     Cancel,
     CancelAnswer,

@@ -16,9 +16,9 @@ from typing import Generic, TypeVar
 from aiohttp import hdrs, web
 from pydantic import ValidationError
 
-from pbx_operator.domain.envelope import Envelope, EnvelopeError, open_envelope, payload_bytes
-from pbx_operator.domain.keys import base64url
-from pbx_operator.domain.messages import Request
+from pbx_operator.domain.protocol.envelope import Envelope, EnvelopeError, open_envelope, payload_bytes
+from pbx_operator.domain.protocol.keys import base64url
+from pbx_operator.domain.protocol.messages import Request
 from pbx_operator.exchange.refusals import Refusal
 
 BODY_SECONDS = 10.0

@@ -9,7 +9,7 @@ from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from pbx_operator.domain.keys import base64url
+from pbx_operator.domain.protocol.keys import base64url
 
 
 class NotPinnedError(ssl.SSLCertVerificationError):

@@ -21,9 +21,9 @@ from aiohttp.typedefs import Handler
 from prometheus_client import Counter
 
 from pbx_operator.cluster import ApiError
-from pbx_operator.domain.envelope import MAX_PAYLOAD, MAX_SEALED
-from pbx_operator.domain.keys import SigningKey
-from pbx_operator.domain.messages import (
+from pbx_operator.domain.protocol.envelope import MAX_PAYLOAD, MAX_SEALED
+from pbx_operator.domain.protocol.keys import SigningKey
+from pbx_operator.domain.protocol.messages import (
     Answer,
     CancelAnswer,
     CancelRequest,
@@ -34,13 +34,13 @@ from pbx_operator.domain.messages import (
     SyncRequest,
     sign,
 )
+from pbx_operator.domain.protocol.succession import Successions, speaks_for
 from pbx_operator.domain.servers.equipment_messages import (
     AssociateAnswer,
     AssociateRequest,
     ReportAnswer,
     ReportRequest,
 )
-from pbx_operator.domain.succession import Successions, speaks_for
 from pbx_operator.exchange.limits import Addresses, Guesses, Strangers, source_of
 from pbx_operator.exchange.openapi import document
 from pbx_operator.exchange.opening import Asked, R, open_request, parse_envelope, read_body

@@ -24,12 +24,12 @@ from pbx_operator.api.v1alpha1.linkrecord import (
     record_name,
 )
 from pbx_operator.cluster import Cluster, Conflict, Gone, Unavailable
-from pbx_operator.domain.messages import LinkReport
-from pbx_operator.domain.record import Abandon, Adopt, Change, FromPeer, Presence, concerned, transition
-from pbx_operator.domain.record_facts import account_of, interlink_of, peer_contact
-from pbx_operator.domain.redemption import Busy, Decision, IssuerFacts, Redemption, Result, Unknown, decide
-from pbx_operator.domain.reports import Heard, believes, hear
-from pbx_operator.domain.succession import Successions
+from pbx_operator.domain.protocol.messages import LinkReport
+from pbx_operator.domain.protocol.succession import Successions
+from pbx_operator.domain.records.facts import account_of, interlink_of, peer_contact
+from pbx_operator.domain.records.machine import Abandon, Adopt, Change, FromPeer, Presence, concerned, transition
+from pbx_operator.domain.records.redemption import Busy, Decision, IssuerFacts, Redemption, Result, Unknown, decide
+from pbx_operator.domain.records.reports import Heard, believes, hear
 
 MAX_ATTEMPTS = 5
 """How often a redemption is decided anew before the redeemer is asked to come back."""

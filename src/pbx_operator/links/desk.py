@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, Protocol
 
-from pbx_operator.domain.envelope import Envelope
-from pbx_operator.domain.messages import CancelRequest, LinkReport, Outcome, RedeemRequest, SyncRequest
+from pbx_operator.domain.protocol.envelope import Envelope
+from pbx_operator.domain.protocol.messages import CancelRequest, LinkReport, Outcome, RedeemRequest, SyncRequest
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,9 +11,9 @@ from datetime import datetime
 from typing import Literal, Protocol, TypeVar
 
 from pbx_operator.api.v1alpha1.linkrecord import Contact
-from pbx_operator.domain.keys import SigningKey
-from pbx_operator.domain.messages import Answer, Request
-from pbx_operator.domain.succession import Successions
+from pbx_operator.domain.protocol.keys import SigningKey
+from pbx_operator.domain.protocol.messages import Answer, Request
+from pbx_operator.domain.protocol.succession import Successions
 
 AnswerT = TypeVar("AnswerT", bound=Answer)
 

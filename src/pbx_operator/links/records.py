@@ -17,9 +17,9 @@ from pbx_operator.api.v1alpha1.linkrecord import (
     replica_name,
 )
 from pbx_operator.cluster import Conflict
-from pbx_operator.domain.envelope import Envelope
-from pbx_operator.domain.keys import verify
-from pbx_operator.domain.messages import (
+from pbx_operator.domain.protocol.envelope import Envelope
+from pbx_operator.domain.protocol.keys import verify
+from pbx_operator.domain.protocol.messages import (
     Cancel,
     CancelRequest,
     LinkReport,
@@ -30,9 +30,10 @@ from pbx_operator.domain.messages import (
     read_statement,
     sign,
 )
-from pbx_operator.domain.record import Heal, HearCancel
-from pbx_operator.domain.record_facts import peer_instance
-from pbx_operator.domain.redemption import (
+from pbx_operator.domain.protocol.succession import position
+from pbx_operator.domain.records.facts import peer_instance
+from pbx_operator.domain.records.machine import Heal, HearCancel
+from pbx_operator.domain.records.redemption import (
     Busy,
     Gone,
     Linked,
@@ -42,8 +43,7 @@ from pbx_operator.domain.redemption import (
     Used,
     cancel_bytes,
 )
-from pbx_operator.domain.reports import believes, report_of, unknown
-from pbx_operator.domain.succession import position
+from pbx_operator.domain.records.reports import believes, report_of, unknown
 from pbx_operator.links.authority import Authority
 from pbx_operator.links.desk import RedeemReply, SyncReply
 from pbx_operator.links.peer import Voice

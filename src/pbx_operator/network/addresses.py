@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
-from pbx_operator.domain.endpoints import HostPort
+from pbx_operator.domain.protocol.endpoints import HostPort
 
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network

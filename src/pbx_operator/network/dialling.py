@@ -15,7 +15,7 @@ from typing import Literal
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
 
-from pbx_operator.domain.endpoints import HostPort
+from pbx_operator.domain.protocol.endpoints import HostPort
 
 
 class TooLongError(ValueError):

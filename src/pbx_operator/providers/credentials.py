@@ -25,8 +25,8 @@ from pbx_operator.api import provider_reasons
 from pbx_operator.api.conditions import Reason
 from pbx_operator.api.meta import SECRETS, ObjectKey
 from pbx_operator.cluster import Cluster, Gone
-from pbx_operator.domain.endpoints import one_form
 from pbx_operator.domain.faults import Fault, fault
+from pbx_operator.domain.protocol.endpoints import one_form
 from pbx_operator.network.circuits import MAX_CALLS
 from pbx_operator.providers.endpoints import ApiEndpoint
 from pbx_operator.providers.errors import ProviderError

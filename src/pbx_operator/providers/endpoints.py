@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from pbx_operator.api import provider_reasons
-from pbx_operator.domain.endpoints import EndpointError, HostPort, parse_endpoint
 from pbx_operator.domain.faults import fault
+from pbx_operator.domain.protocol.endpoints import EndpointError, HostPort, parse_endpoint
 from pbx_operator.providers.errors import ProviderError
 
 

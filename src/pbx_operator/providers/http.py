@@ -23,8 +23,8 @@ import aiohttp
 from yarl import URL
 
 from pbx_operator.api import provider_reasons
-from pbx_operator.domain.endpoints import HostPort
 from pbx_operator.domain.faults import fault
+from pbx_operator.domain.protocol.endpoints import HostPort
 from pbx_operator.network.addresses import (
     ForbiddenAddressError,
     Lookup,

@@ -24,9 +24,9 @@ from pbx_operator.api.v1alpha1.linkrecord import (
     record_name,
     replica_name,
 )
-from pbx_operator.domain.keys import Bundle, IssuerAddress, base64url, instance_id, key_id, link_id
-from pbx_operator.domain.link_facts import account_name
-from pbx_operator.domain.messages import Answer, Request
+from pbx_operator.domain.links.facts import account_name
+from pbx_operator.domain.protocol.keys import Bundle, IssuerAddress, base64url, instance_id, key_id, link_id
+from pbx_operator.domain.protocol.messages import Answer, Request
 from pbx_operator.engine.identity import Identity
 from simulation.api import JSON
 from simulation.site import signing_key

@@ -18,12 +18,12 @@ from model.federation.state import A, Side
 from pbx_operator.api.meta import ObjectKey, ResourceType
 from pbx_operator.api.v1alpha1 import Interlink, LinkRecord, PBXAccount
 from pbx_operator.api.v1alpha1.linkrecord import Contact
-from pbx_operator.domain.interlink import redemption_basis
-from pbx_operator.domain.keys import base64url
-from pbx_operator.domain.link_facts import ClusterFacts, KeyLook, MintTry, RedeemTry
-from pbx_operator.domain.messages import Answer, Request
-from pbx_operator.domain.redemption import Gone, Refused, Unreachable, Used
-from pbx_operator.domain.scope import Scope
+from pbx_operator.domain.links.facts import ClusterFacts, KeyLook, MintTry, RedeemTry
+from pbx_operator.domain.links.plan import redemption_basis
+from pbx_operator.domain.protocol.keys import base64url
+from pbx_operator.domain.protocol.messages import Answer, Request
+from pbx_operator.domain.records.redemption import Gone, Refused, Unreachable, Used
+from pbx_operator.domain.records.scope import Scope
 from pbx_operator.engine.conversations import Conversations
 from pbx_operator.engine.elsewhere import Elsewhere
 from pbx_operator.engine.errands import Errands

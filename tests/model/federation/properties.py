@@ -35,7 +35,7 @@ from model.federation.state import NAMES, A, B, Side, State
 from model.federation.words import PARTIES, ROLES, is_open
 from model.search import Kind, Promise
 from pbx_operator.api.v1alpha1.linkrecord import LinkRecordSpec, LinkRecordStatus
-from pbx_operator.domain.record_facts import any_closing, closing_of, interlink_of
+from pbx_operator.domain.records.facts import any_closing, closing_of, interlink_of
 
 LATER: tuple[Kind, ...] = ("progress", "time")
 LONGEST = 30

@@ -16,9 +16,10 @@ from pbx_operator.api.v1alpha1.interlink import InterlinkStatus
 from pbx_operator.api.v1alpha1.linkrecord import InterlinkIdentity
 from pbx_operator.cluster import Invalid
 from pbx_operator.domain.impact import WorkKey
-from pbx_operator.domain.keys import base64url, instance_id
-from pbx_operator.domain.link_facts import account_name
-from pbx_operator.domain.messages import (
+from pbx_operator.domain.links.facts import account_name
+from pbx_operator.domain.plan import Action, ChangeRecord, PurgeRecord, Redeem, TellPeer
+from pbx_operator.domain.protocol.keys import base64url, instance_id
+from pbx_operator.domain.protocol.messages import (
     Answer,
     CancelAnswer,
     CancelRequest,
@@ -28,9 +29,8 @@ from pbx_operator.domain.messages import (
     SyncAnswer,
     SyncRequest,
 )
-from pbx_operator.domain.plan import Action, ChangeRecord, PurgeRecord, Redeem, TellPeer
-from pbx_operator.domain.record import RunTimers
-from pbx_operator.domain.redemption import sign_redemption
+from pbx_operator.domain.records.machine import RunTimers
+from pbx_operator.domain.records.redemption import sign_redemption
 
 SPENT = "a key is spent while a restore is going on"
 REFUSED = "the API server refuses a write"

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from model.federation.cast import Cast
 from model.federation.state import NAMES, Side
 from pbx_operator.api.v1alpha1.linkrecord import LinkRecordSpec
-from pbx_operator.domain.messages import (
+from pbx_operator.domain.protocol.messages import (
     Answer,
     CancelAnswer,
     LinkReport,
@@ -16,8 +16,8 @@ from pbx_operator.domain.messages import (
     SyncAnswer,
     SyncRequest,
 )
-from pbx_operator.domain.record_facts import Side as Role
-from pbx_operator.domain.record_facts import closing_of
+from pbx_operator.domain.records.facts import Side as Role
+from pbx_operator.domain.records.facts import closing_of
 
 FORGOT = "a peer that forgot ends a link"
 UNSURE = "a cancel counts as confirmed that is not"

@@ -23,7 +23,7 @@ from pbx_operator.api.schema import (
     sentence,
 )
 from pbx_operator.api.v1alpha1 import DialPlanSlice, Interlink, LinkRecord, PBXAccount
-from pbx_operator.domain.emergency import emergency_numbers
+from pbx_operator.domain.dialplan.emergency import emergency_numbers
 
 ON_FIELD = Rule("self.size == 1", "on the field", "'x'", ".size")
 ON_MODEL = Rule("self.size > 0", "on the model", "'x'", ".size")

@@ -18,8 +18,8 @@ from benchmark.topology import (
 )
 
 from pbx_operator.api.v1alpha1 import Interlink, InternalNumber, PBXAccount
-from pbx_operator.domain.emergency import emergency_numbers
-from pbx_operator.domain.link_facts import key_secret_name
+from pbx_operator.domain.dialplan.emergency import emergency_numbers
+from pbx_operator.domain.links.facts import key_secret_name
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from click.testing import CliRunner, Result
 from ruamel.yaml import YAML
 
 from pbx_operator.cli.main import main
-from pbx_operator.domain.keys import Bundle, key_id, key_text, parse_key
+from pbx_operator.domain.protocol.keys import Bundle, key_id, key_text, parse_key
 
 ACCOUNT = ("--account", "amsterdam")
 INSTANCE = ("--instance", "a" * 26)

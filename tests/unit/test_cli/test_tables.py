@@ -19,7 +19,7 @@ from pbx_operator.api.v1alpha1.internalnumber import (
     SIPAddress,
 )
 from pbx_operator.cli.tables import clean, make_console, print_answers, print_links
-from pbx_operator.domain.dialplan import Answer, DialPlan, PrefixProblem
+from pbx_operator.domain.dialplan.reader import Answer, DialPlan, PrefixProblem
 
 
 def link(name: str, state: Any, reason: str, message: str, **facts: Any) -> Any:

@@ -18,13 +18,13 @@ from pbx_operator.api.v1alpha1 import CommServer, DialPlanSlice, Interlink, Inte
 from pbx_operator.api.v1alpha1.interlink import AllowedRedeemer, IssueKey
 from pbx_operator.api.v1alpha1.internalnumber import Destination, ServerDestination
 from pbx_operator.api.v1alpha1.linkrecord import Policy
-from pbx_operator.domain.account import wanted_domain
+from pbx_operator.domain.accounts.plan import wanted_domain
 from pbx_operator.domain.customers.facts import claimed_customers
+from pbx_operator.domain.dialplan.numbers import server_of
 from pbx_operator.domain.impact import WorkKey, affected
-from pbx_operator.domain.interlink import plan_link
-from pbx_operator.domain.numbers import server_of
+from pbx_operator.domain.links.plan import plan_link
 from pbx_operator.domain.plan import Plan
-from pbx_operator.domain.record_facts import Party, account_of, interlink_of, pair_of
+from pbx_operator.domain.records.facts import Party, account_of, interlink_of, pair_of
 from pbx_operator.domain.unreadable import OpaqueStatus, Unreadable
 from server_builders import commserver
 

@@ -11,15 +11,15 @@ from builders import NOW, account, number, planned, settled, shown, snapshot
 from link_builders import ISSUER, LINK, REDEEMER, around, closing, going, ready_account
 from pbx_operator.api.meta import TEARDOWN_FINALIZER, ObjectMeta
 from pbx_operator.api.v1alpha1 import CommServer, Interlink, PBXAccount
-from pbx_operator.domain.account import AccountSnapshot
+from pbx_operator.domain.accounts.plan import AccountSnapshot
 from pbx_operator.domain.impact import WorkKey
-from pbx_operator.domain.interlink import plan_link, plan_unreadable
-from pbx_operator.domain.link_facts import ClusterFacts, LinkSnapshot
-from pbx_operator.domain.link_status import link_status
+from pbx_operator.domain.links.facts import ClusterFacts, LinkSnapshot
+from pbx_operator.domain.links.plan import plan_link, plan_unreadable
+from pbx_operator.domain.links.status import link_status
 from pbx_operator.domain.plan import ChangeRecord, Plan, RemoveFinalizer, Target
-from pbx_operator.domain.record import ORPHAN_PERIOD, Leave, RunTimers
-from pbx_operator.domain.record_facts import Side
-from pbx_operator.domain.scope import Scope
+from pbx_operator.domain.records.facts import Side
+from pbx_operator.domain.records.machine import ORPHAN_PERIOD, Leave, RunTimers
+from pbx_operator.domain.records.scope import Scope
 from pbx_operator.domain.servers.plan import plan_unreadable as plan_unreadable_server
 from pbx_operator.domain.unreadable import OpaqueStatus, Unreadable
 from pbx_operator.engine.memory import Memory

@@ -14,9 +14,9 @@ from federated_builders import replica
 from link_builders import end
 from pbx_operator.api.v1alpha1 import LinkRecord
 from pbx_operator.api.v1alpha1.linkrecord import Contact
-from pbx_operator.domain.keys import base64url
-from pbx_operator.domain.messages import LinkReport, SyncAnswer, SyncRequest
-from pbx_operator.domain.succession import Successions
+from pbx_operator.domain.protocol.keys import base64url
+from pbx_operator.domain.protocol.messages import LinkReport, SyncAnswer, SyncRequest
+from pbx_operator.domain.protocol.succession import Successions
 from pbx_operator.engine.conversations import Conversations
 from pbx_operator.engine.identity import IdentityKeeper
 from pbx_operator.engine.store import Store

@@ -23,12 +23,12 @@ from pbx_operator.api.v1alpha1.linkrecord import (
     replica_name,
 )
 from pbx_operator.cluster import Unavailable
-from pbx_operator.domain.envelope import Envelope, envelope_of, seal
-from pbx_operator.domain.keys import Bundle, addressed, base64url, key_id, link_id, verify
-from pbx_operator.domain.link_facts import ClusterFacts
-from pbx_operator.domain.messages import Cancel, RedeemAnswer, RedeemRequest, read_statement
-from pbx_operator.domain.record import Leave
-from pbx_operator.domain.redemption import (
+from pbx_operator.domain.links.facts import ClusterFacts
+from pbx_operator.domain.protocol.envelope import Envelope, envelope_of, seal
+from pbx_operator.domain.protocol.keys import Bundle, addressed, base64url, key_id, link_id, verify
+from pbx_operator.domain.protocol.messages import Cancel, RedeemAnswer, RedeemRequest, read_statement
+from pbx_operator.domain.records.machine import Leave
+from pbx_operator.domain.records.redemption import (
     Busy,
     Gone,
     Linked,

@@ -15,8 +15,8 @@ import pytest
 
 from pbx_operator.api.meta import NAMESPACES, ObjectKey, ResourceType
 from pbx_operator.cluster import Cluster, Conflict, Gone, Listing, Unavailable
-from pbx_operator.domain.keys import SigningKey, base64url, instance_id
-from pbx_operator.domain.succession import speaks_for
+from pbx_operator.domain.protocol.keys import SigningKey, base64url, instance_id
+from pbx_operator.domain.protocol.succession import speaks_for
 from pbx_operator.engine import identity as identity_module
 from pbx_operator.engine.identity import CONFIRM_ANNOTATION, Identity, IdentityKeeper, load_identity, rotate_identity
 from rotated import chain, keys

@@ -16,7 +16,7 @@ from pbx_operator.api.v1alpha1 import KINDS, DialPlanSlice
 from pbx_operator.api.v1alpha1.shared import Status
 from pbx_operator.domain.impact import WorkKey, affected
 from pbx_operator.domain.plan import Plan
-from pbx_operator.domain.scope import Scope
+from pbx_operator.domain.records.scope import Scope
 from pbx_operator.engine.intake import Intake, StoreIndex
 from pbx_operator.engine.memory import Memory
 from pbx_operator.engine.planning import Planner

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from builders import NAMESPACE, SUFFIX, account, interlink, number, sharing
 from pbx_operator.api.meta import ObjectKey, Resource
 from pbx_operator.api.v1alpha1.shared import Sharing
-from pbx_operator.domain.numbers import resolve
-from pbx_operator.domain.offers import NO_OFFER, Offer, offer
+from pbx_operator.domain.dialplan.numbers import resolve
+from pbx_operator.domain.dialplan.offers import NO_OFFER, Offer, offer
 from pbx_operator.engine.offers import Offers
 from pbx_operator.engine.store import Store
 

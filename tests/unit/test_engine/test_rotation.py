@@ -9,10 +9,10 @@ import pytest
 
 from builders import NOW, digest
 from pbx_operator.api.v1alpha1.linkrecord import Contact, InterlinkIdentity, NamespacedName
-from pbx_operator.domain.keys import Bundle, base64url, instance_id, parse_key
-from pbx_operator.domain.messages import RedeemRequest, SyncRequest
-from pbx_operator.domain.record import EndDuplicate
-from pbx_operator.domain.redemption import Linked, Result, Unproven, Unreachable
+from pbx_operator.domain.protocol.keys import Bundle, base64url, instance_id, parse_key
+from pbx_operator.domain.protocol.messages import RedeemRequest, SyncRequest
+from pbx_operator.domain.records.machine import EndDuplicate
+from pbx_operator.domain.records.redemption import Linked, Result, Unproven, Unreachable
 from pbx_operator.engine.conversations import Conversations
 from pbx_operator.engine.elsewhere import Elsewhere, Question
 from pbx_operator.engine.identity import Identity, IdentityKeeper

@@ -10,7 +10,7 @@ from federated_builders import ELSEWHERE, authority, replica
 from link_builders import ISSUER, REDEEMER
 from pbx_operator.api.meta import ObjectKey
 from pbx_operator.api.v1alpha1 import Interlink
-from pbx_operator.domain.record_facts import pair_of
+from pbx_operator.domain.records.facts import pair_of
 from pbx_operator.domain.unreadable import Unreadable
 from pbx_operator.engine.store import Store, Table
 

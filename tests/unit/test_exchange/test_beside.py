@@ -14,9 +14,9 @@ from prometheus_client import REGISTRY
 from builders import NOW
 from pbx_operator.api.meta import format_time
 from pbx_operator.api.v1alpha1.linkrecord import InterlinkIdentity, NamespacedName
-from pbx_operator.domain.endpoints import parse_endpoint
-from pbx_operator.domain.keys import Bundle, IssuerAddress, SigningKey, parse_key
-from pbx_operator.domain.messages import SyncAnswer, SyncRequest
+from pbx_operator.domain.protocol.endpoints import parse_endpoint
+from pbx_operator.domain.protocol.keys import Bundle, IssuerAddress, SigningKey, parse_key
+from pbx_operator.domain.protocol.messages import SyncAnswer, SyncRequest
 from pbx_operator.exchange import beside
 from pbx_operator.exchange.beside import ExchangeSettings, contact_of, exchange_beside, prepare_certificate
 from pbx_operator.exchange.certificates import CLOCK_SKEW, LIFETIME, make_pair

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from pbx_operator.domain.envelope import seal
+from pbx_operator.domain.protocol.envelope import seal
 from pbx_operator.exchange import opening
 from test_exchange.world import MESSAGES, PATHS, PEER, Answer, Exchange
 

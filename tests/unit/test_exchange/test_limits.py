@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pbx_operator.cluster import Unavailable
-from pbx_operator.domain.envelope import seal
+from pbx_operator.domain.protocol.envelope import seal
 from pbx_operator.exchange import limits, refusals
 from pbx_operator.exchange.limits import (
     ADDRESS_BURST,

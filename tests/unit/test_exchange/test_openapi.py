@@ -11,7 +11,7 @@ import pytest
 from jsonschema import Draft202012Validator, ValidationError
 
 from builders import NOW
-from pbx_operator.domain.envelope import Envelope, seal
+from pbx_operator.domain.protocol.envelope import Envelope, seal
 from pbx_operator.exchange.openapi import document
 from pbx_operator.links.desk import RedeemReply, SyncReply
 from test_exchange.world import MESSAGES, PATHS, PEER, US, Exchange, report

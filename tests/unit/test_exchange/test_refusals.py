@@ -15,9 +15,9 @@ from aiohttp.base_protocol import BaseProtocol
 from aiohttp.test_utils import make_mocked_request
 from pydantic import ValidationError
 
-from pbx_operator.domain.envelope import Envelope, seal
-from pbx_operator.domain.keys import instance_id
-from pbx_operator.domain.messages import SyncRequest
+from pbx_operator.domain.protocol.envelope import Envelope, seal
+from pbx_operator.domain.protocol.keys import instance_id
+from pbx_operator.domain.protocol.messages import SyncRequest
 from pbx_operator.exchange import opening
 from pbx_operator.exchange.refusals import Refusal
 from pbx_operator.exchange.server import SMALL_BODY, SYNC_BODY

@@ -31,8 +31,8 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from builders import NOW
-from pbx_operator.domain.envelope import PROTOCOL, seal
-from pbx_operator.domain.keys import SigningKey
+from pbx_operator.domain.protocol.envelope import PROTOCOL, seal
+from pbx_operator.domain.protocol.keys import SigningKey
 from pbx_operator.exchange.certificates import KeyPair, make_pair
 from pbx_operator.exchange.server import SMALL_BODY, SYNC_BODY, make_app
 from pbx_operator.exchange.serving import serve

@@ -14,14 +14,14 @@ from builders import NOW
 from pbx_operator.api.v1alpha1.linkrecord import SharedNumber
 from pbx_operator.api.v1alpha1.shared import Endpoint
 from pbx_operator.cluster import ApiError, Unavailable
-from pbx_operator.domain.envelope import MAX_PAYLOAD, Envelope, open_envelope, payload_bytes, seal
-from pbx_operator.domain.messages import (
+from pbx_operator.domain.protocol.envelope import MAX_PAYLOAD, Envelope, open_envelope, payload_bytes, seal
+from pbx_operator.domain.protocol.messages import (
     CancelRequest,
     LinkReport,
     RedeemRequest,
     SyncRequest,
 )
-from pbx_operator.domain.succession import MAX_SUCCESSIONS
+from pbx_operator.domain.protocol.succession import MAX_SUCCESSIONS
 from pbx_operator.exchange.server import fitting
 from pbx_operator.links.desk import RedeemReply, SyncReply
 from rotated import chain, keys

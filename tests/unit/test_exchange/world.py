@@ -17,11 +17,11 @@ import aiohttp
 
 from builders import NOW, digest
 from pbx_operator.api.meta import format_time
-from pbx_operator.domain.envelope import Envelope, open_envelope, payload_bytes, seal
-from pbx_operator.domain.keys import SigningKey, base64url, instance_id
-from pbx_operator.domain.messages import CancelRequest, LinkReport, RedeemRequest, SyncRequest
+from pbx_operator.domain.protocol.envelope import Envelope, open_envelope, payload_bytes, seal
+from pbx_operator.domain.protocol.keys import SigningKey, base64url, instance_id
+from pbx_operator.domain.protocol.messages import CancelRequest, LinkReport, RedeemRequest, SyncRequest
+from pbx_operator.domain.protocol.succession import Successions
 from pbx_operator.domain.servers.equipment_messages import AssociateRequest, ReportRequest
-from pbx_operator.domain.succession import Successions
 from pbx_operator.exchange.certificates import KeyPair, make_pair
 from pbx_operator.exchange.server import make_app
 from pbx_operator.exchange.serving import serve

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from pbx_operator.api.v1alpha1.linkrecord import Contact
-from pbx_operator.domain.keys import SigningKey
-from pbx_operator.domain.messages import SyncAnswer
-from pbx_operator.domain.succession import Successions
+from pbx_operator.domain.protocol.keys import SigningKey
+from pbx_operator.domain.protocol.messages import SyncAnswer
+from pbx_operator.domain.protocol.succession import Successions
 from pbx_operator.exchange.client import RemotePeer
 from pbx_operator.links.peer import PeerUnavailable
 from pbx_operator.network.addresses import NetworkRules

@@ -5,9 +5,9 @@ from __future__ import annotations
 import gzip
 from typing import Any
 
-from pbx_operator.domain.envelope import Envelope, seal
-from pbx_operator.domain.keys import SigningKey, instance_id
-from pbx_operator.domain.messages import SyncAnswer
+from pbx_operator.domain.protocol.envelope import Envelope, seal
+from pbx_operator.domain.protocol.keys import SigningKey, instance_id
+from pbx_operator.domain.protocol.messages import SyncAnswer
 from rotated import chain
 from test_exchange_client.peer import STRANGER, THEIRS, THEY, WE, Behaviour, Call
 

@@ -19,9 +19,9 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from pbx_operator.domain.envelope import Envelope, open_envelope, payload_bytes, seal
-from pbx_operator.domain.keys import SigningKey, base64url, instance_id
-from pbx_operator.domain.messages import SyncAnswer, SyncRequest
+from pbx_operator.domain.protocol.envelope import Envelope, open_envelope, payload_bytes, seal
+from pbx_operator.domain.protocol.keys import SigningKey, base64url, instance_id
+from pbx_operator.domain.protocol.messages import SyncAnswer, SyncRequest
 from pbx_operator.exchange.pinning import pin_of
 from pbx_operator.network.addresses import NetworkRules
 

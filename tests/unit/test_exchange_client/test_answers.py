@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from pbx_operator.domain.keys import instance_id
-from pbx_operator.domain.messages import SyncAnswer
+from pbx_operator.domain.protocol.keys import instance_id
+from pbx_operator.domain.protocol.messages import SyncAnswer
 from pbx_operator.exchange.client import MAX_BODY
 from test_exchange_client.asking import contact, refused, remote
 from test_exchange_client.behaviours import (

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from pbx_operator.api.v1alpha1.linkrecord import Contact
-from pbx_operator.domain.messages import SyncAnswer
+from pbx_operator.domain.protocol.messages import SyncAnswer
 from pbx_operator.network.addresses import NetworkRules
 from support import needs_ipv6
 from test_exchange_client.asking import Names, contact, refused, remote

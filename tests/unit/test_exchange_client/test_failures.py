@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from pbx_operator.api.v1alpha1.linkrecord import Contact
-from pbx_operator.domain.messages import SyncAnswer
+from pbx_operator.domain.protocol.messages import SyncAnswer
 from pbx_operator.links.peer import PeerUnavailable
 from pbx_operator.network.circuits import FAILURES_TO_OPEN
 from pbx_operator.sandbox.ports import unused_port

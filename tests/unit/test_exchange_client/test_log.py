@@ -12,7 +12,7 @@ import pytest
 
 from builders import digest
 from pbx_operator.api.v1alpha1.linkrecord import InterlinkIdentity, NamespacedName
-from pbx_operator.domain.messages import RedeemAnswer, RedeemRequest, SyncAnswer
+from pbx_operator.domain.protocol.messages import RedeemAnswer, RedeemRequest, SyncAnswer
 from pbx_operator.links.peer import PeerUnavailable
 from pbx_operator.logs import JsonFormatter
 from pbx_operator.network.trouble import LOG_INTERVAL

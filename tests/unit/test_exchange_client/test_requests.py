@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from prometheus_client import REGISTRY
 
-from pbx_operator.domain.messages import SyncAnswer
+from pbx_operator.domain.protocol.messages import SyncAnswer
 from pbx_operator.exchange.client import RemotePeer
 from pbx_operator.network.circuits import FAILURES_TO_OPEN
 from rotated import chain

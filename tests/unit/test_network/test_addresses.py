@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pbx_operator.domain.endpoints import HostPort
+from pbx_operator.domain.protocol.endpoints import HostPort
 from pbx_operator.network.addresses import (
     MAX_ADDRESSES,
     ForbiddenAddressError,

@@ -17,7 +17,7 @@ from pbx_operator.api.meta import ObjectKey, ResourceType
 from pbx_operator.api.v1alpha1 import EquipmentRecord
 from pbx_operator.api.v1alpha1.commserver import Channel, NumberingRule
 from pbx_operator.cluster import Conflict, Unavailable
-from pbx_operator.domain.keys import base64url, instance_id
+from pbx_operator.domain.protocol.keys import base64url, instance_id
 from pbx_operator.domain.servers.equipment import REPORT_PERIOD, SILENT, code_key, record_name
 from pbx_operator.domain.servers.equipment_messages import AssociateRequest, ReportRequest
 from pbx_operator.domain.servers.systems import SystemFacts, SystemOwner, SystemSettings, SystemWish, differences

@@ -12,7 +12,7 @@ from ipaddress import ip_network
 import pytest
 from aiohttp import web
 
-from pbx_operator.domain.endpoints import HostPort
+from pbx_operator.domain.protocol.endpoints import HostPort
 from pbx_operator.network.addresses import NetworkRules
 from pbx_operator.network.circuits import MAX_CALLS
 from pbx_operator.providers.endpoints import ApiEndpoint

@@ -12,8 +12,8 @@ from pbx_operator.api.v1alpha1.interlink import AllowedRedeemer
 from pbx_operator.api.v1alpha1.linkrecord import (
     Policy,
 )
-from pbx_operator.domain.envelope import open_envelope, seal
-from pbx_operator.domain.redemption import cancel_bytes
+from pbx_operator.domain.protocol.envelope import open_envelope, seal
+from pbx_operator.domain.records.redemption import cancel_bytes
 from pbx_operator.links.desk import RedeemReply
 from simulation.redeemer import KEY, KEY_ID, Redeemer
 from simulation.site import Site, signing_key

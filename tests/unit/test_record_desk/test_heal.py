@@ -6,7 +6,7 @@ import pytest
 
 from builders import NOW
 from pbx_operator.api.v1alpha1 import LinkRecord
-from pbx_operator.domain.envelope import Envelope, open_envelope, seal
+from pbx_operator.domain.protocol.envelope import Envelope, open_envelope, seal
 from simulation.redeemer import KEY, Redeemer
 from simulation.site import Site
 

@@ -14,8 +14,8 @@ from pbx_operator.api.v1alpha1 import Interlink
 from pbx_operator.api.v1alpha1.linkrecord import (
     NamespacedName,
 )
-from pbx_operator.domain.envelope import open_envelope
-from pbx_operator.domain.keys import base64url
+from pbx_operator.domain.protocol.envelope import open_envelope
+from pbx_operator.domain.protocol.keys import base64url
 from pbx_operator.links.desk import RedeemReply
 from simulation.redeemer import ACCOUNT, KEY_ID, Redeemer
 from simulation.site import Site, signing_key

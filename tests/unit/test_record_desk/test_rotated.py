@@ -8,7 +8,7 @@ from functools import partial
 import pytest
 
 from federated_builders import HEARD, over
-from pbx_operator.domain.succession import succeed
+from pbx_operator.domain.protocol.succession import succeed
 from pbx_operator.links.desk import RedeemReply
 from simulation.redeemer import NUMBERS, Redeemer
 from simulation.site import Site, signing_key

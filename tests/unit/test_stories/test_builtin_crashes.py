@@ -18,7 +18,7 @@ from pbx_operator.api.meta import SECRETS, ObjectKey
 from pbx_operator.api.v1alpha1 import CommServer, EquipmentRecord
 from pbx_operator.api.v1alpha1.commserver import Channel
 from pbx_operator.api.v1alpha1.equipmentrecord import EquipmentRecordSpec
-from pbx_operator.domain.keys import SigningKey
+from pbx_operator.domain.protocol.keys import SigningKey
 from pbx_operator.domain.servers import equipment
 from pbx_operator.domain.servers.equipment import Association, Report, decide, hear
 from pbx_operator.providers.builtin import Builtin

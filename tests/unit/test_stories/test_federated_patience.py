@@ -17,10 +17,10 @@ from builders import HOUR, MINUTE, NAMESPACE, NOW
 from link_builders import reason_of
 from pbx_operator.api.v1alpha1 import LinkRecord
 from pbx_operator.api.v1alpha1.linkrecord import Contact, Policy
-from pbx_operator.domain.keys import base64url
-from pbx_operator.domain.messages import RedeemAnswer, RedeemRequest
-from pbx_operator.domain.record import Revoke
-from pbx_operator.domain.succession import Successions
+from pbx_operator.domain.protocol.keys import base64url
+from pbx_operator.domain.protocol.messages import RedeemAnswer, RedeemRequest
+from pbx_operator.domain.protocol.succession import Successions
+from pbx_operator.domain.records.machine import Revoke
 from pbx_operator.links.desk import RedeemReply
 from pbx_operator.links.peer import AnswerT, Draft, PeerUnavailable
 from pbx_operator.logs import JsonFormatter

@@ -17,7 +17,7 @@ from pbx_operator.api.v1alpha1.pbxaccount import PBXAccount, TelecomCenterProvid
 from pbx_operator.domain.claims import Award, Claim, created, settle
 from pbx_operator.domain.differences import Difference, every_difference
 from pbx_operator.domain.drift import drifted, to_apply
-from pbx_operator.domain.endpoints import one_form
+from pbx_operator.domain.protocol.endpoints import one_form
 from pbx_operator.domain.steps import StepAttempts
 
 _FIRST_ID, _IDS = 10**18, 2**63 - 10**18

@@ -26,8 +26,8 @@ from pbx_operator.domain.customers.facts import (
     shows_customer,
     surely_ours,
 )
+from pbx_operator.domain.dialplan.emergency import known_country
 from pbx_operator.domain.drift import reported_gone
-from pbx_operator.domain.emergency import known_country
 from pbx_operator.domain.plan import CustomerStep, Plan, Target, TellOrphan
 from pbx_operator.domain.steps import look_due, may_try, next_due, settled_at
 

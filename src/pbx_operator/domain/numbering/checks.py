@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from pbx_operator.domain.emergency import Severity
+from pbx_operator.domain.dialplan.emergency import Severity
 from pbx_operator.domain.numbering.patterns import DIALABLE, PatternError, Program, compile_pattern
 from pbx_operator.domain.numbering.replacements import parse_replacement
 from pbx_operator.domain.numbering.rules import NumberingRule

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Literal
 
-from pbx_operator.domain.emergency import Severity
+from pbx_operator.domain.dialplan.emergency import Severity
 from pbx_operator.domain.numbering.patterns import MAX_PATTERN
 from pbx_operator.domain.numbering.rules import (
     MAX_NUMBER,

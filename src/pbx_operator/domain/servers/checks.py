@@ -14,7 +14,7 @@ from pbx_operator.api import provider_reasons, reasons
 from pbx_operator.api.reasons import Reason, Verdict, verdict
 from pbx_operator.api.v1alpha1 import CommServer, PBXAccount
 from pbx_operator.api.v1alpha1.commserver import CommServerSpec, ServerDialing, TranslatedNumber
-from pbx_operator.domain import emergency
+from pbx_operator.domain.dialplan import emergency
 from pbx_operator.domain.numbering.acknowledged import acknowledgement_warnings
 from pbx_operator.domain.numbering.checks import check_rules
 from pbx_operator.domain.numbering.guard import RuleFinding, judge_rules, remedy

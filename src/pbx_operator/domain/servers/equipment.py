@@ -19,7 +19,7 @@ from pbx_operator.api.v1alpha1.equipmentrecord import (
     EquipmentRecordSpec,
     EquipmentRecordStatus,
 )
-from pbx_operator.domain.keys import SEED_BYTES, SigningKey, base32, verify
+from pbx_operator.domain.protocol.keys import SEED_BYTES, SigningKey, base32, verify
 from pbx_operator.domain.servers.equipment_messages import AssociationResult
 from pbx_operator.domain.servers.typed import canonical_code, canonical_equipment_id
 

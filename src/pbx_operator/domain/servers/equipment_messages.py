@@ -13,7 +13,7 @@ from pydantic import Field
 from pbx_operator.api.meta import MAX_EXACT_INTEGER, Time
 from pbx_operator.api.v1alpha1.commserver import Channel, EquipmentID
 from pbx_operator.api.v1alpha1.equipmentrecord import MAX_CHANNELS
-from pbx_operator.domain.messages import Answer, Request
+from pbx_operator.domain.protocol.messages import Answer, Request
 
 Rev = Annotated[int, Field(ge=0, le=MAX_EXACT_INTEGER)]
 

@@ -15,7 +15,7 @@ from pbx_operator.api.meta import ObjectKey
 from pbx_operator.api.v1alpha1 import CommServer, PBXAccount
 from pbx_operator.domain.claims import Claim, created
 from pbx_operator.domain.conditions import Since
-from pbx_operator.domain.keys import base32
+from pbx_operator.domain.protocol.keys import base32
 from pbx_operator.domain.servers.systems import SystemFacts, SystemOwner, SystemWish, settings_of
 from pbx_operator.domain.servers.typed import equipment_id_of
 from pbx_operator.domain.steps import StepAttempts

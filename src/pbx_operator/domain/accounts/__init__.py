@@ -1,0 +1,1 @@
+"""Accounts: what to do about one and its numbers, and what they show."""

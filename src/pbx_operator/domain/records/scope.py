@@ -1,0 +1,34 @@
+"""What is an operator's business: several may share a cluster, each with namespaces of its own.
+
+LinkRecords have no namespace, so every operator sees those of all.  To act on another one's would end its links: what
+the objects are that it names, only the other one knows.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pbx_operator.api.v1alpha1 import LinkRecord
+from pbx_operator.domain.records.facts import accounts_of, places_of
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """What one installation looks after."""
+
+    instance: str
+    namespaces: frozenset[str] = frozenset()
+    """The namespaces that it watches; none means all."""
+
+    def covers(self, namespace: str) -> bool:
+        """Whether objects of a namespace are watched."""
+        return not self.namespaces or namespace in self.namespaces
+
+    def holds(self, record: LinkRecord) -> bool:
+        """Whether a record is this installation's, and names something that is watched."""
+        return record.spec.instance == self.instance and self.names_covered(record)
+
+    def names_covered(self, record: LinkRecord) -> bool:
+        """Whether a record names an object of its own cluster that is watched."""
+        named = (*places_of(record.spec), *accounts_of(record.spec))
+        return any(self.covers(key.namespace) for key in named)

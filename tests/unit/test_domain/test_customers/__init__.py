@@ -1,0 +1,1 @@
+"""Customers: the account at a provider that stands behind a PBXAccount."""

@@ -1,0 +1,1 @@
+"""LinkRecords: what one says, what it may become, and whose business it is."""

@@ -1,0 +1,1 @@
+"""CommServers: what to do about one at its provider, what it shows, and the boxes of the built-in provider."""
