@@ -14,6 +14,7 @@ from benchmark.machine import describe_machine
 from benchmark.report import page
 from benchmark.scenario import Result, run
 from benchmark.stage import ROOT
+from benchmark.takeover import Takeover, takeovers
 from benchmark.topology import Topology, mesh, ring
 
 PAGE = ROOT / "docs" / "benchmarks.md"
@@ -30,27 +31,31 @@ MESH_ACCOUNTS, MESH_NUMBERS = 30, 100
     show_default=True,
     help="Measure links to other clusters, too.",
 )
+@click.option("--standby/--no-standby", "with_standby", default=True, show_default=True, help="Measure takeovers, too.")
 @click.option("--output", default=PAGE, type=click.Path(path_type=Path, dir_okay=False), help="Where the page goes.")
-def main(links: str, with_mesh: bool, with_federation: bool, output: Path) -> None:
+def main(links: str, with_mesh: bool, with_federation: bool, with_standby: bool, output: Path) -> None:
     """Measure the operator on this machine; write the page after each size, and print it in the end.
 
-    Everything takes some 25 minutes on two quiet cores, `--links 100 --no-mesh --no-federation` two.
+    Everything takes some 28 minutes on two quiet cores, `--links 100 --no-mesh --no-federation --no-standby` two.
     """
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     topologies = _topologies(links)
     if with_mesh:
         topologies.append(mesh(MESH_ACCOUNTS, MESH_NUMBERS))
-    begin, results, quiets = time.monotonic(), list[Result](), list[Quiet]()
+    begin, results, quiets, taken = time.monotonic(), list[Result](), list[Quiet](), list[Takeover]()
     facts = asyncio.run(describe_machine())
 
     def write() -> None:
-        output.write_text(page(facts, results, quiets, (time.monotonic() - begin) / 60), encoding="utf-8")
+        output.write_text(page(facts, results, quiets, taken, (time.monotonic() - begin) / 60), encoding="utf-8")
 
     for topology in topologies:
         results.append(asyncio.run(run(topology)))
         write()
     for size in SIZES if with_federation else ():
         quiets.append(asyncio.run(quiet(*size)))
+        write()
+    if with_standby:
+        taken.extend(asyncio.run(takeovers()))
         write()
     click.echo(output.read_text(encoding="utf-8"))
 

@@ -8,6 +8,7 @@ from benchmark.federation import WINDOW, Quiet
 from benchmark.machine import Facts
 from benchmark.rows import Cell, Row, all_rows
 from benchmark.scenario import Result
+from benchmark.takeover import ROUNDS, Takeover
 
 _PREAMBLE = """\
 # Benchmarks
@@ -50,16 +51,21 @@ _NOTES = """\
   with its records in a second control plane. The operator syncs with each peer every 5 seconds here, every minute by
   default; a request is one connection, with up to 500 links in it. The Lease is not counted by which an issuer notes,
   once a minute and peer, that a peer that only dials is alive.
+- **Takeover.** Two operators run with `--leader-elect`. The one that works gets the signal, and then an Interlink is
+  declared; the clock runs from the signal to the watch event that shows its key issued, by the other one. After SIGKILL
+  the Lease has to run out first.
 - **CPU time** comes from the kernel's accounts of the processes. Other load moves it far less than it moves the clock,
   so it shows best whether the cost of one change grows with the number of links.
 """
 
 
-def page(facts: Facts, results: Sequence[Result], quiets: Sequence[Quiet], minutes: float) -> str:
+def page(
+    facts: Facts, results: Sequence[Result], quiets: Sequence[Quiet], taken: Sequence[Takeover], minutes: float
+) -> str:
     """Return the page in Markdown."""
     table = all_rows(results)
     figures = ["## Figures\n", _table(table, results), _misses(table, results)]
-    return "\n".join([_PREAMBLE, _facts(facts, minutes), *figures, *_federation(quiets), _NOTES])
+    return "\n".join([_PREAMBLE, _facts(facts, minutes), *figures, *_federation(quiets), *_standby(taken), _NOTES])
 
 
 def _facts(facts: Facts, minutes: float) -> str:
@@ -92,6 +98,15 @@ def _federation(quiets: Sequence[Quiet]) -> list[str]:
     ]
     head = f"## Links to other clusters, in {WINDOW} seconds in which nothing changes\n"
     return [head, "\n".join([titles, "|---:" * 6 + "|", *rows]) + "\n"]
+
+
+def _standby(taken: Sequence[Takeover]) -> list[str]:
+    if not taken:
+        return []
+    spreads = [(t.signal, t.seconds.samples[0], t.seconds.median, t.seconds.samples[-1]) for t in taken]
+    rows = [f"| {signal} | {least:.1f} s | {median:.1f} s | {most:.1f} s |" for signal, least, median, most in spreads]
+    head = f"## A standby takes over, {ROUNDS} times each\n"
+    return [head, "\n".join(["| the operator ends by | least | median | most |", "|---|---:|---:|---:|", *rows]) + "\n"]
 
 
 def _misses(table: Sequence[Row], results: Sequence[Result]) -> str:

@@ -80,25 +80,29 @@ class Operator:
     """A running operator."""
 
     def __init__(
-        self, process: asyncio.subprocess.Process, log: Path, port: int, session: aiohttp.ClientSession
+        self, process: asyncio.subprocess.Process, log: Path, ports: tuple[int, int], session: aiohttp.ClientSession
     ) -> None:
+        """`ports` are those of metrics and of health."""
         self.started = time.perf_counter()
         self._process = process
         self._log = log
-        self._metrics = f"http://127.0.0.1:{port}/metrics"
+        metrics, health = ports
+        self._metrics = f"http://127.0.0.1:{metrics}/metrics"
+        self._readiness = f"http://127.0.0.1:{health}/readyz"
         self._session = session
+        self._may_end = False
 
     @classmethod
     @asynccontextmanager
     async def start(cls, plane: ControlPlane, *options: str) -> AsyncIterator[Operator]:
         """Start the operator; at the end let it end in order."""
-        log, port = plane.data_dir / "operator.log", unused_port()
+        log, ports = plane.data_dir / "operator.log", (unused_port(), unused_port())
         command = [sys.executable, "-m", "pbx_operator", "--kubeconfig", str(plane.kubeconfig_for(USER))]
-        command += ["--metrics-port", str(port), "--health-port", str(unused_port()), *options]
+        command += ["--metrics-port", str(ports[0]), "--health-port", str(ports[1]), *options]
         async with aiohttp.ClientSession() as session:
             with log.open("ab") as output:
                 process = await asyncio.create_subprocess_exec(*command, stdout=output, stderr=output)
-            operator = cls(process, log, port, session)
+            operator = cls(process, log, ports, session)
             try:
                 yield operator
                 operator._check()
@@ -137,6 +141,31 @@ class Operator:
         except aiohttp.ClientConnectionError:
             return ""
 
+    async def ready(self) -> None:
+        """Wait until it works, or stands by while another one works. Raises TimeoutError."""
+        async with asyncio.timeout(SETTLE_SECONDS):
+            while not await self._is_ready():
+                self._check()
+                await asyncio.sleep(POLL_SECONDS)
+
+    async def end(self) -> None:
+        """Let it end in order."""
+        self._may_end = True
+        await _end(self._process)
+
+    async def kill(self) -> None:
+        """End it at once."""
+        self._may_end = True
+        self._process.kill()
+        await self._process.wait()
+
+    async def _is_ready(self) -> bool:
+        try:
+            async with self._session.get(self._readiness) as response:
+                return response.ok
+        except aiohttp.ClientConnectionError:
+            return False
+
     async def _until(self, done: Callable[[str], bool]) -> float:
         async with asyncio.timeout(SETTLE_SECONDS):
             while True:
@@ -147,7 +176,7 @@ class Operator:
                 await asyncio.sleep(POLL_SECONDS)
 
     def _check(self) -> None:
-        if self._process.returncode is not None:
+        if self._process.returncode is not None and not self._may_end:
             end = self._log.read_text(encoding="utf-8", errors="replace")[-2000:]
             raise RuntimeError(f"the operator ended with {self._process.returncode}:\n{end}")
 
