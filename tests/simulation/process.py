@@ -39,8 +39,9 @@ from pbx_operator.engine.queue import WorkQueue
 from pbx_operator.engine.servers import Providers, ServerWork
 from pbx_operator.engine.snapshots import Snapshots
 from pbx_operator.engine.steps import StepRunner
-from pbx_operator.engine.store import Observation, Store
+from pbx_operator.engine.store import Store
 from pbx_operator.engine.sync import load
+from pbx_operator.engine.tables import Observation
 from pbx_operator.engine.worker import Clocks, Worker
 from pbx_operator.links.authority import Authority
 from pbx_operator.links.peer import AnswerT, Draft, Peer, PeerUnavailable

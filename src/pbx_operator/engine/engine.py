@@ -35,8 +35,9 @@ from pbx_operator.engine.servers import Providers, ServerWork
 from pbx_operator.engine.snapshots import Snapshots
 from pbx_operator.engine.state_metrics import StateMetrics
 from pbx_operator.engine.steps import StepRunner
-from pbx_operator.engine.store import Observation, Store
+from pbx_operator.engine.store import Store
 from pbx_operator.engine.sync import PRUNE_SECONDS, Pruner, load
+from pbx_operator.engine.tables import Observation
 from pbx_operator.engine.worker import Clocks, Worker
 from pbx_operator.links.authority import Authority
 from pbx_operator.links.peer import Peer
@@ -94,11 +95,10 @@ class Engine:
         self._identity = identity
         self._settings = settings
         scope = Scope(identity.instance, settings.namespaces)
-        self._store = Store(settings.domain_suffix, scope.holds)
+        self._store = Store(settings.domain_suffix, scope)
         metrics = Metrics(registry, settings.workers)
         self._queue: WorkQueue[WorkKey] = WorkQueue(clocks.monotonic, metrics.waiting)
         memory = Memory()
-        registry.register(StateMetrics(self._store, memory))
         self._events = EventRecorder(cluster, identity.instance, clocks.now)
         self._intake = Intake(self._store, self._queue, memory, self._observe)
         self._pruner = Pruner(cluster, self._store, self._intake, settings.namespaces)
@@ -127,6 +127,7 @@ class Engine:
         )
         executor = Executor(cluster, store, intake, authority, keys, snapshots.link, events, *steps)
         planner = Planner(self._store, snapshots, scope)
+        registry.register(StateMetrics(self._store, memory, identity, planner.left))
         self._worker = Worker(self._queue, planner.plan, executor, memory, clocks, metrics)
 
     def _converse(

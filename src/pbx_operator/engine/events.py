@@ -35,7 +35,7 @@ from pbx_operator.api.v1alpha1 import Interlink, LinkRecord
 from pbx_operator.cluster import ApiError, Cluster
 from pbx_operator.domain.plan import StatusUpdate, Target
 from pbx_operator.domain.records.facts import interlink_of
-from pbx_operator.engine.store import Observation
+from pbx_operator.engine.tables import Observation
 
 CONTROLLER = f"{GROUP}/operator"
 QUEUE_LENGTH = 1_000

@@ -28,7 +28,8 @@ from pbx_operator.domain.servers.impact import servers_of_record
 from pbx_operator.domain.unreadable import Unreadable
 from pbx_operator.engine.memory import Memory
 from pbx_operator.engine.queue import WorkQueue
-from pbx_operator.engine.store import Observation, Store
+from pbx_operator.engine.store import Store
+from pbx_operator.engine.tables import Observation
 
 _log = logging.getLogger(__name__)
 
