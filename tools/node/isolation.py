@@ -19,6 +19,7 @@ from pbx_operator.sandbox.processes import signal_with_parent
 
 _PROGRAMS = ("containerd", "ctr", "ip", "iptables", "mount", "nsenter", "runc", "unshare")
 _PLUGINS = ("bridge", "host-local", "loopback")
+_TRIAL = ("unshare", "--mount", "--net", "--pid", "--fork")
 _INSTALL = "on Debian 12 run tools/node/install-packages.sh"
 
 
@@ -30,7 +31,15 @@ def obstacle() -> str | None:
         return "only root may start a node"
     missing = [program for program in _PROGRAMS if shutil.which(program) is None]
     missing += [f"{PLUGINS}/{plugin}" for plugin in _PLUGINS if not Path(PLUGINS, plugin).exists()]
-    return f"a node needs {', '.join(missing)}: {_INSTALL}" if missing else None
+    return f"a node needs {', '.join(missing)}: {_INSTALL}" if missing else _refusal()
+
+
+def _refusal() -> str | None:
+    """Try what containers often may not, even as root: namespaces of their own, and address translation in them."""
+    tried = subprocess.run([*_TRIAL, "iptables", "--table=nat", "--list"], capture_output=True, text=True, check=False)
+    if tried.returncode != 0:
+        return f"the kernel refuses what a node needs ({' '.join(tried.args)}): {tried.stderr.strip()}"
+    return None
 
 
 class Isolation:
