@@ -89,6 +89,17 @@ async def read_identity(cluster: Cluster, namespace: str) -> Identity:
     return identity
 
 
+async def usable_identity(cluster: Cluster, namespace: str) -> Identity:
+    """Read the identity, which may be used in this cluster. Raises ApiError, or ValueError with what to do."""
+    home = await _home(cluster)
+    identity = await _read(cluster, namespace, home)
+    if identity is None:
+        raise _missing(namespace)
+    if not identity.confirmed:
+        raise ValueError(_unconfirmed(namespace, home))
+    return identity
+
+
 async def rotate_identity(cluster: Cluster, namespace: str) -> Identity:
     """Replace the key of the identity by a new one; the former is nowhere then. Return the identity as it is now.
 

@@ -26,9 +26,7 @@ def test_another_user(monkeypatch: pytest.MonkeyPatch) -> None:
     assert isolation.obstacle() == "only root may start a node"
 
 
-def test_what_is_missing_or_refused_is_named_with_what_to_do(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_is_missing_or_refused_is_named_with_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for program in ("ip", "mount", "nsenter", "unshare", "iptables", "ctr", "runc"):
         (tmp_path / program).touch(mode=0o755)
     monkeypatch.setenv("PATH", str(tmp_path))
