@@ -1,4 +1,4 @@
-"""What the page about GitOps tells to give to Argo CD and Flux has only fields that their kinds have."""
+"""What the pages tell to give to Argo CD and Flux has only fields that their kinds have, and their commands work."""
 
 from __future__ import annotations
 
@@ -14,8 +14,10 @@ from contract.tenant import Tenant
 from pbx_operator.sandbox import ControlPlane
 from support import ROOT, kubectl
 
+INSTALLATION = (ROOT / "docs/install.md").read_text(encoding="utf-8")
 PAGE = (ROOT / "docs/gitops.md").read_text(encoding="utf-8")
 EXAMPLES = ROOT / "examples/gitops"
+APPLICATION = ("patch", "application", "pbx-operator", "-n", "argocd", "--type=merge", "--patch")
 DRY_RUN = ("apply", "--dry-run=server", "--validate=strict", "--output=json", "-f", "-")
 Manifest = dict[str, Any]
 
@@ -51,10 +53,14 @@ TOLD = {
 }
 
 
+def ensure_namespace(cluster: ControlPlane, name: str) -> None:
+    namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
+    kubectl(cluster, "apply", "-f", "-", stdin=json.dumps(namespace))
+
+
 def judged(cluster: ControlPlane, manifest: Manifest) -> str:
     """Return what the API server would make of a manifest; an AssertionError names a field that it does not know."""
-    namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": manifest["metadata"]["namespace"]}}
-    kubectl(cluster, "apply", "-f", "-", stdin=json.dumps(namespace))
+    ensure_namespace(cluster, manifest["metadata"]["namespace"])
     return kubectl(cluster, *DRY_RUN, stdin=json.dumps(manifest))
 
 
@@ -78,3 +84,24 @@ def test_the_configuration_of_argo_cd_takes_the_patch_and_keeps_the_rest(tenant:
     tenant.kubectl("patch", "configmap", "argocd-cm", *flags, str(ROOT / path))
     (patch,) = loaded((ROOT / path).read_text())
     assert tenant.get("configmap", "argocd-cm")["data"] == before | patch["data"]
+
+
+def test_the_phones_wait_until_argo_cd_finds_the_operator_healthy(vendors_served: ControlPlane) -> None:
+    ensure_namespace(vendors_served, "argocd")
+    (block,) = re.findall(r"^```sh\n(kubectl apply -f examples/gitops/argocd.*?)^```", INSTALLATION, re.S | re.M)
+    operator, wait, phones = (shlex.split(line)[1:] for line in block.splitlines())
+    kubectl(vendors_served, *in_repository(operator))
+    found = '{"status": {"health": {"status": "%s"}}}'
+    kubectl(vendors_served, *APPLICATION, found % "Progressing")
+    *rest, _ = wait
+    with pytest.raises(AssertionError, match="condition not met"):
+        kubectl(vendors_served, *rest, "--timeout=0")
+    kubectl(vendors_served, *APPLICATION, found % "Healthy")
+    kubectl(vendors_served, *wait)
+    assert "application.argoproj.io/phones created" in kubectl(vendors_served, *in_repository(phones))
+
+
+def in_repository(words: list[str]) -> list[str]:
+    """Return the words of a command with the path at their end from the top of the repository."""
+    *rest, path = words
+    return [*rest, str(ROOT / path)]
