@@ -9,7 +9,7 @@ from helm_chart.rendering import CHART, NAMESPACE, NOTES, Manifest, ci_values, d
 from ruamel.yaml import YAML
 
 from pbx_operator.sandbox import ControlPlane
-from support import kubectl
+from support import ensure_namespace, kubectl
 
 APPLY = ("apply", "--server-side", "--dry-run=server", "--validate=strict", "--output=name", "-f", "-")
 
@@ -17,8 +17,7 @@ APPLY = ("apply", "--server-side", "--dry-run=server", "--validate=strict", "--o
 def judged(control_plane: ControlPlane, manifests: list[Manifest]) -> list[str]:
     """Return the names of what the API server takes, in namespaces that exist."""
     for name in {each["metadata"].get("namespace", NAMESPACE) for each in manifests}:
-        namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
-        kubectl(control_plane, "apply", "-f", "-", stdin=json.dumps(namespace))
+        ensure_namespace(control_plane, name)
     listed = {"apiVersion": "v1", "kind": "List", "items": manifests}
     return kubectl(control_plane, *APPLY, stdin=json.dumps(listed)).splitlines()
 

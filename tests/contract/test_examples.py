@@ -8,7 +8,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from pbx_operator.sandbox import ControlPlane
-from support import ROOT, kubectl
+from support import ROOT, ensure_namespace, kubectl
 
 FILES = sorted(file for file in (ROOT / "examples").rglob("*.yaml") if file.name != ".sops.yaml")
 
@@ -17,7 +17,6 @@ FILES = sorted(file for file in (ROOT / "examples").rglob("*.yaml") if file.name
 def test_the_api_server_accepts_it(file: Path, vendors_served: ControlPlane) -> None:
     objects = list(YAML(typ="safe", pure=True).load_all(file.read_text()))
     for name in {each["metadata"].get("namespace") for each in objects} - {None}:
-        manifest = kubectl(vendors_served, "create", "namespace", name, "--dry-run=client", "--output=yaml")
-        kubectl(vendors_served, "apply", "-f", "-", stdin=manifest)
+        ensure_namespace(vendors_served, name)
     accepted = kubectl(vendors_served, "apply", "--dry-run=server", "--validate=strict", "-f", str(file))
     assert len(accepted.splitlines()) == len(objects)

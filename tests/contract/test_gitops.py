@@ -12,7 +12,7 @@ from ruamel.yaml import YAML
 
 from contract.tenant import Tenant
 from pbx_operator.sandbox import ControlPlane
-from support import ROOT, kubectl
+from support import ROOT, ensure_namespace, kubectl
 
 INSTALLATION = (ROOT / "docs/install.md").read_text(encoding="utf-8")
 PAGE = (ROOT / "docs/gitops.md").read_text(encoding="utf-8")
@@ -51,11 +51,6 @@ TOLD = {
     "health checks in that of the example": merged(example("flux/kustomizations.yaml", "phones"), HEALTH_CHECKS),
     "ignored differences in the Application": merged(example("argocd/phones.yaml", "phones"), shown("ignoreDiff")),
 }
-
-
-def ensure_namespace(cluster: ControlPlane, name: str) -> None:
-    namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
-    kubectl(cluster, "apply", "-f", "-", stdin=json.dumps(namespace))
 
 
 def judged(cluster: ControlPlane, manifest: Manifest) -> str:

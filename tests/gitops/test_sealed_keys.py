@@ -20,7 +20,7 @@ from ruamel.yaml import YAML
 
 from gitops.judges import JSON
 from pbx_operator.sandbox import ControlPlane
-from support import ROOT, kubectl
+from support import ROOT, ensure_namespace, kubectl
 
 EXAMPLE = ROOT / "examples/gitops/flux"
 KEYS = ("phones/oslo-key.yaml", "phones/turin-key.yaml")
@@ -78,11 +78,12 @@ def repository(sealing: list[Path], control_plane: ControlPlane, tmp_path: Path)
     shutil.copy(EXAMPLE / ".sops.yaml", folder)
     ours = control_plane.environment()
     path = os.pathsep.join([*map(str, sealing), str(Path(sys.executable).parent), ours["PATH"]])
-    return Repository(folder, {"HOME": str(home), "KUBECONFIG": ours["KUBECONFIG"], "PATH": path})
+    environment = {"HOME": str(home), "KUBECONFIG": ours["KUBECONFIG"], "PATH": path, "PYTHONPATH": str(ROOT / "src")}
+    return Repository(folder, environment)
 
 
 def test_a_key_is_sealed_in_git_and_open_in_the_cluster(repository: Repository, control_plane: ControlPlane) -> None:
-    kubectl(control_plane, "create", "namespace", "flux-system")
+    ensure_namespace(control_plane, "flux-system")
     repository.follow(block(INSTALLATION, "age-keygen"))
     make, seal = re.split(r"(?=^sops)", block(GITOPS, "pbx key new"), maxsplit=1, flags=re.MULTILINE)
     repository.follow(make)
