@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import click
-from three_offices.running import complaints_of, failure_as_exit_code, heed_signals, tell
+from three_offices.running import complaints_of, perform, tell
 from three_offices.stage import Facts, Stage, eventually, set_stage
 
 from pbx_operator.api.manifest import to_yaml
@@ -55,8 +55,12 @@ KEPT_BY_SERVER = ("managedFields", "resourceVersion", "selfLink")
 @click.command()
 def main() -> None:
     """Capture the release whose version the package has; what was captured of it before is replaced."""
-    heed_signals()
-    with failure_as_exit_code(), set_stage(None, tell, EXCHANGE) as stage, complaints_of(stage):
+    perform(capture)
+
+
+def capture() -> None:
+    """Set the stage, play the scene, and write what is there then. Raises NotAsExpectedError."""
+    with set_stage(None, tell, EXCHANGE) as stage, complaints_of(stage):
         play(stage)
         write(stage, RELEASES / version("pbx-operator"))
 
