@@ -258,8 +258,10 @@ class Process:
         self.snapshots = Snapshots(self.store, self.memory, facts, now)
         authority = Authority(wire, identity.instance, self.snapshots, now, self.intake)
         elsewhere = Elsewhere(wire, authority, identity, self.intake, now, peer)
-        keys = KeyWork(wire, authority, identity, self.intake, self.memory, now, Contact(), elsewhere, InTurn())
-        self.heard, runner = Heard(), StepRunner(self.memory, now, clocks.monotonic, InTurn())
+        keys = KeyWork(
+            wire, authority, identity, self.intake, self.memory, now, Contact(), elsewhere, InTurn(workers=1)
+        )
+        self.heard, runner = Heard(), StepRunner(self.memory, now, clocks.monotonic, InTurn(workers=1))
         servers: Servers = NoSteps()
         customer_work: Customers = NoSteps()
         if providers is not None:

@@ -21,12 +21,12 @@ from typing import Any, Literal, NamedTuple
 from uuid import uuid4
 
 from pbx_operator.api.conditions import Reason
+from pbx_operator.api.gate_reasons import NOT_ESTABLISHED
 from pbx_operator.api.meta import EVENTS, GROUP, Condition
 from pbx_operator.api.provider_reasons import DEGRADED, DRIFTED
 from pbx_operator.api.reasons import (
     ACCEPTED,
     KEY_REPLAY,
-    NOT_ESTABLISHED,
     PEER_UNAVAILABLE,
     REVISION_WAITS,
     Verdict,

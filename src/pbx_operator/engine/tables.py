@@ -20,6 +20,9 @@ from pbx_operator.domain.unreadable import OpaqueStatus, Unreadable
 R = TypeVar("R", bound=Resource)
 IndexFunction = Callable[[Any], Iterable[Hashable]]
 
+_REMEMBERED_DEATHS = 10_000
+"""UIDs of deleted objects that a table remembers; far more than the responses that can be late at a time."""
+
 
 @dataclass(frozen=True, slots=True)
 class Observation:
@@ -151,9 +154,6 @@ class Table(Generic[R]):
         self._gone[uid] = None
         if len(self._gone) > _REMEMBERED_DEATHS:
             del self._gone[next(iter(self._gone))]
-
-
-_REMEMBERED_DEATHS = 10_000
 
 
 class SharedTable(Table[R]):
