@@ -15,7 +15,7 @@ from pathlib import Path
 
 from node.errors import NodeError
 from node.layout import PLUGINS
-from pbx_operator.sandbox.processes import signal_with_parent
+from pbx_operator.sandbox.processes import tied
 
 _PROGRAMS = ("containerd", "ctr", "ip", "iptables", "mount", "nsenter", "runc", "unshare")
 _PLUGINS = ("bridge", "host-local", "loopback")
@@ -57,12 +57,11 @@ class Isolation:
         self._flags = [f"--{each}" for each in namespaces]
         first = ["sh", "-euc", f"{setup}echo ready\nexec sleep infinity"]
         self._holder = subprocess.Popen(
-            ["unshare", *self._flags, "--fork", "--kill-child", *first],
+            tied(["unshare", *self._flags, "--fork", "--kill-child", *first], signal.SIGKILL),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
-            preexec_fn=signal_with_parent(signal.SIGKILL),
         )
         assert self._holder.stdout is not None
         if self._holder.stdout.readline() != "ready\n":

@@ -11,7 +11,7 @@ from node import groups
 from node.errors import NodeError
 from node.isolation import Isolation
 from node.layout import HOST_ADDRESS, NODE_NETWORK, PREFIX_LENGTH
-from pbx_operator.sandbox.processes import signal_with_parent
+from pbx_operator.sandbox.processes import tied
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -74,11 +74,10 @@ class Node:
         """
         with self._layout.log(program).open("wb") as log:
             self._processes[program] = subprocess.Popen(
-                self._isolation.command(*command),
+                tied(self._isolation.command(*command), signal.SIGKILL),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                preexec_fn=signal_with_parent(signal.SIGKILL),
             )
 
     def ended(self) -> list[str]:

@@ -8,17 +8,15 @@ too, and what a signal handler raises in one of them is lost, together with the 
 
 from __future__ import annotations
 
-import ctypes
 import os
-import signal
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    import signal
+    from collections.abc import Sequence
 
-_PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
 _TIED = Path(__file__).with_name("tied.py")
 
 
@@ -29,22 +27,3 @@ def tied(command: Sequence[str], signal_number: signal.Signals) -> list[str]:
     The signal is tied to the *thread* that starts the child, so start it from one that lasts.
     """
     return [sys.executable, "-I", "-S", str(_TIED), str(int(signal_number)), str(os.getpid()), *command]
-
-
-def signal_with_parent(signal_number: signal.Signals) -> Callable[[], None] | None:
-    """Return a `preexec_fn` for children of this process, or None where the kernel has no such request.
-
-    The signal is tied to the *thread* that starts the child.  Only for a process with a single thread, whose signal
-    handlers raise nothing; all others use `tied`.
-    """
-    if sys.platform != "linux":
-        return None
-    libc = ctypes.CDLL(None, use_errno=True)  # loaded here: little is safe between fork and exec
-    parent = os.getpid()
-
-    def request() -> None:
-        libc.prctl(_PR_SET_PDEATHSIG, signal_number)
-        if os.getppid() != parent:  # it died before the request
-            os.kill(os.getpid(), signal_number)
-
-    return request
