@@ -18,7 +18,6 @@ EXCHANGE = {"enabled": True, "endpoints": ["https://pbx.example.com"]}
 REFUSED: list[tuple[Manifest, str]] = [
     ({"replica": 2}, "additional properties 'replica' not allowed"),
     ({"exchange": {"hosts": []}}, "at '/exchange': additional properties 'hosts' not allowed"),
-    ({"replicas": 2}, "at '/leaderElection/enabled': value must be true"),
     ({"replicas": 11}, "at '/replicas': maximum: got 11, want 10"),
     ({"replicas": "1"}, "at '/replicas': got string, want integer"),
     ({"workers": 0}, "at '/workers': minimum: got 0, want 1"),
@@ -30,27 +29,36 @@ REFUSED: list[tuple[Manifest, str]] = [
     ({"image": {"digest": "sha256:0"}}, "at '/image/digest': 'sha256:0' does not match pattern"),
     ({"image": {"pullPolicy": "always"}}, "at '/image/pullPolicy': value must be one of"),
     ({"imagePullSecrets": ["login"]}, "at '/imagePullSecrets/0': got string, want object"),
-    ({"exchange": {"enabled": True}}, "at '/exchange/endpoints': minItems: got 0, want 1"),
     ({"exchange": {"endpoints": ["http://pbx.example.com"]}}, "at '/exchange/endpoints/0': 'http://pbx.example.com'"),
     ({"exchange": {"endpoints": ["https://pbx.example.com/x"]}}, "does not match pattern '^https://"),
     ({"exchange": {"endpoints": ["https://x.example.com"] * 5}}, "at '/exchange/endpoints': maxItems: got 5, want 4"),
     ({"exchange": {**EXCHANGE, "port": 443}}, "at '/exchange/port': minimum: got 443, want 1,024"),
     ({"exchange": {**EXCHANGE, "replicas": 0}}, "at '/exchange/replicas': minimum"),
-    ({"exchange": {"ingress": {"enabled": True}}}, "at '/exchange/enabled': value must be true"),
-    ({"exchange": {"route": {"enabled": True}}}, "at '/exchange/enabled': value must be true"),
-    ({"exchange": {**EXCHANGE, "route": {"enabled": True}}}, "at '/exchange/route/parentRefs': minItems"),
     ({"exchange": {"service": {"type": "External"}}}, "at '/exchange/service/type': value must be one of"),
     ({"podLabels": {"tier": 1}}, "at '/podLabels/tier': got number, want string"),
     ({"crds": {"keep": "yes"}}, "at '/crds/keep': got string, want boolean"),
+]
+
+MISFITS: list[tuple[Manifest, str]] = [
+    ({"replicas": 2}, "replicas: 2 does not work without the Lease"),
+    ({"exchange": {"enabled": True}}, "exchange.endpoints: [] leaves others without an address"),
+    ({"exchange": {"ingress": {"enabled": True}}}, "exchange.ingress.enabled: true leads to an exchange that does not"),
+    ({"exchange": {"route": {"enabled": True}}}, "exchange.route.enabled: true leads to an exchange that does not run"),
+    ({"exchange": {**EXCHANGE, "route": {"enabled": True}}}, "exchange.route.parentRefs: [] attaches"),
+    (
+        {"exchange": {"enabled": True, "endpoints": ["https://192.0.2.7"], "ingress": {"enabled": True}}},
+        "exchange.ingress.enabled: true needs a host name",
+    ),
     (
         {"metrics": {"podMonitor": {"enabled": True}, "serviceMonitor": {"enabled": True}}},
-        "at '/metrics/serviceMonitor/enabled': value must be false",
+        "metrics.podMonitor.enabled: true makes Prometheus read everything twice",
     ),
     (
         {"metrics": {"serviceMonitor": {"enabled": True}, "service": {"enabled": False}}},
-        "at '/metrics/service/enabled': value must be true",
+        "metrics.serviceMonitor.enabled: true finds no Service",
     ),
 ]
+"""Values that fit no other, and how the refusal begins."""
 
 
 @pytest.mark.parametrize(("values", "message"), REFUSED, ids=lambda part: part if isinstance(part, str) else "")
@@ -60,10 +68,20 @@ def test_what_cannot_work_is_refused_with_the_place(values: Manifest, message: s
     assert message in str(refusal.value)
 
 
-def test_an_address_has_no_name_by_which_an_ingress_could_find_the_exchange() -> None:
-    exchange = {"enabled": True, "endpoints": ["https://192.0.2.7"], "ingress": {"enabled": True}}
-    with pytest.raises(HelmRenderError, match="add an endpoint with a name"):
-        rendered({"exchange": exchange})
+@pytest.mark.parametrize(("values", "message"), MISFITS, ids=lambda part: part if isinstance(part, str) else "")
+def test_what_does_not_work_together_is_refused_with_the_next_step(values: Manifest, message: str) -> None:
+    with pytest.raises(HelmRenderError) as refusal:
+        rendered(values)
+    assert f"these values do not work together:\n{message}" in str(refusal.value)
+
+
+def test_all_refusals_are_told_at_once() -> None:
+    with pytest.raises(HelmRenderError) as refusal:
+        rendered({"replicas": 3, "leaderElection": {"enabled": False}, "exchange": {"enabled": True}})
+    assert [line.partition(": ")[0] for line in str(refusal.value).splitlines()[1:]] == [
+        "replicas",
+        "exchange.endpoints",
+    ]
 
 
 def test_a_parent_chart_may_hand_its_global_values_on() -> None:

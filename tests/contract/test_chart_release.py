@@ -61,8 +61,8 @@ def test_two_releases_share_a_cluster_if_one_leaves_the_crds_to_the_other(cluste
 
 def test_impossible_values_change_nothing(cluster: ControlPlane, helm: Config) -> None:
     before = kubectl(cluster, "get", "secrets", "-n", NAMESPACE, "--output=name")
-    with pytest.raises(HelmError, match="at '/leaderElection/enabled': value must be true"):
-        helm.upgrade(str(CHART), RELEASE, {"replicas": 2}, namespace=NAMESPACE)
+    with pytest.raises(HelmError, match="leaves others without an address"):
+        helm.upgrade(str(CHART), RELEASE, {"exchange": {"enabled": True}}, namespace=NAMESPACE)
     assert kubectl(cluster, "get", "secrets", "-n", NAMESPACE, "--output=name") == before
 
 

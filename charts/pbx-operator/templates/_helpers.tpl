@@ -192,8 +192,5 @@ volumes:
 {{- $hosts = append $hosts $host -}}
 {{- end -}}
 {{- end -}}
-{{- if not $hosts -}}
-{{- fail "exchange.endpoints: an Ingress or a TLSRoute finds the exchange by the host name in TLS, and none of these addresses has one; add an endpoint with a name, or turn exchange.ingress and exchange.route off" -}}
-{{- end -}}
 {{- toYaml (uniq $hosts) -}}
 {{- end -}}
