@@ -41,6 +41,8 @@ REFUSED: list[tuple[Manifest, str]] = [
 
 MISFITS: list[tuple[Manifest, str]] = [
     ({"replicas": 2}, "replicas: 2 does not work without the Lease"),
+    ({"crds": {"keep": False}, "policies": {"enabled": True}}, "crds.keep: false cannot be obeyed beside policies"),
+    ({"crds": {"keep": False}, "watchNamespaces": ["a"]}, "crds.keep: false deletes the objects of all namespaces"),
     ({"exchange": {"enabled": True}}, "exchange.endpoints: [] leaves others without an address"),
     ({"exchange": {"ingress": {"enabled": True}}}, "exchange.ingress.enabled: true leads to an exchange that does not"),
     ({"exchange": {"route": {"enabled": True}}}, "exchange.route.enabled: true leads to an exchange that does not run"),

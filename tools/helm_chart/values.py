@@ -127,7 +127,8 @@ class CrdValues(Group):
     enabled: bool = True
     """Whether this release installs and upgrades the CustomResourceDefinitions. One release per cluster does."""
     keep: bool = True
-    """Whether they stay when the release is uninstalled. Their deletion deletes every object of these kinds."""
+    """Whether they stay when the release is uninstalled. Their deletion deletes every object of these kinds, also those
+    of other releases; not with `policies.enabled` or `watchNamespaces`."""
 
 
 class RbacValues(Group):
