@@ -51,7 +51,7 @@ class ServiceAccountValues(Group):
     create: bool = True
     """Whether to make it."""
     name: Annotated[str, Field(max_length=253)] = ""
-    """Its name; empty means one that follows from the release."""
+    """Its name; empty means one that follows from the release, and is refused where the chart does not make it."""
     annotations: StringMap = Field({})
     """Its annotations."""
 

@@ -22,15 +22,13 @@
 {{- printf "%s-%s" (include "pbx-operator.namespace" .) (include "pbx-operator.fullname" .) -}}
 {{- end -}}
 
-{{/* Service accounts: of the operator, and of the exchange. */}}
+{{/* Service accounts: of the operator, and of the exchange; `refusals.yaml` sees to it that others are named. */}}
 {{- define "pbx-operator.serviceAccountName" -}}
-{{- $account := .Values.serviceAccount -}}
-{{- $account.name | default (ternary (include "pbx-operator.fullname" .) "default" $account.create) -}}
+{{- .Values.serviceAccount.name | default (include "pbx-operator.fullname" .) -}}
 {{- end -}}
 
 {{- define "pbx-operator.exchange.serviceAccountName" -}}
-{{- $account := .Values.exchange.serviceAccount -}}
-{{- $account.name | default (ternary (printf "%s-exchange" (include "pbx-operator.fullname" .)) "default" $account.create) -}}
+{{- .Values.exchange.serviceAccount.name | default (printf "%s-exchange" (include "pbx-operator.fullname" .)) -}}
 {{- end -}}
 
 {{/* Labels by which Services, PodDisruptionBudgets and others select Pods; takes root and component. */}}
