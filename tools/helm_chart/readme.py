@@ -38,9 +38,24 @@ release has installed are taken over with `--take-ownership`.
 
 ## Uninstall
 
-Delete your objects first. `helm uninstall` is refused while objects exist that only this operator can let go of; the
-log of the Job `<release>-pre-delete` lists them. To leave them as they are, set `uninstall.force` by an upgrade, or
-uninstall with `--no-hooks`. The CustomResourceDefinitions stay, unless `crds.keep` was off.
+Delete your objects first. `helm uninstall` is refused while objects exist that only this operator can let go of: Helm
+prints which, and the Job `<release>-pre-delete` keeps them in its log. The release is then in the state `uninstalling`,
+in which Helm neither upgrades nor installs it. Go on in one of these ways, with the namespace of the release:
+
+```sh
+helm uninstall pbx-operator                    # again, when the objects are gone
+helm uninstall pbx-operator --no-hooks         # without asking: the objects stay as they are for the next operator
+helm history pbx-operator                      # or keep it: its last revision here, for example 3,
+helm rollback pbx-operator 3                   # goes here; without a number Helm goes back one further
+```
+
+An installation that fails at once, for example for an image that cannot be pulled, cannot run the Job either:
+`--atomic` (`--rollback-on-failure` in Helm 4) and Flux then stop at the guard, and `--no-hooks` is the way out. To have
+no guard from the start, set `uninstall.force`.
+
+What Helm has not made stays: the Secrets `pbx-operator-identity` and `pbx-operator-exchange-tls`, by which the next
+installation is the same to its peers, and the Leases there. So do the CustomResourceDefinitions, unless `crds.keep` is
+off.
 
 ## Values
 
