@@ -141,7 +141,7 @@ class RbacValues(Group):
 
 
 class NetworkPolicyValues(Group):
-    """NetworkPolicies for the operator and the exchange."""
+    """NetworkPolicies for the operator, the exchange and the Pods of Helm's hooks."""
 
     enabled: bool = False
     """Whether to make NetworkPolicies."""
@@ -206,6 +206,20 @@ class PolicyValues(Group):
     release: `[system:serviceaccount:pbx-other:pbx-operator]`."""
 
 
+class HookValues(Group):
+    """The Pods of Helm's hooks, which run `pbx-operator check`: the guard before an uninstallation, and `helm test`.
+
+    They have what the values say of the operator's Pods, and this.
+    """
+
+    pod_labels: StringMap = Field({})
+    """Labels besides `podLabels`, and before them."""
+    pod_annotations: StringMap = Field({})
+    """Annotations besides `podAnnotations`, and before them: for example `{sidecar.istio.io/inject: "false"}`, where a
+    sidecar would keep the Pods from ending."""
+    resources: ResourceValues = ResourceValues(requests={"cpu": "50m", "memory": "96Mi"}, limits={"memory": "256Mi"})
+
+
 class UninstallValues(Group):
     """The guard before an uninstallation."""
 
@@ -251,6 +265,7 @@ class Values(PodValues):
     network_policy: NetworkPolicyValues = NetworkPolicyValues()
     metrics: MetricsValues = MetricsValues()
     policies: PolicyValues = PolicyValues()
+    hooks: HookValues = HookValues()
     uninstall: UninstallValues = UninstallValues()
     tests: Annotated[Enabled, Field(description="The Pod of `helm test`.")] = Enabled(enabled=True)
     extra_objects: list[KubernetesObject] = Field([])

@@ -88,8 +88,8 @@ securityContext:
     drop: [ALL]
 {{- end -}}
 
-{{/* Where Pods may run; takes root, component and values (those of the Pods). */}}
-{{- define "pbx-operator.scheduling" -}}
+{{/* How the Pods of a Deployment spread; takes root, component and values (those of the Pods). */}}
+{{- define "pbx-operator.spread" -}}
 topologySpreadConstraints:
 {{- if .values.topologySpreadConstraints }}
   {{- toYaml .values.topologySpreadConstraints | nindent 2 }}
@@ -105,6 +105,10 @@ topologySpreadConstraints:
     matchLabelKeys: [pod-template-hash]
 {{- end }}
 {{- end }}
+{{- end -}}
+
+{{/* What a Pod needs of its nodes; takes values (those of the Pods). */}}
+{{- define "pbx-operator.placement" -}}
 {{- with .values.nodeSelector }}
 nodeSelector:
   {{- toYaml . | nindent 2 }}
@@ -136,7 +140,8 @@ annotations:
   {{- end }}
 {{- end -}}
 
-{{/* Environment, mounts and resources of a long-running container; takes root and values (those of the Pods). */}}
+{{/* Environment, mounts and resources of a container; takes values (those of the Pods) and, if it is to be seen, the
+name of the Secret with the exchange's certificate. */}}
 {{- define "pbx-operator.surroundings" -}}
 env:
   - name: POD_NAMESPACE
@@ -151,9 +156,9 @@ resources:
 volumeMounts:
   - name: tmp
     mountPath: /tmp
-  {{- if and .root.Values.exchange.enabled .root.Values.exchange.certificateSecretName }}
+  {{- if .certificate }}
   - name: certificate
-    mountPath: {{ include "pbx-operator.certificatePath" .root }}
+    mountPath: {{ include "pbx-operator.certificatePath" . }}
     readOnly: true
   {{- end }}
   {{- with .values.extraVolumeMounts }}
@@ -161,16 +166,16 @@ volumeMounts:
   {{- end }}
 {{- end -}}
 
-{{/* Volumes of a long-running Pod; takes root and values (those of the Pods). */}}
+{{/* Volumes of a Pod; takes values (those of the Pods) and certificate, as above. */}}
 {{- define "pbx-operator.volumes" -}}
 volumes:
   - name: tmp
     emptyDir:
       sizeLimit: 16Mi
-  {{- if and .root.Values.exchange.enabled .root.Values.exchange.certificateSecretName }}
+  {{- with .certificate }}
   - name: certificate
     secret:
-      secretName: {{ .root.Values.exchange.certificateSecretName }}
+      secretName: {{ . }}
   {{- end }}
   {{- with .values.extraVolumes }}
   {{- toYaml . | nindent 2 }}
