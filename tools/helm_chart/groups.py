@@ -4,13 +4,26 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 from pydantic.alias_generators import to_camel
 
 KubernetesObject = dict[str, Any]
 """A part of a Kubernetes object that the chart hands on: the API server knows its fields, the chart does not."""
 StringMap = dict[str, str]
-Quantities = dict[str, str | int]
+Unique = Field(json_schema_extra={"uniqueItems": True})
+"""Of a list: nothing is in it twice."""
+Quantity = Annotated[
+    str | float,
+    WithJsonSchema(
+        {
+            "type": ["string", "number"],
+            "pattern": r"^[0-9]+(\.[0-9]+)?(m|k|M|G|T|P|E|Ki|Mi|Gi|Ti|Pi|Ei|e[0-9]+)?$",
+            "minimum": 0,
+        }
+    ),
+]
+"""An amount as Kubernetes writes it, `250m` or `1.5Gi`; in YAML, a number without a unit is no text."""
+Quantities = dict[str, Quantity]
 Port = Annotated[int, Field(ge=1, le=65535)]
 
 
@@ -94,7 +107,8 @@ class PodValues(Group):
     priority_class_name: Annotated[str, Field(max_length=253)] = ""
     """PriorityClass of the Pods."""
     extra_env: list[KubernetesObject] = Field([])
-    """Further environment variables of the container (EnvVar), for example a proxy."""
+    """Further environment variables of the container (EnvVar). Those that name a proxy are not used: neither the API
+    server nor peers are reached by one."""
     extra_volumes: list[KubernetesObject] = Field([])
     """Further volumes of the Pods (Volume)."""
     extra_volume_mounts: list[KubernetesObject] = Field([])

@@ -22,19 +22,29 @@ from helm_chart.groups import (
     ResourceValues,
     ServiceAccountValues,
     StringMap,
+    Unique,
 )
 from pbx_operator.api.v1alpha1.shared import Endpoint, HostName, NamespaceName
 
 NAME = r"^([a-z0-9]([-a-z0-9]*[a-z0-9])?)?$"
 Name = Annotated[str, Field(max_length=53, pattern=NAME)]
-Network = Annotated[str, Field(max_length=43, pattern=r"^[0-9a-f.:]+/[0-9]{1,3}$")]
+Network = Annotated[
+    str,
+    Field(max_length=43, pattern=r"^([0-9.]+/(3[0-2]|[12]?[0-9])|[0-9a-f:]+/(12[0-8]|1[01][0-9]|[1-9]?[0-9]))$"),
+]
+"""The template `_networks.tpl` has the rest of the rule."""
+Repository = Annotated[
+    str,
+    Field(max_length=255, pattern=r"^([A-Za-z0-9.-]+(:[0-9]+)?/)?[a-z0-9]+([._/-]+[a-z0-9]+)*$"),
+]
+"""As in OCI: a tag or a digest is not part of it."""
 
 
 class ImageValues(Group):
     """The image of all Pods of this chart."""
 
-    repository: Annotated[str, Field(min_length=1, max_length=255)] = "ghcr.io/pbx-operator/pbx-operator"
-    """Registry and name, without a tag."""
+    repository: Repository = "ghcr.io/pbx-operator/pbx-operator"
+    """Registry and name, without tag and digest."""
     tag: Annotated[str, Field(max_length=128, pattern=r"^([A-Za-z0-9_][A-Za-z0-9._-]*)?$")] = ""
     """Tag; empty means the chart's appVersion."""
     digest: Annotated[str, Field(max_length=71, pattern=r"^(sha256:[0-9a-f]{64})?$")] = ""
@@ -46,9 +56,10 @@ class ImageValues(Group):
 class NetworkValues(Group):
     """Which addresses the operator dials for peers and providers. Local ones are forbidden anyway."""
 
-    forbid: list[Network] = Field([])
-    """Networks that are never dialled, for example the cluster's Pods and Services: `[10.0.0.0/8]`."""
-    allow: list[Network] = Field([])
+    forbid: Annotated[list[Network], Unique] = Field([])
+    """Networks that are never dialled, for example the cluster's Pods and Services: `[10.0.0.0/8]`. Bits behind the
+    prefix are 0: `10.0.0.1/8` is refused."""
+    allow: Annotated[list[Network], Unique] = Field([])
     """Networks that are dialled although they are local or forbidden."""
 
 
@@ -59,8 +70,8 @@ class ExchangeServiceValues(Group):
     """Type of the Service. TLS ends in the exchange: a load balancer must pass TCP through."""
     port: Port = 443
     """Port of the Service."""
-    node_port: Annotated[int, Field(ge=0, le=65535)] = 0
-    """Port on the nodes; 0 lets Kubernetes choose."""
+    node_port: Annotated[int, Field(ge=0, le=32767)] = 0
+    """Port on the nodes, of NodePort and LoadBalancer, from 30000 to 32767; 0 lets Kubernetes choose."""
     external_traffic_policy: Literal["Local", "Cluster"] = "Local"
     """Of NodePort and LoadBalancer. With Local the exchange sees who asks, and its limits count each address alone."""
     annotations: StringMap = Field({})
@@ -104,8 +115,9 @@ class ExchangeValues(PodValues):
 
     enabled: bool = False
     """Whether to run exchange servers."""
-    endpoints: Annotated[list[Endpoint], Field(max_length=4)] = Field([])
-    """Where others reach the exchange, for example `[https://pbx.example.com:8443]`; keys carry these addresses."""
+    endpoints: Annotated[list[Endpoint], Field(max_length=4), Unique] = Field([])
+    """Where others reach the exchange, for example `[https://pbx.example.com]`, with the port unless it is 443; keys
+    carry these addresses. With a LoadBalancer that port is `exchange.service.port`."""
     replicas: Annotated[int, Field(ge=1, le=100)] = 2
     """How many servers; they keep nothing, so any number may run."""
     port: Annotated[int, Field(ge=1024, le=65535)] = 8443
@@ -145,9 +157,9 @@ class NetworkPolicyValues(Group):
 
     enabled: bool = False
     """Whether to make NetworkPolicies."""
-    api_server_ports: list[Port] = Field([443, 6443])
+    api_server_ports: Annotated[list[Port], Unique] = Field([443, 6443])
     """TCP ports of the API server."""
-    peer_ports: list[Port] = Field([443, 8443])
+    peer_ports: Annotated[list[Port], Unique] = Field([443, 8443])
     """TCP ports of peers and providers that the operator dials."""
     metrics_from: list[KubernetesObject] = Field([])
     """Who may read metrics (NetworkPolicyPeer), for example the namespace of Prometheus; empty means everybody."""
@@ -201,7 +213,7 @@ class PolicyValues(Group):
 
     enabled: bool = False
     """Whether to make them. One release per cluster does."""
-    writers: list[str] = Field([])
+    writers: Annotated[list[Annotated[str, Field(min_length=1)]], Unique] = Field([])
     """Users besides this release's service accounts that may write records and slices, for example those of another
     release: `[system:serviceaccount:pbx-other:pbx-operator]`."""
 
@@ -232,7 +244,7 @@ class Values(PodValues):
     """Values of the pbx-operator chart."""
 
     image: ImageValues = ImageValues()
-    image_pull_secrets: list[LocalObjectReference] = Field([])
+    image_pull_secrets: Annotated[list[LocalObjectReference], Unique] = Field([])
     """Secrets for the registry, for example `[{name: registry-login}]`."""
     name_override: Name = ""
     """Replaces the chart's name in names and labels."""
@@ -243,7 +255,7 @@ class Values(PodValues):
     replicas: Annotated[int, Field(ge=0, le=10)] = 1
     """How many operators run. One works; more than one needs `leaderElection.enabled`, and the others stand by."""
     leader_election: Annotated[Enabled, Field(description="Standby operators.")] = Enabled()
-    watch_namespaces: list[NamespaceName] = Field([])
+    watch_namespaces: Annotated[list[NamespaceName], Unique] = Field([])
     """Look after these namespaces only, with rights in no other; they must exist. Empty means all namespaces."""
     domain_suffix: HostName = "pbx.local"
     """Domain below which accounts without spec.sipDomain get theirs."""
