@@ -52,7 +52,7 @@ REFUSED: list[tuple[Manifest, str]] = [
 ]
 
 MISFITS: list[tuple[Manifest, str]] = [
-    ({"replicas": 2}, "replicas: 2 does not work without the Lease"),
+    ({"replicas": 2, "leaderElection": {"enabled": False}}, "replicas: 2 does not work without the Lease"),
     ({"serviceAccount": {"create": False}}, 'serviceAccount.name: "" grants these Pods\' rights to'),
     ({"exchange": {**EXCHANGE, "serviceAccount": {"create": False}}}, 'exchange.serviceAccount.name: "" grants'),
     ({"crds": {"keep": False}, "policies": {"enabled": True}}, "crds.keep: false cannot be obeyed beside policies"),

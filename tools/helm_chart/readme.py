@@ -27,7 +27,7 @@ The notes that Helm prints tell what to do next.
   one of them has `crds.enabled`.
 - **Other clusters and boxes**: `exchange.enabled`, and `exchange.endpoints` with the addresses at which others reach
   it. TLS must end in the exchange, so whatever is in front of it passes TLS or TCP through.
-- **Standby**: `replicas: 2` with `leaderElection.enabled`.
+- **Standby**: with `replicas: 2` one works and the other one takes over.
 - **Secrets** are never listed or watched; the operator reads those that objects name.
 
 ## Upgrade
