@@ -59,6 +59,17 @@ def test_the_namespace_of_the_installation_can_be_another_than_that_of_the_relea
     assert namespaces == {None, values["namespaceOverride"], *values["watchNamespaces"]}
 
 
+def ports(kind: str, **chosen: int) -> Manifest:
+    """Return values of an exchange that others shall reach at port 8443."""
+    endpoints = ["https://x.example.com:8443"]
+    return {"exchange": {"enabled": True, "endpoints": endpoints, "service": {"type": kind, **chosen}}}
+
+
+@pytest.mark.parametrize("values", [ports("LoadBalancer", port=8443), ports("NodePort"), ports("ClusterIP")])
+def test_the_notes_do_not_doubt_ports_that_fit_or_are_not_known(values: Manifest) -> None:
+    assert "names a port" not in rendered(values)[NOTES]
+
+
 @pytest.mark.parametrize(
     ("values", "told"),
     [
@@ -71,6 +82,9 @@ def test_the_namespace_of_the_installation_can_be_another_than_that_of_the_relea
         ({"afterRestore": True}, "--set afterRestore=false"),
         ({"uninstall": {"force": True}}, "does not look for objects"),
         ({"watchNamespaces": ["a", "b"]}, "kubectl apply --namespace a -f"),
+        ({}, "for example by network.forbid={10.0.0.0/8}"),
+        (ports("LoadBalancer", port=443), "https://x.example.com:8443 names a port that the Service does not open"),
+        (ports("NodePort", nodePort=30443), "https://x.example.com:8443 names a port that the Service does not open"),
         ({"exchange": {"enabled": True, "endpoints": ["https://x.example.com"]}}, "must reach https://x.example.com."),
     ],
 )

@@ -14,10 +14,13 @@ accounts of several clusters are linked. Kubernetes 1.32 or newer, Helm 3.18 or 
 
 ## Install
 
+No release is published yet: install it from the repository, with an image that you
+[build](https://github.com/pbx-operator/pbx-operator/blob/main/docs/image.md) and push to a registry of yours.
+
 ```sh
-helm install pbx-operator oci://ghcr.io/pbx-operator/charts/pbx-operator \\
-  --namespace pbx-system --create-namespace --wait
-helm test pbx-operator --namespace pbx-system
+helm install pbx-operator charts/pbx-operator --namespace pbx-system --create-namespace --wait \\
+  --set image.repository=registry.example.com/pbx-operator
+helm test pbx-operator --namespace pbx-system --logs
 ```
 
 The notes that Helm prints tell what to do next.
@@ -32,6 +35,7 @@ The notes that Helm prints tell what to do next.
 
 ## Upgrade
 
+Give all values again, or `--reset-then-reuse-values`, which takes the new chart's defaults: `--reuse-values` does not.
 `helm upgrade` also upgrades the CustomResourceDefinitions, as long as `crds.enabled` is set. Values are checked
 before anything changes; an unknown or impossible one is refused. CustomResourceDefinitions that `kubectl` or another
 release has installed are taken over with `--take-ownership`.

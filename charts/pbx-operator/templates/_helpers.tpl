@@ -197,3 +197,14 @@ volumes:
 {{- end -}}
 {{- toYaml (uniq $hosts) -}}
 {{- end -}}
+
+{{/* The endpoints with a port that a LoadBalancer or the nodes do not open, as a YAML list. */}}
+{{- define "pbx-operator.otherPorts" -}}
+{{- $service := .Values.exchange.service -}}
+{{- $open := get (dict "LoadBalancer" $service.port "NodePort" $service.nodePort) $service.type | default 0 | int -}}
+{{- range ternary .Values.exchange.endpoints list (ne $open 0) }}
+{{- if ne $open (regexFind `:[0-9]+$` . | default ":443" | trimPrefix ":" | int) }}
+- {{ . | quote }}
+{{- end }}
+{{- end }}
+{{- end -}}
