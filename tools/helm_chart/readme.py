@@ -31,6 +31,8 @@ The notes that Helm prints tell what to do next.
 - **Other clusters and boxes**: `exchange.enabled`, and `exchange.endpoints` with the addresses at which others reach
   it. TLS must end in the exchange, so whatever is in front of it passes TLS or TCP through.
 - **Standby**: with `replicas: 2` one works and the other one takes over.
+- **Who may do what**: the cluster's roles view and edit include the kinds of this operator (`rbac.aggregateRoles`), but
+  for the writing of CommServers, which takes the role admin: it can claim any box from stock.
 - **Secrets** are never listed or watched; the operator reads those that objects name.
 
 ## Upgrade

@@ -159,7 +159,8 @@ class RbacValues(Group):
     create: bool = True
     """Whether to make roles and bindings for the service accounts."""
     aggregate_roles: bool = True
-    """Whether the cluster's roles view, edit and admin include the kinds of this operator."""
+    """Whether the cluster's roles view, edit and admin include the kinds of this operator. CommServers are written by
+    admin alone: with one, a box from stock can be claimed in any namespace."""
 
 
 class NetworkPolicyValues(Group):
