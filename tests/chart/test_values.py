@@ -12,6 +12,8 @@ from helm_chart.schema import values_schema
 from helm_chart.values import Values
 from helm_python.errors import HelmRenderError, HelmValuesError
 
+from pbx_operator.logs import LEVELS
+
 OF_KUBERNETES = {"description", "default", "type", "additionalProperties"}
 """What a schema has that hands objects on to the API server, or that maps texts to texts."""
 EXCHANGE = {"enabled": True, "endpoints": ["https://pbx.example.com"]}
@@ -22,7 +24,7 @@ REFUSED: list[tuple[Manifest, str]] = [
     ({"replicas": 11}, "at '/replicas': maximum: got 11, want 10"),
     ({"replicas": "1"}, "at '/replicas': got string, want integer"),
     ({"workers": 0}, "at '/workers': minimum: got 0, want 1"),
-    ({"logLevel": "trace"}, "at '/logLevel': value must be one of 'debug', 'info', 'warning'"),
+    ({"logLevel": "trace"}, "at '/logLevel': value must be one of 'debug', 'info', 'warning', 'error'"),
     ({"domainSuffix": "Example.com"}, "at '/domainSuffix': 'Example.com' does not match pattern"),
     ({"syncIntervalSeconds": 0}, "at '/syncIntervalSeconds': minimum"),
     ({"watchNamespaces": ["a", "B"]}, "at '/watchNamespaces/1': 'B' does not match pattern"),
@@ -178,6 +180,10 @@ def test_every_value_is_described_and_closed(path: str) -> None:
     assert path.endswith("[]") or schema["description"]
     if schema.get("type") == "object":
         assert schema["additionalProperties"] is False or set(schema) <= OF_KUBERNETES
+
+
+def test_the_programs_have_these_log_levels() -> None:
+    assert VALUES[".logLevel"]["enum"] == list(LEVELS)
 
 
 def test_descriptions_are_sentences() -> None:

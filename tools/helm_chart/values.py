@@ -272,7 +272,7 @@ class Values(PodValues):
     """Domain below which accounts without spec.sipDomain get theirs."""
     workers: Annotated[int, Field(ge=1, le=256)] = 16
     """How many accounts and Interlinks are worked on at the same time."""
-    log_level: Literal["debug", "info", "warning"] = "info"
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
     """The least important log lines that are written."""
     sync_interval_seconds: Annotated[int, Field(ge=1, le=3600)] = 60
     """Seconds between two syncs with another installation where nothing changes."""
