@@ -53,6 +53,18 @@ def test_every_object_is_labelled(render: list[Manifest]) -> None:
         assert labels["app.kubernetes.io/managed-by"] == "Helm"
 
 
+def test_common_labels_are_on_everything_that_the_chart_makes_and_those_of_pods_come_before_them() -> None:
+    values = ci_values()["everything"]
+    texts = rendered(values)
+    made = [each for each in [*objects(texts), *definitions(texts)] if each["kind"] != "ConfigMap"]
+    for each in (each for each in made if each["kind"] != "Pod"):
+        assert each["metadata"]["labels"].items() >= values["commonLabels"].items()
+    templates = [each["spec"]["template"] for each in made if each["kind"] in ("Deployment", "Job")]
+    wanted = [values["podLabels"]["team"], values["hooks"]["podLabels"]["team"]]
+    assert sorted(template["metadata"]["labels"]["team"] for template in templates) == sorted(wanted)
+    assert {template["metadata"]["labels"]["cost-center"] for template in templates} == {"4711"}
+
+
 def test_the_namespace_of_the_installation_can_be_another_than_that_of_the_release() -> None:
     values = ci_values()["routes"]
     namespaces = {each["metadata"].get("namespace") for each in objects(rendered(values))}

@@ -18,6 +18,12 @@ OF_KUBERNETES = {"description", "default", "type", "additionalProperties"}
 """What a schema has that hands objects on to the API server, or that maps texts to texts."""
 EXCHANGE = {"enabled": True, "endpoints": ["https://pbx.example.com"]}
 
+
+def service(**chosen: object) -> Manifest:
+    """Return values of an exchange with this Service."""
+    return {"exchange": {**EXCHANGE, "service": chosen}}
+
+
 REFUSED: list[tuple[Manifest, str]] = [
     ({"replica": 2}, "additional properties 'replica' not allowed"),
     ({"exchange": {"hosts": []}}, "at '/exchange': additional properties 'hosts' not allowed"),
@@ -48,6 +54,11 @@ REFUSED: list[tuple[Manifest, str]] = [
     ({"resources": {"limits": {"cpu": -1}}}, "at '/resources/limits/cpu': minimum: got -1, want 0"),
     ({"policies": {"writers": [""]}}, "at '/policies/writers/0': minLength: got 0, want 1"),
     ({"exchange": {"service": {"nodePort": 65535}}}, "at '/exchange/service/nodePort': maximum"),
+    (service(ipFamilies=["IPv4", "IPv5"]), "at '/exchange/service/ipFamilies/1': value must be one of 'IPv4', 'IPv6'"),
+    (
+        {"metrics": {"podMonitor": {"scrapeTimeout": "10"}}},
+        "at '/metrics/podMonitor/scrapeTimeout': '10' does not match",
+    ),
     ({"exchange": {"service": {"type": "External"}}}, "at '/exchange/service/type': value must be one of"),
     ({"podLabels": {"tier": 1}}, "at '/podLabels/tier': got number, want string"),
     ({"crds": {"keep": "yes"}}, "at '/crds/keep': got string, want boolean"),
@@ -61,11 +72,21 @@ MISFITS: list[tuple[Manifest, str]] = [
     ({"crds": {"keep": False}, "watchNamespaces": ["a"]}, "crds.keep: false deletes the objects of all namespaces"),
     ({"exchange": {"endpoints": ["https://x.example.com"]}}, "exchange.endpoints: [https://x.example.com] lead to"),
     ({"exchange": {"certificateSecretName": "x"}}, "exchange.certificateSecretName: x is of an exchange that does not"),
-    ({"exchange": {**EXCHANGE, "service": {"nodePort": 30443}}}, "exchange.service.nodePort: 30443 is for no port"),
+    (service(loadBalancerClass="x"), "exchange.service.loadBalancerClass: x is for no load balancer"),
+    (service(loadBalancerSourceRanges=["::/0"]), "exchange.service.loadBalancerSourceRanges: [::/0] is for no load"),
     (
-        {"exchange": {**EXCHANGE, "service": {"type": "NodePort", "nodePort": 80}}},
-        "exchange.service.nodePort: 80 is not a port that nodes give",
+        service(type="LoadBalancer", loadBalancerSourceRanges=["10.0.0.1/8"]),
+        "exchange.service.loadBalancerSourceRanges: 10.0.0.1/8 has bits set behind its prefix; write it like",
     ),
+    (
+        service(ipFamilyPolicy="SingleStack", ipFamilies=["IPv4", "IPv6"]),
+        "exchange.service.ipFamilies: [IPv4 IPv6] are more than",
+    ),
+    ({"commonLabels": {"helm.sh/chart": "x"}}, "commonLabels: helm.sh/chart is what the chart gives itself; take"),
+    ({"podLabels": {"app.kubernetes.io/component": "x"}}, "podLabels: app.kubernetes.io/component is what the chart"),
+    ({"hooks": {"podLabels": {"app.kubernetes.io/name": "x"}}}, "hooks.podLabels: app.kubernetes.io/name is what"),
+    (service(nodePort=30443), "exchange.service.nodePort: 30443 is for no port"),
+    (service(type="NodePort", nodePort=80), "exchange.service.nodePort: 80 is not a port that nodes give"),
     ({"exchange": {"enabled": True}}, "exchange.endpoints: [] leaves others without an address"),
     ({"exchange": {"ingress": {"enabled": True}}}, "exchange.ingress.enabled: true leads to an exchange that does not"),
     ({"exchange": {"route": {"enabled": True}}}, "exchange.route.enabled: true leads to an exchange that does not run"),

@@ -24,6 +24,7 @@ Quantity = Annotated[
 ]
 """An amount as Kubernetes writes it, `250m` or `1.5Gi`; in YAML, a number without a unit is no text."""
 Quantities = dict[str, Quantity]
+Duration = Annotated[str, Field(pattern=r"^([0-9]+(ms|s|m|h))?$")]
 Port = Annotated[int, Field(ge=1, le=65535)]
 
 
@@ -85,8 +86,14 @@ class MonitorValues(Group):
     """Whether to make it."""
     labels: StringMap = Field({})
     """Labels by which your Prometheus selects it."""
-    interval: Annotated[str, Field(pattern=r"^([0-9]+(ms|s|m|h))?$")] = ""
+    interval: Duration = ""
     """Time between two scrapes, for example `30s`; empty means that of Prometheus."""
+    scrape_timeout: Duration = ""
+    """Time that a scrape may take, at most the interval; empty means that of Prometheus."""
+    relabelings: list[KubernetesObject] = Field([])
+    """Changes of labels before a scrape (RelabelConfig)."""
+    metric_relabelings: list[KubernetesObject] = Field([])
+    """Changes of what was scraped (RelabelConfig)."""
 
 
 class PodValues(Group):
@@ -96,6 +103,8 @@ class PodValues(Group):
     """Labels of the Pods, besides those of the chart."""
     pod_annotations: StringMap = Field({})
     """Annotations of the Pods."""
+    deployment_annotations: StringMap = Field({})
+    """Annotations of the Deployment."""
     node_selector: StringMap = Field({})
     """Labels of the nodes on which the Pods may run."""
     affinity: KubernetesObject = Field({})
@@ -106,6 +115,12 @@ class PodValues(Group):
     """How the Pods spread (TopologySpreadConstraint); empty means over nodes and zones, as far as possible."""
     priority_class_name: Annotated[str, Field(max_length=253)] = ""
     """PriorityClass of the Pods."""
+    runtime_class_name: Annotated[str, Field(max_length=253)] = ""
+    """RuntimeClass of the Pods."""
+    host_aliases: list[KubernetesObject] = Field([])
+    """Names that the Pods know without DNS (HostAlias)."""
+    dns_config: KubernetesObject = Field({})
+    """Name servers, search domains and options of the Pods (PodDNSConfig)."""
     extra_env: list[KubernetesObject] = Field([])
     """Further environment variables of the container (EnvVar). Those that name a proxy are not used: neither the API
     server nor peers are reached by one."""

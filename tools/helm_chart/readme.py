@@ -33,6 +33,8 @@ The notes that Helm prints tell what to do next.
 - **Standby**: with `replicas: 2` one works and the other one takes over.
 - **Who may do what**: the cluster's roles view and edit include the kinds of this operator (`rbac.aggregateRoles`), but
   for the writing of CommServers, which takes the role admin: it can claim any box from stock.
+- **Fixed on purpose**: the security contexts of Pods and containers, which fit the restricted Pod Security Standard.
+  The image runs as any user, with a read-only root file system and no capability, so there is nothing to loosen.
 - **Secrets** are never listed or watched; the operator reads those that objects name.
 
 ## Upgrade

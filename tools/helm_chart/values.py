@@ -84,6 +84,14 @@ class ExchangeServiceValues(Group):
     """Port on the nodes, of NodePort and LoadBalancer, from 30000 to 32767; 0 lets Kubernetes choose."""
     external_traffic_policy: Literal["Local", "Cluster"] = "Local"
     """Of NodePort and LoadBalancer. With Local the exchange sees who asks, and its limits count each address alone."""
+    load_balancer_class: Annotated[str, Field(max_length=317)] = ""
+    """Which implementation makes the load balancer; empty means the cluster's default. It cannot be changed later."""
+    load_balancer_source_ranges: Annotated[list[Network], Unique] = Field([])
+    """Who may come in through a LoadBalancer, where its implementation knows that; empty means everybody."""
+    ip_family_policy: Literal["", "SingleStack", "PreferDualStack", "RequireDualStack"] = ""
+    """Whether the Service has an IPv4 and an IPv6 address; empty means what Kubernetes decides."""
+    ip_families: Annotated[list[Literal["IPv4", "IPv6"]], Field(max_length=2), Unique] = Field([])
+    """Of which families, the first one first."""
     annotations: StringMap = Field({})
     """Annotations, for example for a cloud's load balancer."""
 
@@ -263,6 +271,8 @@ class Values(PodValues):
     """Replaces release and chart name in the names of objects."""
     namespace_override: Annotated[str, Field(max_length=63, pattern=NAME)] = ""
     """Namespace of the installation; empty means that of the release."""
+    common_labels: StringMap = Field({})
+    """Labels of everything that the release makes, besides those of the chart."""
     replicas: Annotated[int, Field(ge=0, le=10)] = 1
     """How many operators run. One works, and the others stand by."""
     leader_election: LeaderElectionValues = LeaderElectionValues()

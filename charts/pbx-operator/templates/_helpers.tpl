@@ -38,8 +38,8 @@ app.kubernetes.io/instance: {{ .root.Release.Name }}
 app.kubernetes.io/component: {{ .component }}
 {{- end -}}
 
-{{/* Labels of every object; those of a component have one more, and take root and component. */}}
-{{- define "pbx-operator.labels" -}}
+{{/* Labels that the chart itself gives; `refusals.yaml` keeps them from being given otherwise. */}}
+{{- define "pbx-operator.ownLabels" -}}
 app.kubernetes.io/name: {{ include "pbx-operator.name" . }}
 app.kubernetes.io/instance: {{ .Release.Name }}
 app.kubernetes.io/part-of: pbx-operator
@@ -48,9 +48,22 @@ app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- end -}}
 
+{{/* Labels of every object; those of a component have one more, and take root and component. */}}
+{{- define "pbx-operator.labels" -}}
+{{ include "pbx-operator.ownLabels" . }}
+{{- with .Values.commonLabels }}
+{{ toYaml . }}
+{{- end }}
+{{- end -}}
+
 {{- define "pbx-operator.componentLabels" -}}
 {{ include "pbx-operator.labels" .root }}
 app.kubernetes.io/component: {{ .component }}
+{{- end -}}
+
+{{/* Labels and further ones, which come before commonLabels; takes labels, as text, and further. */}}
+{{- define "pbx-operator.furtherLabels" -}}
+{{- toYaml (merge (dict) .further (fromYaml .labels)) -}}
 {{- end -}}
 
 {{- define "pbx-operator.image" -}}
@@ -107,7 +120,7 @@ topologySpreadConstraints:
 {{- end }}
 {{- end -}}
 
-{{/* What a Pod needs of its nodes; takes values (those of the Pods). */}}
+{{/* What a Pod needs of nodes and their network; takes values (those of the Pods). */}}
 {{- define "pbx-operator.placement" -}}
 {{- with .values.nodeSelector }}
 nodeSelector:
@@ -124,15 +137,23 @@ tolerations:
 {{- with .values.priorityClassName }}
 priorityClassName: {{ . }}
 {{- end }}
+{{- with .values.runtimeClassName }}
+runtimeClassName: {{ . }}
+{{- end }}
+{{- with .values.hostAliases }}
+hostAliases:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .values.dnsConfig }}
+dnsConfig:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
 {{- end -}}
 
 {{/* Metadata of a Pod template; takes root, component and values (those of the Pods). */}}
 {{- define "pbx-operator.podMetadata" -}}
 labels:
-  {{- include "pbx-operator.componentLabels" . | nindent 2 }}
-  {{- with .values.podLabels }}
-  {{- toYaml . | nindent 2 }}
-  {{- end }}
+  {{- include "pbx-operator.furtherLabels" (dict "further" .values.podLabels "labels" (include "pbx-operator.componentLabels" .)) | nindent 2 }}
 annotations:
   kubectl.kubernetes.io/default-container: {{ .component }}
   {{- with .values.podAnnotations }}
