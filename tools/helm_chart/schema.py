@@ -1,6 +1,6 @@
 """`values.schema.json`: the values' schema in one piece, as Helm 3 and 4 read it.
 
-Rules between values are in the template `refusals.yaml`, which can say what to do.
+Rules between values are in the template `_refusals.tpl`, which can say what to do.
 """
 
 from __future__ import annotations

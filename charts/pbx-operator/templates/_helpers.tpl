@@ -22,7 +22,7 @@
 {{- printf "%s-%s" (include "pbx-operator.namespace" .) (include "pbx-operator.fullname" .) -}}
 {{- end -}}
 
-{{/* Service accounts: of the operator, and of the exchange; `refusals.yaml` sees to it that others are named. */}}
+{{/* Service accounts: of the operator, and of the exchange; `_refusals.tpl` sees to it that others are named. */}}
 {{- define "pbx-operator.serviceAccountName" -}}
 {{- .Values.serviceAccount.name | default (include "pbx-operator.fullname" .) -}}
 {{- end -}}
@@ -38,7 +38,7 @@ app.kubernetes.io/instance: {{ .root.Release.Name }}
 app.kubernetes.io/component: {{ .component }}
 {{- end -}}
 
-{{/* Labels that the chart itself gives; `refusals.yaml` keeps them from being given otherwise. */}}
+{{/* Labels that the chart itself gives; `_refusals.tpl` keeps them from being given otherwise. */}}
 {{- define "pbx-operator.ownLabels" -}}
 app.kubernetes.io/name: {{ include "pbx-operator.name" . }}
 app.kubernetes.io/instance: {{ .Release.Name }}
