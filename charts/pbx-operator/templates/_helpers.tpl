@@ -101,7 +101,7 @@ securityContext:
     drop: [ALL]
 {{- end -}}
 
-{{/* How the Pods of a Deployment spread; takes root, component and values (those of the Pods). */}}
+{{/* Where the Pods of a Deployment run, and how they spread; takes root, component and values (those of the Pods). */}}
 {{- define "pbx-operator.spread" -}}
 topologySpreadConstraints:
 {{- if .values.topologySpreadConstraints }}
@@ -118,16 +118,16 @@ topologySpreadConstraints:
     matchLabelKeys: [pod-template-hash]
 {{- end }}
 {{- end }}
+{{- with .values.affinity }}
+affinity:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
 {{- end -}}
 
 {{/* What a Pod needs of nodes and their network; takes values (those of the Pods). */}}
 {{- define "pbx-operator.placement" -}}
 {{- with .values.nodeSelector }}
 nodeSelector:
-  {{- toYaml . | nindent 2 }}
-{{- end }}
-{{- with .values.affinity }}
-affinity:
   {{- toYaml . | nindent 2 }}
 {{- end }}
 {{- with .values.tolerations }}

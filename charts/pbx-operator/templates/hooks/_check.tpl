@@ -3,6 +3,10 @@ args, values (those of the Pod) and, if it is to be seen, the name of the Secret
 {{- define "pbx-operator.check" -}}
 {{- include "pbx-operator.pod" (dict "root" .root "account" (include "pbx-operator.serviceAccountName" .root)) }}
 restartPolicy: Never
+{{- with .values.affinity }}
+affinity:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
 {{- include "pbx-operator.placement" . }}
 containers:
   - name: check
