@@ -79,9 +79,10 @@ def test_the_pods_of_hooks_have_what_the_values_say_of_the_operators_and_over_it
     hooks = pods(each for each in made if each["kind"] in ("Pod", "Job"))
     assert len(hooks) == 2
     for hook in hooks:
-        placement = hook["spec"].keys() - {"containers", "restartPolicy"}
+        assert hook["spec"]["affinity"] == values["affinity"]
+        placement = hook["spec"].keys() - {"containers", "restartPolicy", "affinity"}
         assert {name: hook["spec"][name] for name in placement} == {name: operator["spec"][name] for name in placement}
-        assert placement >= {"nodeSelector", "affinity", "tolerations", "priorityClassName", "volumes"}
+        assert placement >= {"nodeSelector", "tolerations", "priorityClassName", "volumes"}
         for name in ("env", "volumeMounts"):
             assert container(hook)[name] == container(operator)[name]
         own = values["hooks"]
