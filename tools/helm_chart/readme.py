@@ -23,6 +23,13 @@ helm install pbx-operator charts/pbx-operator --namespace pbx-system --create-na
 helm test pbx-operator --namespace pbx-system --logs
 ```
 
+Once a release is, its chart names its image:
+
+```sh
+helm install pbx-operator oci://ghcr.io/pbx-operator/charts/pbx-operator \\
+  --namespace pbx-system --create-namespace --wait
+```
+
 The notes that Helm prints tell what to do next.
 
 - **One namespace or some of them**: with `watchNamespaces` the operator has rights in these alone, and cluster-wide
