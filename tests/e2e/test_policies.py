@@ -33,7 +33,7 @@ CHANGES = {
 def guarded(release: Release) -> Iterator[Cluster]:
     """Return the cluster, with the policies and something that they guard; without them the release can go later."""
     cluster = release.cluster
-    release.upgrade({**VALUES, "policies": {"enabled": True}})
+    release.upgrade({**VALUES, "crds": {"keep": True}, "policies": {"enabled": True}})
     for name in ("1-paris", "1-rome", "2-paris-issues"):
         cluster.kubectl("apply", "-f", str(OFFICES / f"{name}.yaml"))
     cluster.kubectl("apply", "-f", str(BOX))
