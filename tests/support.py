@@ -3,6 +3,7 @@ deadlines, and what a machine may lack."""
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
@@ -49,6 +50,12 @@ def kubectl(control_plane: ControlPlane, *arguments: str, stdin: str = "") -> st
     )
     assert done.returncode == 0, f"kubectl {' '.join(arguments)}: {done.stderr}"
     return done.stdout
+
+
+def ensure_namespace(control_plane: ControlPlane, name: str) -> None:
+    """Create a namespace, unless it is there."""
+    namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
+    kubectl(control_plane, "apply", "-f", "-", stdin=json.dumps(namespace))
 
 
 def install_crds(control_plane: ControlPlane, folder: Path = ROOT / "crds") -> None:

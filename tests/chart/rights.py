@@ -26,10 +26,16 @@ def rights(manifests: Iterable[Manifest], subject: str) -> set[Right]:
         right
         for binding in manifests
         if binding["kind"].endswith("Binding") and subject in {each["name"] for each in binding["subjects"]}
-        for rule in roles[binding["roleRef"]["kind"], home(binding), binding["roleRef"]["name"]]
+        for rule in roles[granted_by(binding)]
         for right in spread(rule, home(binding))
     }
     return {right for right in granted if not (wider(right) & granted)}
+
+
+def granted_by(binding: Manifest) -> tuple[str, str, str]:
+    """Return the identity of the role; a RoleBinding may name a ClusterRole."""
+    role = binding["roleRef"]
+    return role["kind"], home(binding) if role["kind"] == "Role" else "", role["name"]
 
 
 def identity(manifest: Manifest) -> tuple[str, str, str]:

@@ -11,7 +11,8 @@ from kubernetes import client
 
 from contract.admission import NAMESPACE, Admission
 from contract.tenant import Tenant
-from support import kubectl
+from contract.vendors import write_definitions
+from support import install_crds, kubectl, until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -47,3 +48,18 @@ def tenant(crds_installed: ControlPlane) -> Tenant:
     name = f"tenant-{next(_NUMBERS)}"
     kubectl(crds_installed, "create", "namespace", name)
     return Tenant(crds_installed, name)
+
+
+@pytest.fixture(scope="session")
+def vendors_served(crds_installed: ControlPlane, tmp_path_factory: pytest.TempPathFactory) -> ControlPlane:
+    """Return the control plane, serving the kinds of other projects besides ours."""
+    folder = tmp_path_factory.mktemp("definitions")
+    write_definitions(folder, tmp_path_factory.mktemp("generated"))
+    install_crds(crds_installed, folder)
+    definitions = kubectl(crds_installed, "get", "crds", "--output=name").split()
+    wanted = {name.partition("/")[2] for name in definitions}
+    until(
+        lambda: wanted <= set(kubectl(crds_installed, "api-resources", "--output=name").split()),
+        "the API server serves every kind",
+    )
+    return crds_installed

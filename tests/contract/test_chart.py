@@ -9,27 +9,23 @@ from helm_chart.rendering import CHART, NAMESPACE, NOTES, Manifest, ci_values, d
 from ruamel.yaml import YAML
 
 from pbx_operator.sandbox import ControlPlane
-from support import kubectl
+from support import ensure_namespace, kubectl
 
-NOT_INSTALLED = {"ServiceMonitor", "PodMonitor", "PrometheusRule", "TLSRoute"}
-"""Kinds of others, which no API server has by itself."""
 APPLY = ("apply", "--server-side", "--dry-run=server", "--validate=strict", "--output=name", "-f", "-")
 
 
 def judged(control_plane: ControlPlane, manifests: list[Manifest]) -> list[str]:
     """Return the names of what the API server takes, in namespaces that exist."""
     for name in {each["metadata"].get("namespace", NAMESPACE) for each in manifests}:
-        namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
-        kubectl(control_plane, "apply", "-f", "-", stdin=json.dumps(namespace))
+        ensure_namespace(control_plane, name)
     listed = {"apiVersion": "v1", "kind": "List", "items": manifests}
     return kubectl(control_plane, *APPLY, stdin=json.dumps(listed)).splitlines()
 
 
 @pytest.mark.parametrize("name", sorted(ci_values()))
-def test_the_api_server_takes_every_object(name: str, control_plane: ControlPlane) -> None:
-    texts = rendered(ci_values()[name])
-    rest = [each for each in objects(texts) if each["kind"] not in NOT_INSTALLED]
-    assert len(judged(control_plane, rest)) == len(rest)
+def test_the_api_server_takes_every_object(name: str, vendors_served: ControlPlane) -> None:
+    made = objects(rendered(ci_values()[name]))
+    assert len(judged(vendors_served, made)) == len(made)
 
 
 def test_a_field_that_the_api_server_does_not_know_is_an_error(control_plane: ControlPlane) -> None:

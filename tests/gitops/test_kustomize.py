@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -65,16 +66,20 @@ spec:
 """
 
 
+def shown() -> JSON:
+    """Return the kustomization of the page."""
+    page = (ROOT / "docs/gitops.md").read_text(encoding="utf-8")
+    (text,) = re.findall(r"^```yaml\n(resources: .*?)^```", page, re.DOTALL | re.MULTILINE)
+    kustomization: JSON = YAML(typ="safe", pure=True).load(text)
+    return kustomization
+
+
 def built(directory: Path, objects: str) -> list[JSON]:
-    """Return what `kubectl kustomize` makes of objects with a prefix and a suffix."""
-    (directory / "objects.yaml").write_text(objects, encoding="utf-8")
+    """Return what `kubectl kustomize` makes of objects with the page's prefix and with a suffix."""
+    kustomization = {**shown(), "nameSuffix": "-2"}
+    (resource,) = kustomization["resources"]
+    (directory / resource).write_text(objects, encoding="utf-8")
     shutil.copy(CONFIG, directory)
-    kustomization = {
-        "resources": ["objects.yaml"],
-        "namePrefix": "test-",
-        "nameSuffix": "-2",
-        "configurations": [CONFIG.name],
-    }
     (directory / "kustomization.yaml").write_text(json.dumps(kustomization), encoding="utf-8")
     done = subprocess.run(
         [find_binaries().kubectl, "kustomize", str(directory)], capture_output=True, text=True, check=False

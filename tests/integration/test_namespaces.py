@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
+import shlex
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from functools import partial
@@ -22,10 +24,11 @@ from pbx_operator.api.meta import RECONCILE_ANNOTATION
 from pbx_operator.api.v1alpha1 import Interlink, PBXAccount
 from pbx_operator.sandbox import ControlPlane
 from pbx_operator.sandbox.ports import unused_port
-from support import install_crds, kubectl
+from support import ROOT, install_crds, kubectl, until
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
+PAGE = (ROOT / "docs/operations.md").read_text(encoding="utf-8")
 TOKENS = count(1)
 HOMES = ("pbx-system", "pbx-other")
 
@@ -172,3 +175,47 @@ async def test_two_operators_link_through_an_exchange_and_leave_each_others_reco
     await world.delete(issuer)
     await world.gone(issuer, redeemer)
     assert {record.spec.state for record in world.records()} == {"Ended"}
+
+
+async def test_a_namespace_that_was_deleted_before_its_objects_goes_as_the_page_tells(
+    stage: Stage, world: World, rights: Rights
+) -> None:
+    doomed, other = await declared(world, "doomed", "other")
+    watched = await rights.watched(world, doomed, other)
+    stage.start(*watched)
+    issuer = interlink("x", "a", doomed.key.namespace)
+    redeemer = interlink("y", "a", other.key.namespace, redeem="key")
+    await world.join(issuer, redeemer)
+    await stage.stop()
+    await asyncio.to_thread(delete_namespace, stage.control_plane, doomed.key.namespace)
+    stage.start(*watched)
+    await asyncio.to_thread(until, lambda: "403" in stage.logs(), "the operator is refused")
+    assert world.now(issuer) is not None
+    begin, end = way_out(doomed.key.namespace)
+    await asyncio.to_thread(run, stage.control_plane, begin)
+    await world.gone(issuer, doomed, redeemer)
+    await stage.stop()
+    stage.start(*await rights.watched(world, other))
+    await asyncio.to_thread(run, stage.control_plane, end)
+    again = interlink("z", "a", other.key.namespace)
+    await world.apply(again)
+    await looked_at(world, again)
+
+
+def delete_namespace(control_plane: ControlPlane, name: str) -> None:
+    """Ask for the deletion of a namespace, and wait until the rights in it are gone."""
+    kubectl(control_plane, "delete", "namespace", name, "--wait=false")
+    kubectl(control_plane, "wait", "--for=delete", "rolebindings", "--all", "--namespace", name, "--timeout=30s")
+
+
+def way_out(namespace: str) -> list[str]:
+    """Return the page's blocks of commands for a namespace; the operator is a user here, not a service account."""
+    account = f"--serviceaccount={HOMES[0]}:{OPERATOR}"
+    text = PAGE.replace("namespace/tenant-a", f"namespace/{namespace}").replace(account, f"--user={OPERATOR}")
+    return re.findall(r"^```sh\n(kubectl (?:create|delete) clusterrolebinding.*?)^```", text, re.DOTALL | re.MULTILINE)
+
+
+def run(control_plane: ControlPlane, block: str) -> None:
+    """Run a block of kubectl's commands."""
+    for line in block.replace("\\\n", " ").splitlines():
+        kubectl(control_plane, *shlex.split(line)[1:])

@@ -170,6 +170,15 @@ def test_a_version_that_is_stored_or_served_stays() -> None:
     assert rules([unserved]) == ["servedVersionRemoval"]
 
 
+def test_a_second_served_version_waits_for_rules_of_its_own() -> None:
+    changed = definition(TEXT)
+    second = copy.deepcopy(changed["spec"]["versions"][0]) | {"name": "v2", "storage": False}
+    changed["spec"]["versions"].append(second)
+    assert rules([changed]) == ["servedVersions"]
+    second["served"] = False
+    assert rules([changed]) == []
+
+
 def test_the_status_stays_a_subresource() -> None:
     changed = definition(TEXT)
     changed["spec"]["versions"][0]["subresources"] = {}

@@ -89,6 +89,13 @@
 
 {{/* A ClusterRole or Role with its binding; takes root, component, kind, name, namespace (of a Role), account and rules. */}}
 {{- define "pbx-operator.grant" -}}
+{{ include "pbx-operator.role" . }}
+---
+{{ include "pbx-operator.binding" . }}
+{{- end -}}
+
+{{/* What a grant takes, for the role alone. */}}
+{{- define "pbx-operator.role" -}}
 apiVersion: rbac.authorization.k8s.io/v1
 kind: {{ .kind }}
 metadata:
@@ -100,9 +107,12 @@ metadata:
     {{- include "pbx-operator.componentLabels" . | nindent 4 }}
 rules:
   {{- .rules | nindent 2 }}
----
+{{- end -}}
+
+{{/* What a grant takes, for the binding alone: a RoleBinding if there is a namespace. */}}
+{{- define "pbx-operator.binding" -}}
 apiVersion: rbac.authorization.k8s.io/v1
-kind: {{ .kind }}Binding
+kind: {{ ternary "Role" "ClusterRole" (hasKey . "namespace") }}Binding
 metadata:
   name: {{ .name }}
   {{- with .namespace }}
