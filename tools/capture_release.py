@@ -2,23 +2,29 @@
 
 Tests of later releases start from them, as an upgrade does.  The objects are those of `tests/releases/scene.yaml`, and
 what the operator makes of them: statuses, records, slices and Secrets, from a real run in a sandbox.  Only what the
-API server keeps for itself is left out.
+API server keeps for itself is left out.  One of the servers has a box that is connected, whose key is kept, too.
 """
 
 from __future__ import annotations
 
+import base64
 import json
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import click
+from comm_servers.boxes import START
 from three_offices.running import complaints_of, failure_as_exit_code, heed_signals, tell
 from three_offices.stage import Facts, Stage, eventually, set_stage
 
 from pbx_operator.api.manifest import to_yaml
 from pbx_operator.api.v1alpha1 import KINDS
+from pbx_operator.sandbox.ports import unused_port
 
 RELEASES = Path(__file__).resolve().parent.parent / "tests" / "releases"
 READY = {
@@ -39,16 +45,23 @@ READY = {
     "Interlink/waiting": "SecretMissing",
     "CommServer/lyon": "Declared",
     "CommServer/nice": "Declared",
+    "CommServer/menton": "Declared",
     "CommServer/cannes": "EmergencyCall",
 }
 """The reason of the condition Ready of each object of the scene."""
-AFTERWARDS = {**READY, "InternalNumber/mike-too": "NumberConflict", "Interlink/from-bern": "EndedByPeer"}
-"""The same once the second holder has come, and the tool has ended a link."""
+AFTERWARDS = {
+    **READY,
+    "InternalNumber/mike-too": "NumberConflict",
+    "Interlink/from-bern": "EndedByPeer",
+    "CommServer/menton": "Running",
+}
+"""The same once the second holder has come, the box is connected, and the tool has ended a link."""
 ENDED = "Interlink/to-bern"
 COUNTERS = "account paris counts"
 COUNTED = "1 established, 1 conflicted"
-EXCHANGE = ("--exchange-endpoint", "https://pbx.example.com", "--exchange-port", "0")
-"""Keys and activation codes name the exchange; nobody has to reach it."""
+EXCHANGE = ("--exchange-endpoint", "https://pbx.example.com", "--exchange-port")
+"""Keys and activation codes name the exchange by this address; the box of the tool has another one for it."""
+BOX_KEY = "box.key"
 KEPT_BY_SERVER = ("managedFields", "resourceVersion", "selfLink")
 
 
@@ -56,15 +69,35 @@ KEPT_BY_SERVER = ("managedFields", "resourceVersion", "selfLink")
 def main() -> None:
     """Capture the release whose version the package has; what was captured of it before is replaced."""
     heed_signals()
-    with failure_as_exit_code(), set_stage(None, tell, EXCHANGE) as stage, complaints_of(stage):
-        play(stage)
-        write(stage, RELEASES / version("pbx-operator"))
+    port, target = unused_port(), RELEASES / version("pbx-operator")
+    with failure_as_exit_code(), TemporaryDirectory() as box, set_stage(None, tell, (*EXCHANGE, str(port))) as stage:
+        with complaints_of(stage):
+            stage.shell("kubectl apply -f tests/releases/scene.yaml")
+            eventually("the scene", READY, lambda: reasons(stage))
+            with connected(stage, Path(box), port):
+                play(stage)
+            write(stage, target)
+        shutil.copy(Path(box) / BOX_KEY, target)
+
+
+@contextmanager
+def connected(stage: Stage, folder: Path, port: int) -> Iterator[None]:
+    """Let the box of `menton` run, whose one line is the port of the exchange; its key is made in the folder."""
+    text = stage.shell("kubectl get secret menton-activation -n offices -o json")
+    for name, value in json.loads(text)["data"].items():
+        (folder / name).write_bytes(base64.b64decode(value))
+    (folder / "endpoint").write_text(f"https://127.0.0.1:{port}")
+    command = START.format(folder="$BOX", key=BOX_KEY)
+    box = stage.start(command, {"BOX": str(folder), "LINE": str(port)}, folder / "log")
+    try:
+        yield
+    finally:
+        box.terminate()
+        box.wait()
 
 
 def play(stage: Stage) -> None:
     """Bring the scene into the state to be captured. Raises NotAsExpectedError."""
-    stage.shell("kubectl apply -f tests/releases/scene.yaml")
-    eventually("the scene", READY, lambda: reasons(stage))
     stage.shell("kubectl apply -f tests/releases/second-holder.yaml")
     stage.shell(f"kubectl delete {ENDED} -n offices")
     stage.stop_operator()

@@ -3,7 +3,10 @@ definitions again."""
 
 from __future__ import annotations
 
+import base64
+import shutil
 from collections.abc import AsyncIterator, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +16,16 @@ from ruamel.yaml import YAML
 
 from builders import interlink
 from integration.api import Raw
+from integration.box import Box, Line
 from integration.conftest import install
 from integration.etcd import Etcd
 from integration.harness import RESOURCES, Stage, World, open_stage
 from pbx_operator.api.meta import NAMESPACES, SECRETS, ObjectKey
 from pbx_operator.api.v1alpha1 import KINDS, CommServer, EquipmentRecord, Interlink
+from pbx_operator.domain.servers.equipment import record_name
 from pbx_operator.engine.identity import CONFIRM_ANNOTATION
 from pbx_operator.sandbox import ControlPlane
+from pbx_operator.sandbox.ports import unused_port
 from server_builders import STOCK
 from support import ROOT, install_crds
 
@@ -36,6 +42,8 @@ TO_ROME = interlink("to-rome", "paris", OFFICES)
 TO_PARIS = interlink("to-paris", "rome", OFFICES)
 FOR_BERN = interlink("for-bern", "rome", OFFICES)
 FROM_BERN = interlink("from-bern", "bern", OFFICES)
+CONNECTED = "menton"
+"""The CommServer whose box was connected."""
 
 
 @pytest.fixture(params=RELEASES, ids=lambda path: path.name)
@@ -43,6 +51,18 @@ def release(request: pytest.FixtureRequest) -> Path:
     """Return the folder of an older release."""
     folder: Path = request.param
     return folder
+
+
+@pytest.fixture
+def left(release: Path) -> list[Raw]:
+    """Return all objects as the older operator left them just now: an upgrade takes seconds."""
+    objects, now = captured(release), datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    for status in (raw["status"] for raw in objects if "status" in raw):
+        if "report" in status:
+            status["report"]["time"] = now
+        if "lastSeenTime" in status:
+            status["lastSeenTime"] = now
+    return objects
 
 
 @pytest.fixture
@@ -54,12 +74,12 @@ def old_plane(release: Path) -> Iterator[ControlPlane]:
 
 
 @pytest_asyncio.fixture(loop_scope="module")
-async def stage(release: Path, old_plane: ControlPlane, tmp_path: Path) -> AsyncIterator[Stage]:
+async def stage(left: list[Raw], old_plane: ControlPlane, tmp_path: Path) -> AsyncIterator[Stage]:
     """Yield a stage with everything that the older release left; no operator runs."""
     async with open_stage(old_plane, tmp_path) as stage:
         await stage.api.cluster.create(NAMESPACES, {"metadata": {"name": OFFICES}})
         stage.observer.namespaces.add(OFFICES)
-        await leave(Etcd(old_plane), captured(release))
+        await leave(Etcd(old_plane), left)
         await confirm(stage)
         yield stage
         assert stage.observer.problems == []
@@ -124,23 +144,24 @@ def losses(before: list[Raw], now: dict[str, Raw]) -> list[str]:
     ]
 
 
-async def test_an_upgrade_keeps_everything_and_a_downgrade_of_the_definitions_too(release: Path, stage: Stage) -> None:
-    before = captured(release)
-    assert losses(before, await served(stage)) == []
+async def test_an_upgrade_keeps_everything_and_a_downgrade_of_the_definitions_too(
+    release: Path, left: list[Raw], stage: Stage
+) -> None:
+    assert losses(left, await served(stage)) == []
 
     install_crds(stage.control_plane)
-    assert losses(before, await served(stage)) == []
+    assert losses(left, await served(stage)) == []
 
     await stage.observer.ready()
     stage.start(*EXCHANGE)
     await stage.settle()
     upgraded = await served(stage)
-    assert losses(before, upgraded) == []
+    assert losses(left, upgraded) == []
     await World(stage, "upgrade").green(TO_ROME, TO_PARIS)
 
     await stage.stop()
     install_crds(stage.control_plane, release / "crds")
-    assert losses(before, await served(stage)) == []
+    assert losses(left, await served(stage)) == []
     assert (await served(stage)).keys() == upgraded.keys()
 
 
@@ -157,7 +178,40 @@ async def test_the_present_operator_goes_on_with_what_the_older_one_left(stage: 
     await world.delete(TO_ROME)
     await world.gone(TO_ROME, TO_PARIS)
     await stage.settle()
-    for name in ("lyon", "nice"):
+    for name in ("lyon", "nice", CONNECTED):
         await world.delete(server_in(OFFICES, name))
         await world.gone(server_in(OFFICES, name))
     await world.until(lambda: not list(stage.observer.all(EquipmentRecord)), "the records of their boxes are gone")
+
+
+async def test_a_box_that_the_older_one_let_in_goes_on(
+    release: Path, left: list[Raw], stage: Stage, tmp_path: Path
+) -> None:
+    """It needs no other code, stays connected, and is heard."""
+    install_crds(stage.control_plane)
+    port, line = unused_port(), Line()
+    await line.up()
+    await stage.observer.ready()
+    stage.start(*EXCHANGE[:-1], str(port))
+    world, server = World(stage, "upgrade"), server_in(OFFICES, CONNECTED)
+    secret = activation(left)
+    shutil.copy(release / "box.key", tmp_path)
+    box = Box(tmp_path, "box", {})
+    box.start({**secret, "endpoint": f"https://localhost:{port}"}, secret["activationCode"], line)
+    try:
+        for change, state in ((line.down, "Degraded"), (line.up, "Running")):
+            await change()
+            await world.ready(server, state, "Connected")
+    finally:
+        await box.terminate()
+        await line.down()
+    record = stage.observer.get(EquipmentRecord, ObjectKey("", record_name(secret["equipmentID"])))
+    (before,) = (raw for raw in left if raw["kind"] == "EquipmentRecord" and "device" in raw["spec"])
+    assert record is not None
+    assert record.spec.to_json() == before["spec"]
+
+
+def activation(objects: list[Raw]) -> dict[str, str]:
+    """Return what the box was told."""
+    (secret,) = (raw for raw in objects if raw["metadata"]["name"] == f"{CONNECTED}-activation")
+    return {name: base64.b64decode(value).decode() for name, value in secret["data"].items()}

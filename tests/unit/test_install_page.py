@@ -40,6 +40,15 @@ def test_both_take_the_chart_from_where_it_is() -> None:
         assert (ROOT / path / "Chart.yaml").is_file()
 
 
+def test_flux_finds_what_is_copied_into_its_repository() -> None:
+    """Each Kustomization has the name of a directory that the page tells to copy."""
+    section = PAGE.partition("\n## Flux\n")[2]
+    for kustomization in documents("flux/kustomizations.yaml"):
+        directory = kustomization["spec"]["path"].removeprefix("./")
+        (linked,) = re.findall(rf"\[{directory}\b[^\]]*\]\(\.\./(examples/[^)]+)\)", section)
+        assert (ROOT / linked).parent.name == directory
+
+
 def test_the_operator_comes_before_the_phones() -> None:
     waves = [
         int(documents(f"argocd/{name}.yaml")[0]["metadata"]["annotations"]["argocd.argoproj.io/sync-wave"])
