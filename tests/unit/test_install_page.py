@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 import shlex
+import tomllib
 from typing import Any
 
 import pytest
@@ -48,6 +49,20 @@ def test_both_take_the_chart_from_where_it_is() -> None:
     assert chart["sourceRef"] == {"kind": repository["kind"], "name": repository["metadata"]["name"]}
     for path in (application["spec"]["source"]["path"], chart["chart"]):
         assert (ROOT / path / "Chart.yaml").is_file()
+
+
+def test_both_take_the_release_of_this_version() -> None:
+    """From a tag: what comes to a branch is not released, and both bring it to the cluster by themselves."""
+    (application,), (repository, release) = documents("argocd/operator.yaml"), documents("flux/operator/release.yaml")
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert application["spec"]["source"]["targetRevision"] == f"v{project['version']}"
+    assert repository["spec"]["ref"] == {"tag": f"v{project['version']}"}
+    assert release["spec"]["chart"]["spec"]["reconcileStrategy"] == "Revision"
+
+
+def test_flux_keeps_the_release_where_helm_looks_for_it() -> None:
+    (_, release) = documents("flux/operator/release.yaml")
+    assert release["spec"]["storageNamespace"] == release["spec"]["targetNamespace"]
 
 
 def test_flux_finds_what_is_copied_into_its_repository() -> None:
