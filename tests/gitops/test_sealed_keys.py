@@ -22,6 +22,8 @@ from gitops.judges import JSON
 from pbx_operator.sandbox import ControlPlane
 from support import ROOT, ensure_namespace, kubectl
 
+pytestmark = pytest.mark.timeout(900)  # the first run builds sops, with the clients of all clouds: 2 minutes of work
+
 EXAMPLE = ROOT / "examples/gitops/flux"
 KEYS = ("phones/oslo-key.yaml", "phones/turin-key.yaml")
 INSTALLATION, GITOPS = (ROOT / "docs/install.md").read_text(), (ROOT / "docs/gitops.md").read_text()

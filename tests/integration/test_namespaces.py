@@ -148,35 +148,6 @@ async def test_a_namespace_that_is_not_watched_any_more_keeps_its_links(
     assert world.now(redeemer) is not None
 
 
-async def test_two_operators_link_through_an_exchange_and_leave_each_others_records_alone(
-    stage: Stage, world: World, rights: Rights
-) -> None:
-    a, b = await declared(world, "a", "b")
-    ports = {home: unused_port() for home in HOMES}
-
-    async def start(office: PBXAccount, home: str) -> None:
-        port = str(ports[home])
-        exchange = ("--exchange-endpoint", f"https://localhost:{port}", "--exchange-port", port)
-        stage.start("--namespace", home, *await rights.watched(world, office, home=home), *DIALS, *exchange)
-
-    for office, home in zip((a, b), HOMES, strict=True):
-        await start(office, home)
-    issuer, redeemer = interlink("x", "a", a.key.namespace), interlink("y", "a", b.key.namespace, redeem="key")
-    await world.join(issuer, redeemer)
-    records = {record.spec.role: record for record in world.records()}
-    assert set(records) == {"Authority", "Replica"}
-    assert records["Authority"].spec.instance != records["Replica"].spec.instance
-
-    await stage.stop()
-    for office, home in zip((a, b), HOMES, strict=True):
-        await start(office, home)
-    await looked_at(world, issuer, redeemer)
-    assert {record.spec.state for record in world.records()} == {"Established"}
-    await world.delete(issuer)
-    await world.gone(issuer, redeemer)
-    assert {record.spec.state for record in world.records()} == {"Ended"}
-
-
 async def test_a_namespace_that_was_deleted_before_its_objects_goes_as_the_page_tells(
     stage: Stage, world: World, rights: Rights
 ) -> None:
@@ -228,3 +199,32 @@ def run(control_plane: ControlPlane, block: str, *options: str) -> None:
     """Run a block of kubectl's commands, each with further options."""
     for line in block.replace("\\\n", " ").splitlines():
         kubectl(control_plane, *shlex.split(line)[1:], *options)
+
+
+async def test_two_operators_link_through_an_exchange_and_leave_each_others_records_alone(
+    stage: Stage, world: World, rights: Rights
+) -> None:
+    a, b = await declared(world, "a", "b")
+    ports = {home: unused_port() for home in HOMES}
+
+    async def start(office: PBXAccount, home: str) -> None:
+        port = str(ports[home])
+        exchange = ("--exchange-endpoint", f"https://localhost:{port}", "--exchange-port", port)
+        stage.start("--namespace", home, *await rights.watched(world, office, home=home), *DIALS, *exchange)
+
+    for office, home in zip((a, b), HOMES, strict=True):
+        await start(office, home)
+    issuer, redeemer = interlink("x", "a", a.key.namespace), interlink("y", "a", b.key.namespace, redeem="key")
+    await world.join(issuer, redeemer)
+    records = {record.spec.role: record for record in world.records()}
+    assert set(records) == {"Authority", "Replica"}
+    assert records["Authority"].spec.instance != records["Replica"].spec.instance
+
+    await stage.stop()
+    for office, home in zip((a, b), HOMES, strict=True):
+        await start(office, home)
+    await looked_at(world, issuer, redeemer)
+    assert {record.spec.state for record in world.records()} == {"Established"}
+    await world.delete(issuer)
+    await world.gone(issuer, redeemer)
+    assert {record.spec.state for record in world.records()} == {"Ended"}
