@@ -61,7 +61,7 @@ contract: setup ## CRDs and admission on a real API server
 integration: setup ## the operator on a real control plane
 	$(PYTEST) tests/integration $(SIDE_BY_SIDE) --dist loadfile
 
-e2e: setup ## the image, and the operator as a pod: on the cluster of KUBECONFIG, on kind, or on a node of its own
+e2e: setup ## the image, and the operator as a pod: on the cluster of KUBECONFIG, on kind, or on nodes of its own
 	$(PYTEST) tests/e2e
 
 test: lint types contracts verify unit model chart monitoring gitops workflows contract integration ## what must be green

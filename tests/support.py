@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from pbx_operator.api.meta import ResourceType
 from pbx_operator.sandbox.registry import SandboxState
 
 if TYPE_CHECKING:
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
 
     from pbx_operator.sandbox import ControlPlane
 
+CRDS = ResourceType(
+    "apiextensions.k8s.io", "v1", "CustomResourceDefinition", "customresourcedefinitions", namespaced=False
+)
 ROOT = Path(__file__).resolve().parent.parent
 DEADLINE_SECONDS = 30.0
 PAUSE_SECONDS = 0.05

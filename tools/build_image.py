@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import argparse
 import shutil
-import sys
 import tempfile
 from pathlib import Path
 
 from image.base import build_base, interpreter, this_machine
-from image.errors import ImageError
+from image.errors import failure_as_exit_code
 from image.facts import ROOT, process_settings, reference
 from image.oci import Layer, pack, write_layout
 from image.python_code import build_application, build_dependencies, compile_all
@@ -70,13 +69,11 @@ def main() -> None:
     kind.add_argument("--output", type=Path, default=ROOT / "build" / "pbx-operator.tar", help="the archive to write")
     kind.add_argument("--trees", type=Path, help="make the layers as directories in this one, and no archive")
     arguments = parser.parse_args()
-    try:
+    with failure_as_exit_code():
         if arguments.trees:
             build_trees(arguments.trees)
         else:
             build_archive(arguments.output)
-    except ImageError as error:
-        sys.exit(f"image: {error}")
 
 
 if __name__ == "__main__":

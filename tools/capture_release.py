@@ -19,7 +19,7 @@ from typing import Any
 
 import click
 from comm_servers.boxes import START
-from three_offices.running import complaints_of, failure_as_exit_code, heed_signals, tell
+from three_offices.running import complaints_of, perform, tell
 from three_offices.stage import Facts, Stage, eventually, set_stage
 
 from pbx_operator.api.manifest import to_yaml
@@ -68,9 +68,13 @@ KEPT_BY_SERVER = ("managedFields", "resourceVersion", "selfLink")
 @click.command()
 def main() -> None:
     """Capture the release whose version the package has; what was captured of it before is replaced."""
-    heed_signals()
+    perform(capture)
+
+
+def capture() -> None:
+    """Set the stage, play the scene, and write what is there then. Raises NotAsExpectedError."""
     port, target = unused_port(), RELEASES / version("pbx-operator")
-    with failure_as_exit_code(), TemporaryDirectory() as box, set_stage(None, tell, (*EXCHANGE, str(port))) as stage:
+    with TemporaryDirectory() as box, set_stage(None, tell, (*EXCHANGE, str(port))) as stage:
         with complaints_of(stage):
             stage.shell("kubectl apply -f tests/releases/scene.yaml")
             eventually("the scene", READY, lambda: reasons(stage))

@@ -9,11 +9,9 @@ import click
 from three_offices.running import (
     complaints_of,
     end_command,
-    failure_as_exit_code,
-    heed_signals,
     make_console,
+    perform,
     program,
-    refuse_another,
     tell,
 )
 from three_offices.stage import Stage, set_stage
@@ -28,11 +26,7 @@ KEPT = "demo"
 @click.option("--keep", is_flag=True, help="Leave the control plane and the operator running.")
 def main(keep: bool) -> None:
     """Show three offices link their phone systems; exit with 0 only if every step is as it should be."""
-    heed_signals()
-    if keep:
-        refuse_another(KEPT)
-    with failure_as_exit_code():
-        show(keep)
+    perform(lambda: show(keep), KEPT if keep else None)
 
 
 def show(keep: bool) -> None:

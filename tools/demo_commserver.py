@@ -18,10 +18,8 @@ from comm_servers.story import Story
 from three_offices.running import (
     complaints_of,
     end_command,
-    failure_as_exit_code,
-    heed_signals,
     make_console,
-    refuse_another,
+    perform,
     tell,
 )
 from three_offices.stage import Stage, set_stage
@@ -40,11 +38,7 @@ WAIT = "kubectl wait commserver nice -n nice --timeout=60s --for=jsonpath='{{.st
 @click.option("--keep", is_flag=True, help="Leave the control plane and the operator running.")
 def main(keep: bool) -> None:
     """Show communication servers; exit with 0 only if every step is as it should be."""
-    heed_signals()
-    if keep:
-        refuse_another(KEPT)
-    with failure_as_exit_code():
-        show(keep)
+    perform(lambda: show(keep), KEPT if keep else None)
 
 
 def show(keep: bool) -> None:

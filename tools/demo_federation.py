@@ -6,7 +6,7 @@ The story, and what must be seen in it, is in the package `two_clusters` beside 
 from __future__ import annotations
 
 import click
-from three_offices.running import complaints_of, failure_as_exit_code, heed_signals, make_console, tell
+from three_offices.running import complaints_of, make_console, perform, tell
 from three_offices.stage import set_stage
 from two_clusters.story import Story
 
@@ -18,9 +18,7 @@ ROME = ("--sync-interval 1", "--allow-network 127.0.0.0/8")
 @click.command()
 def main() -> None:
     """Show two clusters link their phone systems; exit with 0 only if every step is as it should be."""
-    heed_signals()
-    with failure_as_exit_code():
-        show()
+    perform(show)
 
 
 def show() -> None:

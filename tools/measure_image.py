@@ -18,7 +18,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from image.errors import ImageError
+from image.errors import ImageError, failure_as_exit_code
 from image.facts import ROOT
 from image.unpacked import UnpackedImage, obstacle
 
@@ -116,10 +116,8 @@ def main() -> None:
     arguments = parser.parse_args()
     if (reason := obstacle()) is not None:
         sys.exit(f"image: not measured: {reason}")
-    try:
+    with failure_as_exit_code():
         measure(arguments.archive)
-    except ImageError as error:
-        sys.exit(f"image: {error}")
 
 
 if __name__ == "__main__":

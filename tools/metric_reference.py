@@ -10,6 +10,7 @@ from prometheus_client.metrics import MetricWrapperBase
 from prometheus_client.registry import Collector
 
 import pbx_operator.operator  # noqa: F401 - it brings in every module that registers metrics
+from pbx_operator.engine.identity import Identity
 from pbx_operator.engine.memory import Memory
 from pbx_operator.engine.metrics import Metrics
 from pbx_operator.engine.state_metrics import StateMetrics
@@ -70,11 +71,14 @@ def is_runtime(collector: Collector) -> bool:
     return all(family.name.startswith(("python_", "process_")) for family in collector.collect())
 
 
+NOBODY = Identity("", "", None, confirmed=True)
+
+
 def engine_metrics() -> Iterator[Described]:
     """Return the metrics of an engine."""
     registry = CollectorRegistry()
     Metrics(registry, workers=1)
-    registry.register(StateMetrics(Store("example.com"), Memory()))
+    registry.register(StateMetrics(Store("example.com"), Memory(), NOBODY, {}))
     return described(collectors(registry))
 
 

@@ -123,8 +123,11 @@ def _checks(asked: Installation, cluster: Cluster) -> list[tuple[str, Callable[[
     if asked.metrics_url is not None:
         checks.append(("the operator shows metrics", partial(probes.metrics, asked.metrics_url)))
     checks.append(("CustomResourceDefinitions", partial(probes.definitions, cluster)))
+    checks.append(("identity", partial(probes.identity, cluster, asked.namespace)))
     for where, wanted in needed(asked.namespace, asked.watched).items():
         checks.append((f"permissions {where}", partial(probes.allowed, cluster, wanted)))
+    for namespace in sorted(asked.watched) or [asked.namespace]:
+        checks.append((f"writing in namespace {namespace}", partial(probes.writable, cluster, namespace)))
     for endpoint in asked.endpoints:
         now = datetime.now(UTC)
         probe = partial(probes.certificate, cluster, asked.namespace, endpoint, asked.certificate, now)

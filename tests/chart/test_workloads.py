@@ -113,7 +113,10 @@ def test_more_than_one_replica_spreads_and_survives_drains(render: list[Manifest
         pod = each["spec"]["template"]
         fitting = [budget for budget in budgets if selects(budget["selector"], pod["metadata"]["labels"])]
         assert len(fitting) == (each["spec"]["replicas"] > 1)
-        assert pod["spec"]["topologySpreadConstraints"]
+        preferred = pod["spec"]["affinity"]["podAntiAffinity"]["preferredDuringSchedulingIgnoredDuringExecution"]
+        terms = {each["podAffinityTerm"]["topologyKey"]: each["podAffinityTerm"] for each in preferred}
+        assert terms.keys() == {"kubernetes.io/hostname", "topology.kubernetes.io/zone"}
+        assert all(selects(term["labelSelector"], pod["metadata"]["labels"]) for term in terms.values())
     assert all(budget["unhealthyPodEvictionPolicy"] == "AlwaysAllow" for budget in budgets)
     assert all(budget["maxUnavailable"] == 1 for budget in budgets)
 

@@ -1,4 +1,4 @@
-"""The image that all of these tests are about, and the cluster that runs it.
+"""The image that all of these tests are about, and the clusters that run it.
 
 What is imported from `tools` can be found only after its path was added here.
 """
@@ -6,6 +6,7 @@ What is imported from `tools` can be found only after its path was added here.
 from __future__ import annotations
 
 import sys
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,12 +15,35 @@ import pytest
 from support import ROOT
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator, Iterator
+
+    from node.host import Host
 
     from e2e.cluster import Cluster
     from e2e.release import Release
 
 sys.path.append(str(ROOT / "tools"))
+
+_RUNNING: dict[str, Cluster] = {}
+"""The clusters that a failure shows, by the names of their fixtures."""
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Let each failure show the state of the clusters, while it lasts."""
+    report = yield
+    if report.failed:
+        report.sections += [(f"state of {name}", cluster.state()) for name, cluster in _RUNNING.items()]
+    return report
+
+
+@contextmanager
+def _shown(name: str, cluster: Cluster) -> Iterator[Cluster]:
+    _RUNNING[name] = cluster
+    try:
+        yield cluster
+    finally:
+        del _RUNNING[name]
 
 
 @pytest.fixture(scope="session")
@@ -36,11 +60,39 @@ def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def host() -> Iterator[Host]:
+    """Return where nodes of our own run, or skip the test and say why there are none."""
+    from node.host import Host
+
+    from e2e.cluster import no_host
+
+    if (reason := no_host()) is not None:
+        pytest.skip(reason)
+    with Host() as host:
+        yield host
+
+
+@pytest.fixture(scope="session")
 def cluster(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    """Return a cluster that can run the image, or skip the test and say why there is none."""
+    """Return a cluster that can run the image, or skip the test and say why there is none; ours has two nodes."""
     from e2e.cluster import open_cluster
 
-    with open_cluster(lambda: request.getfixturevalue("archive"), tmp_path_factory.mktemp("cluster")) as cluster:
+    folder = tmp_path_factory.mktemp("cluster")
+    with (
+        open_cluster(
+            lambda: request.getfixturevalue("host"), lambda: request.getfixturevalue("archive"), folder
+        ) as cluster,
+        _shown("cluster", cluster),
+    ):
+        yield cluster
+
+
+@pytest.fixture(scope="module")
+def second_cluster(host: Host, archive: Path) -> Iterator[Cluster]:
+    """Return one more cluster on the same network, or skip the test and say why there is none."""
+    from e2e.cluster import own_cluster
+
+    with own_cluster(host, archive, number=2) as cluster, _shown("second_cluster", cluster):
         yield cluster
 
 

@@ -76,6 +76,16 @@ class Release:
         holder = self.kubectl("get", "lease", "pbx-operator", "--output", "jsonpath={.spec.holderIdentity}")
         return holder.partition("_")[0]
 
+    def nodes(self, component: str) -> list[str]:
+        """Return the names of the nodes on which the pods of a component run, one for each pod."""
+        path = "jsonpath={.items[*].spec.nodeName}"
+        return self.kubectl("get", "pods", *self._of(component), "--output", path).split()
+
+    def await_ready(self) -> None:
+        """Wait until each Deployment has all its pods, ready."""
+        for name in (OPERATOR, EXCHANGE):
+            self.kubectl("rollout", "status", f"deployment/{name}", f"--timeout={TIMEOUT}s")
+
     @staticmethod
     def _of(component: str) -> tuple[str, str]:
         return "--selector", f"app.kubernetes.io/instance={RELEASE},app.kubernetes.io/component={component}"
@@ -98,7 +108,7 @@ def released(cluster: Cluster, namespace: str, values: Manifest, *, wait: bool =
             )
             yield release
         except BaseException:
-            print(cluster.kubectl("describe", "pods", "--namespace", namespace))
+            print(cluster.state())
             raise
         finally:
             helm.uninstall(RELEASE, ignore_not_found=True, wait="watcher", timeout=TIMEOUT)

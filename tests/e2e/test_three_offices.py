@@ -5,14 +5,13 @@ Each test goes on where the one before it ended.
 
 from __future__ import annotations
 
-import base64
-import json
 from collections.abc import Iterator
 
 import pytest
 from helm_chart.rendering import RELEASE
 from helm_python.errors import HelmError
 
+from e2e.links import WAIT, await_established, carry_key, transitions
 from e2e.release import EXCHANGE, OPERATOR, VALUES, Release
 from support import ROOT, until
 
@@ -21,7 +20,6 @@ pytestmark = pytest.mark.timeout(1800)  # the programs of a node may have to be 
 OFFICES = ROOT / "examples" / "three-offices"
 BOX = ROOT / "examples" / "comm-servers" / "btco.yaml"
 NAMESPACES = ("paris", "rome", "bern", "lyon")
-WAIT = "--timeout=120s"
 PRIVATE = '{"spec":{"visibility":"Private"}}'
 DIALLED_IN_PARIS = {
     "112": "Emergency",
@@ -39,38 +37,20 @@ def declared(release: Release) -> Iterator[None]:
     release.cluster.kubectl("delete", "namespace", *NAMESPACES, "--ignore-not-found", WAIT)
 
 
-def carry_key(release: Release, office: str) -> None:
-    """Bring the key that Paris made for an office into the office's namespace."""
-    secret = release.cluster.kubectl("get", "secret", f"to-{office}-key", "-n", "paris", "-o", "json")
-    literal = f"--from-literal=key={base64.b64decode(json.loads(secret)['data']['key']).decode()}"
-    release.cluster.kubectl("create", "secret", "generic", "from-paris", "-n", office, literal)
-
-
-def transitions(release: Release) -> list[str]:
-    """Return when each Interlink's conditions changed last: a link that broke and came back shows another time."""
-    path = "{.items[*].status.conditions[*].lastTransitionTime}"
-    return release.cluster.kubectl("get", "interlinks", "--all-namespaces", "-o", f"jsonpath={path}").split()
-
-
-def await_ready(release: Release) -> None:
-    for name in (OPERATOR, EXCHANGE):
-        release.kubectl("rollout", "status", f"deployment/{name}", WAIT)
-
-
 def test_offices_link_although_the_operator_is_killed(release: Release) -> None:
     kubectl = release.cluster.kubectl
     kubectl("apply", "-f", str(OFFICES / "1-offices.yaml"))
     kubectl("apply", "-f", str(OFFICES / "2-keys.yaml"))
     kubectl("wait", "--for=condition=KeyIssued", "interlinks", "--all", "-n", "paris", WAIT)
     for office in ("rome", "bern"):
-        carry_key(release, office)
+        carry_key(release.cluster, release.cluster, office)
 
     first = release.leader()
     kubectl("apply", "-f", str(OFFICES / "3-links.yaml"))
     release.kubectl("delete", "pod", first, "--grace-period=0", "--force")
 
-    kubectl("wait", "--for=condition=Established", "interlinks", "--all", "--all-namespaces", WAIT)
-    await_ready(release)
+    await_established(release.cluster)
+    release.await_ready()
     assert first not in release.pods()
     assert release.cluster.dialled("paris", *DIALLED_IN_PARIS) == DIALLED_IN_PARIS
     assert release.cluster.dialled("rome", "300", "400") == {"300": "Own", "400": "NoMatch"}
@@ -84,7 +64,7 @@ def test_a_standby_works_when_the_active_pod_is_killed(release: Release) -> None
     release.cluster.kubectl("patch", "internalnumber", "workshop", "-n", "rome", "--type=merge", f"--patch={PRIVATE}")
     until(lambda: release.cluster.dialled("paris", "300") == {"300": "NoMatch"}, "Rome's private number is gone")
     assert release.cluster.dialled("rome", "300") == {"300": "Own"}
-    await_ready(release)
+    release.await_ready()
 
 
 def test_a_box_connects_by_the_service_of_the_exchange(release: Release) -> None:
@@ -106,23 +86,23 @@ def test_helm_test_finds_all_well(release: Release) -> None:
 
 
 def test_an_upgrade_leaves_live_links_alone(release: Release) -> None:
-    before, pods = transitions(release), release.pods().keys() | release.pods("exchange").keys()
+    before, pods = transitions(release.cluster), release.pods().keys() | release.pods("exchange").keys()
     release.upgrade({**VALUES, "logLevel": "debug"})
     assert not pods & (release.pods().keys() | release.pods("exchange").keys())
     until(lambda: release.leader() in release.pods(), "an operator of the new revision works")
     release.cluster.kubectl("patch", "internalnumber", "tim", "-n", "bern", "--type=merge", f"--patch={PRIVATE}")
     until(lambda: release.cluster.dialled("paris", "400") == {"400": "NoMatch"}, "the new operator works")
-    assert transitions(release) == before
+    assert transitions(release.cluster) == before
 
 
 def test_a_broken_image_never_counts_as_deployed_and_is_rolled_back(release: Release) -> None:
-    before, pods = transitions(release), release.pods()
+    before, pods = transitions(release.cluster), release.pods()
     with pytest.raises(HelmError):
         release.upgrade({**VALUES, "image": {"tag": "does-not-exist"}}, seconds=15, atomic=True)
-    await_ready(release)
+    release.await_ready()
     assert release.pods() == pods
     assert release.states()[-2:] == ["failed", "deployed"]
-    assert transitions(release) == before
+    assert transitions(release.cluster) == before
 
 
 def test_the_identity_is_rotated_by_the_command_in_a_pod(release: Release) -> None:
@@ -148,7 +128,7 @@ def test_the_release_stays_while_objects_need_it_and_then_goes(release: Release)
     log = release.kubectl("logs", f"job/{OPERATOR}-pre-delete")
     assert "FAILED" in log
     assert "Interlink paris/to-bern, which only the operator can let go" in log
-    await_ready(release)
+    release.await_ready()
 
     kubectl("delete", "namespace", *NAMESPACES, WAIT)
     release.helm.uninstall(RELEASE, wait="watcher", timeout=120)

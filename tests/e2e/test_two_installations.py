@@ -5,8 +5,6 @@ This module comes after those whose release looks after all namespaces: no two o
 
 from __future__ import annotations
 
-import base64
-import json
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -15,6 +13,7 @@ import pytest
 from helm_chart.rendering import RELEASE, Manifest
 
 from e2e.cluster import Cluster
+from e2e.links import WAIT, await_established, carry_key
 from e2e.release import Release, released, with_exchange
 from support import ROOT, until
 
@@ -26,7 +25,6 @@ HOMES = tuple(f"{office}-system" for office in OFFICES)
 SERVICE_NETWORKS = ["198.18.0.0/15", "10.0.0.0/8"]
 """Those of our node and of kind: like all local networks they are not dialled unless that is allowed."""
 DECLARED = "interlinks,internalnumbers,pbxaccounts"
-WAIT = "--timeout=120s"
 
 
 @dataclass(frozen=True)
@@ -68,12 +66,10 @@ def test_they_link_by_a_key_and_the_end_of_one_side_ends_the_other(pair: Pair) -
     for name in ("1-paris", "1-rome", "2-paris-issues"):
         kubectl("apply", "-f", str(CLUSTERS / f"{name}.yaml"))
     kubectl("wait", "--for=condition=KeyIssued", "interlinks", "--all", "-n", "paris", WAIT)
-    secret = json.loads(kubectl("get", "secret", "to-rome-key", "-n", "paris", "-o", "json"))
-    literal = f"--from-literal=key={base64.b64decode(secret['data']['key']).decode()}"
-    kubectl("create", "secret", "generic", "from-paris", "-n", "rome", literal)
+    carry_key(pair.cluster, pair.cluster, "rome")
     kubectl("apply", "-f", str(CLUSTERS / "3-rome-redeems.yaml"))
 
-    kubectl("wait", "--for=condition=Established", "interlinks", "--all", "--all-namespaces", WAIT)
+    await_established(pair.cluster)
     until(
         lambda: pair.cluster.dialled("paris", "300") == {"300": "Peer 300@rome.example.com"},
         "Paris knows Rome's numbers",

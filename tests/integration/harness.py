@@ -234,6 +234,15 @@ class World:
         await self.green(issuer, redeemer)
         return text
 
+    async def linked_offices(self) -> tuple[PBXAccount, PBXAccount, Interlink, Interlink]:
+        """Link offices with the numbers 201 and 301; return both accounts, the issuer and the redeemer."""
+        a, b = await self.office("a", "201"), await self.office("b", "301")
+        issuer = builders.interlink("x", "a", a.key.namespace)
+        redeemer = builders.interlink("y", "a", b.key.namespace, redeem="key")
+        await self.join(issuer, redeemer)
+        await self.reaches(a, "301", b)
+        return a, b, issuer, redeemer
+
     # --- seeing -------------------------------------------------------------------------------------------------
 
     async def until(self, condition: Callable[[], V], what: str) -> V:

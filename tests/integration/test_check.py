@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 import re
 import subprocess
@@ -15,13 +16,15 @@ import pytest_asyncio
 
 from builders import interlink
 from integration.harness import OPERATOR, Stage, World, open_stage
-from integration.process import OperatorProcess
+from integration.process import DEADLINE, OperatorProcess
+from pbx_operator.engine.identity import IDENTITY_SECRET
 from pbx_operator.sandbox import ControlPlane
 from pbx_operator.sandbox.ports import unused_port
 from support import ROOT, kubectl
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
+CRDS = str(ROOT / "crds")
 PORT = unused_port()
 ENDPOINT = f"https://localhost:{PORT}"
 
@@ -54,7 +57,7 @@ async def test_a_running_installation_is_well(stage: Stage, world: World) -> Non
     status, lines = await check(stage, *addresses(stage.operator))
     assert [line for line in lines if not line.startswith("ok ")] == []
     assert status == 0
-    assert len(lines) == 7
+    assert len(lines) == 9
     assert "its certificate has the pin" in lines[-1]
 
 
@@ -71,6 +74,49 @@ async def test_a_permission_that_is_missing_is_named(stage: Stage) -> None:
     assert [line.partition(";")[0] for line in problems] == [
         "FAILED  permissions in all namespaces: not allowed: create events.events.k8s.io"
     ]
+
+
+async def test_an_older_definition_is_named_with_what_it_does_not_know(stage: Stage) -> None:
+    path = "/spec/versions/0/schema/openAPIV3Schema/properties/status/properties/keyID"
+    older = json.dumps([{"op": "remove", "path": path}])
+    kubectl(stage.control_plane, "patch", "crd", "interlinks.pbx-operator.io", "--type=json", "-p", older)
+
+    async def problems() -> list[str]:
+        _, lines = await check(stage)
+        return [line for line in lines if line.startswith("FAILED")]
+
+    async with asyncio.timeout(DEADLINE):
+        while not (found := await problems()):
+            continue  # until the API server shows what it serves now
+    assert found == [
+        "FAILED  CustomResourceDefinitions: missing or too old: status.keyID of interlinks.pbx-operator.io; "
+        "install them: kubectl apply --server-side -f crds/"
+    ]
+    kubectl(stage.control_plane, "apply", "--server-side", "--force-conflicts", "-f", CRDS)
+
+
+async def test_a_namespace_that_does_not_exist_is_named(stage: Stage) -> None:
+    _, lines = await check(stage, "--watch-namespace", "nowhere")
+    assert (
+        "FAILED  writing in namespace nowhere: namespace nowhere does not exist: kubectl create namespace nowhere, "
+        "or name another one"
+    ) in lines
+
+
+async def test_an_identity_of_another_cluster_is_told(stage: Stage) -> None:
+    secret = ("secret", IDENTITY_SECRET, "-n", "pbx-system")
+    data = json.loads(kubectl(stage.control_plane, "get", *secret, "-o", "json"))["data"]
+    moved = {**data, "clusterUID": base64.b64encode(b"another cluster").decode()}
+    kubectl(stage.control_plane, "patch", *secret, "-p", json.dumps({"data": moved}))
+    try:
+        status, lines = await check(stage)
+    finally:
+        kubectl(stage.control_plane, "patch", *secret, "-p", json.dumps({"data": data}))
+    assert status == 1
+    (line,) = (line for line in lines if line.startswith("FAILED"))
+    assert line.startswith(
+        "FAILED  identity: The identity in Secret pbx-system/pbx-operator-identity was made in another"
+    )
 
 
 async def test_what_is_left_keeps_the_operator(stage: Stage, world: World, tmp_path: Path) -> None:

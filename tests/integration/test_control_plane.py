@@ -18,10 +18,10 @@ from faultproxy import calls
 from integration.api import Raw, manifest
 from integration.conftest import install
 from integration.harness import OPERATOR, Stage, World, number, open_stage
-from pbx_operator.api.meta import CRDS, ObjectKey
+from pbx_operator.api.meta import ObjectKey
 from pbx_operator.sandbox import ControlPlane
 from pbx_operator.sandbox.components import ComponentName
-from support import ROOT, install_crds, kubectl
+from support import CRDS, ROOT, install_crds, kubectl
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -49,13 +49,6 @@ async def own(empty: ControlPlane, tmp_path: Path) -> AsyncIterator[Stage]:
         yield stage
 
 
-async def linked(world: World) -> None:
-    a, b = await world.office("a", "201"), await world.office("b", "301")
-    issuer, redeemer = interlink("x", "a", a.key.namespace), interlink("y", "a", b.key.namespace, redeem="key")
-    await world.join(issuer, redeemer)
-    await world.reaches(a, "301", b)
-
-
 async def test_the_operator_waits_for_its_crds(bare: Stage) -> None:
     control_plane = bare.control_plane
     await asyncio.to_thread(install, control_plane)
@@ -63,7 +56,7 @@ async def test_the_operator_waits_for_its_crds(bare: Stage) -> None:
     line = await operator.says("interlinks.pbx-operator.io", "kubectl apply")
     assert line["level"] == "error"
     await asyncio.to_thread(install_crds, control_plane)
-    await linked(bare.world("late"))
+    await bare.world("late").linked_offices()
 
 
 async def test_the_operator_ends_in_order_while_it_waits(bare: Stage) -> None:
@@ -82,7 +75,7 @@ async def test_the_operator_waits_for_its_rights_and_names_them(bare: Stage) -> 
     operator = bare.start()
     await operator.says("namespaces/kube-system", "cannot get")
     await asyncio.to_thread(install, control_plane)
-    await linked(bare.world("granted"))
+    await bare.world("granted").linked_offices()
 
 
 async def test_a_single_missing_right_is_named_and_does_not_stop_the_rest(own: Stage) -> None:
@@ -112,18 +105,18 @@ async def test_the_periodic_lists_of_an_empty_cluster(own: Stage) -> None:
     own.start(periods={"prune": 0.2})
     lists = calls(verb="list", resource="dialplanslices", user_agent="pbx-operator")
     await own.proxy.journal.wait_for(lists, count=3)
-    await linked(own.world("first"))
+    await own.world("first").linked_offices()
     assert own.operator.running
 
 
 async def test_the_api_server_goes_away_and_comes_back(own: Stage) -> None:
     own.start()
     world = own.world("outage")
-    await linked(world)
+    await world.linked_offices()
     await asyncio.to_thread(own.control_plane.kill_component, "kube-apiserver")
     await asyncio.to_thread(own.control_plane.start_component, "kube-apiserver")
     assert own.operator.running
-    await linked(own.world("after"))
+    await own.world("after").linked_offices()
     await world.green(interlink("x", "a", f"{world.name}-a"), interlink("y", "a", f"{world.name}-b"))
 
 
@@ -132,14 +125,14 @@ async def test_the_operator_starts_while_the_api_server_is_away(own: Stage) -> N
     operator = own.start()
     await operator.says("looking for the CRDs failed", "trying again")
     await asyncio.to_thread(own.control_plane.start_component, "kube-apiserver")
-    await linked(own.world("patient"))
+    await own.world("patient").linked_offices()
 
 
 async def test_the_operator_ends_when_time_went_back(own: Stage, tmp_path: Path) -> None:
     """etcd is replaced by its backup under a running operator; a new process starts from what is there then."""
     own.start(periods={"prune": 1.0})
     world = own.world("past")
-    await linked(world)
+    await world.linked_offices()
     await own.settle()
     etcd = own.control_plane.data_dir / "etcd"
     await swap(own.control_plane, lambda: shutil.copytree(etcd, tmp_path / "backup"))

@@ -69,7 +69,7 @@ def test_a_box_that_does_not_get_in_is_a_failure(place: Place, tmp_path: Path) -
 def test_nothing_is_left_after_a_signal(place: Place, number: signal.Signals) -> None:
     with place.popen(str(ROOT / DEMO)) as process:
         until(lambda: place.states() != [], "the control plane starts")
-        until(lambda: boxes(place) == 1 and any(place.folder.rglob("key")), "the first box has its key")
+        until(lambda: boxes(place) == 1, "the first box starts")
         process.send_signal(number)
     until(place.is_clean, "boxes, operator, control plane and files are gone")
     assert set(place.folder.iterdir()) == {place.sandboxes}

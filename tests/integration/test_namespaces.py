@@ -19,6 +19,7 @@ from helm_chart.rendering import objects, rendered
 from builders import account, interlink
 from integration.conftest import install
 from integration.harness import OPERATOR, Stage, World, open_stage
+from integration.process import OperatorProcess
 from integration.two_clusters import DIALS
 from pbx_operator.api.meta import RECONCILE_ANNOTATION
 from pbx_operator.api.v1alpha1 import Interlink, PBXAccount
@@ -228,3 +229,47 @@ async def test_two_operators_link_through_an_exchange_and_leave_each_others_reco
     await world.delete(issuer)
     await world.gone(issuer, redeemer)
     assert {record.spec.state for record in world.records()} == {"Ended"}
+
+
+async def test_of_two_operators_on_one_namespace_one_leaves_it_alone(
+    stage: Stage, world: World, rights: Rights
+) -> None:
+    (office,) = await declared(world, "shared")
+    operators = [stage.start("--namespace", home, *await rights.watched(world, office, home=home)) for home in HOMES]
+    await world.ready(office, "Serving")
+    for operator in operators:
+        await operator.idle()
+    first, second, last = (interlink(name, "a", office.key.namespace) for name in ("x", "y", "z"))
+    await world.apply(first)
+    worker, other = await worker_and_other(operators, office)
+    await world.apply(second)
+    for link in (first, second):
+        await world.ready(link, "KeyIssued")
+    await looked_at(world, first, second)
+    before = {link.key: world.raw(link.resource, link.key) for link in (first, second)}
+
+    worker.terminate()
+    assert await worker.ended() == 0
+    await world.apply(last)
+    await other.idle()
+    assert {key: world.raw(Interlink.resource, key) for key in before} == before
+    assert world.shows(last, "Ready") is None
+    assert len(world.records()) == len(before)
+    _, metrics = await other.answers("/metrics")
+    assert 'pbx_operator_standing_back{reason="AnotherInstallation"} 1.0' in metrics
+
+
+async def worker_and_other(
+    operators: list[OperatorProcess], office: PBXAccount
+) -> tuple[OperatorProcess, OperatorProcess]:
+    """Return the operator that looks after the namespace, and the one that says that it leaves it alone."""
+    said = f"namespace {office.key.namespace} is looked after by installation"
+    waiting = [asyncio.create_task(operator.says(said)) for operator in operators]
+    await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+    first, second = operators
+    worker, other = (second, first) if waiting[0].done() else (first, second)
+    for task in waiting:
+        task.cancel()
+    await asyncio.gather(*waiting, return_exceptions=True)
+    assert said not in worker.logs()
+    return worker, other

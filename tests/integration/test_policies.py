@@ -28,10 +28,7 @@ async def stage(second_plane: ControlPlane, tmp_path_factory: pytest.TempPathFac
 
 
 async def test_links_begin_and_end_and_accounts_go_as_without_them(world: World) -> None:
-    a, b = await world.office("a", "201"), await world.office("b", "301")
-    issuer, redeemer = interlink("x", "a", a.key.namespace), interlink("y", "a", b.key.namespace, redeem="key")
-    await world.join(issuer, redeemer)
-    await world.reaches(a, "301", b)
+    a, b, issuer, redeemer = await world.linked_offices()
     await world.delete(issuer)
     await world.gone(issuer, redeemer)
     await world.delete(a, b)

@@ -19,7 +19,7 @@ from integration import (
     test_rivals,
 )
 from integration.reason_stories import claims_of
-from pbx_operator.api import provider_reasons, rainbow_reasons, reasons
+from pbx_operator.api import gate_reasons, provider_reasons, rainbow_reasons, reasons
 from pbx_operator.api.reasons import REASONS
 
 MODULES = (
@@ -34,7 +34,7 @@ MODULES = (
     test_reasons_servers,
     test_rivals,
 )
-_ROWS = vars(reasons) | vars(provider_reasons) | vars(rainbow_reasons)
+_ROWS = vars(reasons) | vars(gate_reasons) | vars(provider_reasons) | vars(rainbow_reasons)
 
 
 def test_every_reason_has_a_story() -> None:

@@ -20,7 +20,7 @@ from integration.conftest import ready_plane
 from integration.harness import Stage, World, number, open_stage
 from integration.reason_stories import expect, shows
 from integration.test_control_plane import loosen, until_applied
-from pbx_operator.api import reasons
+from pbx_operator.api import gate_reasons, reasons
 from pbx_operator.api.meta import NAMESPACES, SECRETS, ObjectKey
 from pbx_operator.api.v1alpha1 import CommServer, Interlink
 from pbx_operator.sandbox import ControlPlane
@@ -139,7 +139,7 @@ async def test_identity_lost(stage: Stage, world: World) -> None:
     await world.ready(fresh, "KeyIssued")
 
 
-@shows(reasons.UNREADABLE, reasons.CALLS_UNREADABLE, reasons.ACCOUNT_NOT_READY, reasons.NOT_CHECKED)
+@shows(reasons.UNREADABLE, gate_reasons.CALLS_UNREADABLE, reasons.ACCOUNT_NOT_READY, reasons.NOT_CHECKED)
 async def test_unreadable_account(stage: Stage, world: World) -> None:
     """The CRD is newer than the operator, and somebody uses what is new in it."""
     await linked(world)

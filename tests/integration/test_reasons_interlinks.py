@@ -18,7 +18,7 @@ from integration.api import manifest
 from integration.harness import World
 from integration.keys import new_key
 from integration.reason_stories import expect, expect_first_progress, shows
-from pbx_operator.api import reasons
+from pbx_operator.api import gate_reasons, reasons
 from pbx_operator.api.reasons import Reason
 from pbx_operator.api.v1alpha1 import Interlink
 
@@ -51,7 +51,7 @@ async def linked(world: World, **options: Any) -> None:
 
 @shows(
     *(reasons.KEY_ISSUED, reasons.KEY_ISSUED_ONCE, reasons.ESTABLISHED),
-    *(reasons.GATE_OPEN, reasons.ACCEPTED, reasons.RESOLVED),
+    *(gate_reasons.GATE_OPEN, reasons.ACCEPTED, reasons.RESOLVED),
 )
 async def test_from_key_to_link(world: World) -> None:
     await world.office("a")
@@ -99,7 +99,7 @@ async def test_secret_missing(world: World) -> None:
     await world.ready(redeemer(world), "KeyUnknown")
 
 
-@shows(reasons.SECRET_NAME_TAKEN, reasons.NO_KEY_YET, reasons.NOT_ESTABLISHED)
+@shows(reasons.SECRET_NAME_TAKEN, reasons.NO_KEY_YET, gate_reasons.NOT_ESTABLISHED)
 async def test_secret_name_taken(world: World) -> None:
     a = await world.office("a")
     await world.put_key(a.key.namespace, "x-key", "something else")
@@ -325,43 +325,43 @@ async def closed(world: World, link: Interlink, reason: Reason, *words: str) -> 
         assert word in world.message(link, "CallsAllowed"), world.message(link, "CallsAllowed")
 
 
-@shows(reasons.CLOSED_HERE, reasons.CLOSED_BY_PEER)
+@shows(gate_reasons.CLOSED_HERE, gate_reasons.CLOSED_BY_PEER)
 async def test_gate_closed(world: World) -> None:
     await linked(world)
     closing = manifest(issuer(world))
     closing["spec"]["gate"] = "Closed"
     await world.apply(closing)
-    await closed(world, issuer(world), reasons.CLOSED_HERE, "spec.gate")
-    await closed(world, redeemer(world), reasons.CLOSED_BY_PEER, "ask that side")
+    await closed(world, issuer(world), gate_reasons.CLOSED_HERE, "spec.gate")
+    await closed(world, redeemer(world), gate_reasons.CLOSED_BY_PEER, "ask that side")
 
 
-@shows(reasons.CALLS_NOT_ADMITTED)
+@shows(gate_reasons.CALLS_NOT_ADMITTED)
 async def test_redeemer_not_allowed_any_more(world: World) -> None:
     await linked(world)
     await world.apply(issuer(world, issue={"allowedRedeemers": [{"namespace": "elsewhere"}]}))
     for link in (issuer(world), redeemer(world)):
-        await closed(world, link, reasons.CALLS_NOT_ADMITTED, "allowedRedeemers", "put it back")
+        await closed(world, link, gate_reasons.CALLS_NOT_ADMITTED, "allowedRedeemers", "put it back")
     await world.apply(issuer(world))
     await world.green(issuer(world), redeemer(world))
 
 
-@shows(reasons.PEER_DELETING)
+@shows(gate_reasons.PEER_DELETING)
 async def test_peer_deleting(world: World) -> None:
     await linked(world, undoWindowSeconds=600)
     await world.delete(issuer(world))
-    await closed(world, redeemer(world), reasons.PEER_DELETING)
+    await closed(world, redeemer(world), gate_reasons.PEER_DELETING)
 
 
-@shows(reasons.ORPHANED)
+@shows(gate_reasons.ORPHANED)
 async def test_orphaned(world: World) -> None:
     await linked(world)
     await world.vanish(issuer(world))
-    await closed(world, redeemer(world), reasons.ORPHANED, "the peer's Interlink", "re-create it")
+    await closed(world, redeemer(world), gate_reasons.ORPHANED, "the peer's Interlink", "re-create it")
     await world.apply(issuer(world))
     await world.green(issuer(world), redeemer(world))
 
 
-@shows(reasons.NOT_PUBLISHED)
+@shows(gate_reasons.NOT_PUBLISHED)
 async def test_not_published(world: World) -> None:
     """The API server refuses the slice that would say what the peer may dial."""
     await world.office("a", "201", "301")
@@ -374,6 +374,6 @@ async def test_not_published(world: World) -> None:
     narrow = issuer(world, sharing=sharing("200-299"))
     await world.offer_key(narrow, redeemer(world))
     await world.apply(redeemer(world))
-    await closed(world, narrow, reasons.NOT_PUBLISHED, "account's conditions")
+    await closed(world, narrow, gate_reasons.NOT_PUBLISHED, "account's conditions")
     world.stage.proxy.clear()
     await world.green(narrow, redeemer(world))

@@ -12,7 +12,7 @@ from faultproxy import Answer, Call, Fault
 from integration.harness import World
 from integration.reason_stories import expect, expect_first_progress, shows
 from integration.two_clusters import DIALS, Pair, Story
-from pbx_operator.api import reasons
+from pbx_operator.api import gate_reasons, reasons
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 IMPATIENT = {"grace": 1.0}
@@ -57,7 +57,7 @@ async def test_peer_silent(world: World, pair: Pair, story: Story) -> None:
     await world.condition(story.redeemer, "PeerReachable", "True", "PeerAnswers")
 
 
-@shows(reasons.PEER_NOT_HEARD)
+@shows(gate_reasons.PEER_NOT_HEARD)
 async def test_peer_not_heard(world: World, story: Story) -> None:
     """The link is there, but what the peer says of itself cannot be written down."""
 

@@ -16,10 +16,10 @@ from faultproxy import Answer, Call, Fault, calls
 from integration.conftest import install
 from integration.harness import Stage, World, number, open_stage
 from integration.process import DEADLINE, HOST, POLL, OperatorProcess
-from pbx_operator.api.meta import CRDS, ObjectKey
+from pbx_operator.api.meta import ObjectKey
 from pbx_operator.api.v1alpha1 import KINDS, Interlink, InternalNumber
 from pbx_operator.sandbox import ControlPlane
-from support import install_crds
+from support import CRDS, install_crds
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

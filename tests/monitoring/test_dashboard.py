@@ -31,6 +31,7 @@ def test_every_metric_is_shown_but_those_that_others_tell(documented: frozenset[
         "controller_runtime_active_workers",
         "controller_runtime_max_concurrent_reconciles",
         "leader_election_master_status",
+        "pbx_operator_standing_back",
         "workqueue_adds_total",
         "workqueue_retries_total",
         "workqueue_unfinished_work_seconds",

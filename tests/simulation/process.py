@@ -39,8 +39,9 @@ from pbx_operator.engine.queue import WorkQueue
 from pbx_operator.engine.servers import Providers, ServerWork
 from pbx_operator.engine.snapshots import Snapshots
 from pbx_operator.engine.steps import StepRunner
-from pbx_operator.engine.store import Observation, Store
+from pbx_operator.engine.store import Store
 from pbx_operator.engine.sync import load
+from pbx_operator.engine.tables import Observation
 from pbx_operator.engine.worker import Clocks, Worker
 from pbx_operator.links.authority import Authority
 from pbx_operator.links.peer import AnswerT, Draft, Peer, PeerUnavailable
@@ -257,8 +258,10 @@ class Process:
         self.snapshots = Snapshots(self.store, self.memory, facts, now)
         authority = Authority(wire, identity.instance, self.snapshots, now, self.intake)
         elsewhere = Elsewhere(wire, authority, identity, self.intake, now, peer)
-        keys = KeyWork(wire, authority, identity, self.intake, self.memory, now, Contact(), elsewhere, InTurn())
-        self.heard, runner = Heard(), StepRunner(self.memory, now, clocks.monotonic, InTurn())
+        keys = KeyWork(
+            wire, authority, identity, self.intake, self.memory, now, Contact(), elsewhere, InTurn(workers=1)
+        )
+        self.heard, runner = Heard(), StepRunner(self.memory, now, clocks.monotonic, InTurn(workers=1))
         servers: Servers = NoSteps()
         customer_work: Customers = NoSteps()
         if providers is not None:

@@ -86,11 +86,11 @@ class PodValues(Group):
     node_selector: StringMap = Field({})
     """Labels of the nodes on which the Pods may run."""
     affinity: KubernetesObject = Field({})
-    """Affinity of the Pods (Affinity)."""
+    """Affinity of the Pods (Affinity). Without `podAntiAffinity` they avoid nodes and zones that have one already."""
     tolerations: list[KubernetesObject] = Field([])
     """Taints that the Pods tolerate (Toleration)."""
     topology_spread_constraints: list[KubernetesObject] = Field([])
-    """How the Pods spread (TopologySpreadConstraint); empty means over nodes and zones, as far as possible."""
+    """How else the Pods spread (TopologySpreadConstraint)."""
     priority_class_name: Annotated[str, Field(max_length=253)] = ""
     """PriorityClass of the Pods."""
     extra_env: list[KubernetesObject] = Field([])

@@ -1,15 +1,15 @@
-"""The command lines of a node's programs, in the order of their start."""
+"""The command lines of a cluster's programs, in the order of their start."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from node import names
-from node.layout import NAME, NODE_ADDRESS, POD_NETWORK, SERVICE_NETWORK, URL
 from pbx_operator.sandbox.components import etcd_command
 
 if TYPE_CHECKING:
-    from node.layout import Identities, Layout
+    from node.files import Identities
+    from node.layout import ClusterLayout, NodeLayout
     from pbx_operator.sandbox.binaries import Binaries, NodeBinaries
 
 Command = list[str]
@@ -17,16 +17,18 @@ Command = list[str]
 _ETCD_PORT = 2379
 
 
-def control_plane(layout: Layout, binaries: Binaries, identities: Identities) -> dict[str, Command]:
+def control_plane(cluster: ClusterLayout, binaries: Binaries, identities: Identities) -> dict[str, Command]:
     """Return etcd and the API server, by name."""
     return {
-        "etcd": etcd_command(binaries, layout.folder / "etcd", _ETCD_PORT),
-        "kube-apiserver": _apiserver(layout, binaries, identities),
+        "etcd": etcd_command(binaries, cluster.folder / "etcd", _ETCD_PORT),
+        "kube-apiserver": _apiserver(cluster, binaries, identities),
     }
 
 
-def node(layout: Layout, binaries: Binaries, node_binaries: NodeBinaries, identities: Identities) -> dict[str, Command]:
-    """Return what works with the API server, by name."""
+def controllers(
+    cluster: ClusterLayout, binaries: Binaries, node_binaries: NodeBinaries, identities: Identities
+) -> dict[str, Command]:
+    """Return what works for the whole cluster with the API server, by name."""
     return {
         "kube-controller-manager": _controller_manager(binaries, identities),
         "kube-scheduler": [
@@ -35,39 +37,47 @@ def node(layout: Layout, binaries: Binaries, node_binaries: NodeBinaries, identi
             "--leader-elect=false",
             "--bind-address=127.0.0.1",
         ],
-        "kube-proxy": [
-            str(node_binaries.kube_proxy),
-            f"--kubeconfig={identities.proxy}",
-            f"--hostname-override={NAME}",
-            f"--cluster-cidr={POD_NETWORK}",
-            "--proxy-mode=iptables",
-            "--conntrack-max-per-core=0",  # that limit belongs to the whole machine
-        ],
         "names": names.command(
-            URL,
-            NODE_ADDRESS,
+            cluster.url,
+            cluster.address,
             identities.authority.certificate,
             identities.name_server.certificate,
             identities.name_server.key,
         ),
+    }
+
+
+def node(
+    cluster: ClusterLayout, own: NodeLayout, node_binaries: NodeBinaries, identities: Identities
+) -> dict[str, Command]:
+    """Return what each node has, by name."""
+    return {
+        "kube-proxy": [
+            str(node_binaries.kube_proxy),
+            f"--kubeconfig={identities.proxy}",
+            f"--hostname-override={own.name}",
+            f"--cluster-cidr={cluster.pod_network}",
+            "--proxy-mode=iptables",
+            "--conntrack-max-per-core=0",  # that limit belongs to the whole machine
+        ],
         "kubelet": [
             str(node_binaries.kubelet),
-            f"--config={layout.folder}/kubelet.json",
-            f"--kubeconfig={identities.kubelet}",
-            f"--root-dir={layout.folder}/kubelet",
-            f"--hostname-override={NAME}",
-            f"--node-ip={NODE_ADDRESS}",
+            f"--config={own.kubelet}",
+            f"--kubeconfig={identities.kubelets[own.name]}",
+            f"--root-dir={own.folder}/kubelet",
+            f"--hostname-override={own.name}",
+            f"--node-ip={own.address}",
         ],
     }
 
 
-def _apiserver(layout: Layout, binaries: Binaries, identities: Identities) -> Command:
+def _apiserver(cluster: ClusterLayout, binaries: Binaries, identities: Identities) -> Command:
     """Return an API server as in production: it authorizes nodes, and pods' service accounts are admitted."""
     return [
         str(binaries.kube_apiserver),
         f"--etcd-servers=http://127.0.0.1:{_ETCD_PORT}",
         "--bind-address=0.0.0.0",
-        f"--advertise-address={NODE_ADDRESS}",
+        f"--advertise-address={cluster.address}",
         f"--tls-cert-file={identities.server.certificate}",
         f"--tls-private-key-file={identities.server.key}",
         f"--client-ca-file={identities.authority.certificate}",
@@ -79,10 +89,10 @@ def _apiserver(layout: Layout, binaries: Binaries, identities: Identities) -> Co
         "--service-account-issuer=https://kubernetes.default.svc",
         f"--service-account-key-file={identities.service_account_key}",
         f"--service-account-signing-key-file={identities.service_account_key}",
-        f"--service-cluster-ip-range={SERVICE_NETWORK}",
+        f"--service-cluster-ip-range={cluster.service_network}",
         "--authorization-mode=Node,RBAC",
-        f"--audit-policy-file={layout.audit_policy}",
-        f"--audit-log-path={layout.audit}",
+        f"--audit-policy-file={cluster.audit_policy}",
+        f"--audit-log-path={cluster.audit}",
         "--enable-admission-plugins=NodeRestriction",
     ]
 

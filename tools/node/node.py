@@ -1,78 +1,98 @@
-"""One node from start to end: its programs, their readiness, and the images it knows."""
+"""One node from start to end: its namespaces, its addresses, and the programs that run on it."""
 
 from __future__ import annotations
 
-import shutil
 import signal
-import socket
 import subprocess
-import tempfile
-import time
 from contextlib import ExitStack, closing
-from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
-from image.base import this_machine
-from image.oci import pack, write_layout
-
-from node import commands
+from node import groups
 from node.errors import NodeError
 from node.isolation import Isolation
-from node.layout import NAME, PAUSE_IMAGE, Layout, make_identities, write_files
-from pbx_operator.sandbox.binaries import find_binaries, find_node_binaries
-from pbx_operator.sandbox.processes import signal_with_parent
+from node.layout import HOST_ADDRESS, NODE_NETWORK, PREFIX_LENGTH
+from pbx_operator.sandbox.processes import tied
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Sequence
+    from pathlib import Path
 
-FOLDER = Path(tempfile.gettempdir()) / NAME
-"""There is one node on a machine at a time, so what a killed one left behind is found by its name."""
-_START_TIMEOUT = 120.0
-_POLL = 0.2
+    from node.host import Host
+    from node.layout import NodeLayout
+
+_SETUP = """\
+mount -t proc proc /proc
+mount --make-rshared /
+for folder in /run /var/lib /var/log; do mount -t tmpfs tmpfs "$folder"; done
+while read -r setting value; do
+    file="/run/$(basename "$setting")"
+    echo "$value" > "$file"
+    mount --bind "$file" "/proc/sys/$setting"
+done <<SETTINGS
+vm/overcommit_memory 1
+vm/panic_on_oom 0
+kernel/panic 10
+kernel/panic_on_oops 1
+kernel/keys/root_maxkeys 1000000
+kernel/keys/root_maxbytes 25000000
+SETTINGS
+echo 1 > /proc/sys/net/ipv4/ip_forward
+ip link set lo up
+"""
+"""What programs write without being told where is in memory; settings of the whole kernel, which a kubelet would
+change, are hidden by files that say they are already as it wants them."""
+
 _LOG_LINES = 20
 
 
 class Node:
-    """A running cluster of one node; it ends when this object is closed or its process ends, however it ends.
+    """A machine of its own, as far as programs can tell, beside other nodes of its cluster."""
 
-    It ends, too, with the thread that makes it: that should be the main one.
-    """
-
-    def __init__(self) -> None:
-        """Start it, and wait until pods can be scheduled.
+    def __init__(self, host: Host, layout: NodeLayout, others: Sequence[NodeLayout]) -> None:
+        """Make it, without a program.
 
         Raises:
-            NodeError: another one runs on this machine, or a program ended or did not become ready.
-            SandboxError: a program cannot be built.
+            NodeError: the kernel refused.
 
         """
-        self._binaries, self._node_binaries = find_binaries(), find_node_binaries()
-        self._layout = Layout(FOLDER)
+        self._layout = layout
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
         with ExitStack() as stack:
-            stack.enter_context(_only_one())
-            shutil.rmtree(FOLDER, ignore_errors=True)
-            FOLDER.mkdir(mode=0o700)
-            stack.callback(shutil.rmtree, FOLDER)
+            layout.folder.mkdir()
+            stack.callback(groups.remove, layout.name)
+            groups.make(layout.name)
             stack.callback(self._await_end)
-            self._isolation = stack.enter_context(closing(Isolation()))
-            self._start()
+            self._isolation = stack.enter_context(closing(Isolation("mount", "net", "pid", setup=_SETUP)))
+            host.connect(layout.name, self._isolation)
+            self._give_addresses(others)
             self._stack = stack.pop_all()
 
-    @property
-    def kubeconfig(self) -> Path:
-        """The administrator's kubeconfig."""
-        return self._layout.kubeconfig
+    def start(self, program: str, command: Sequence[str]) -> None:
+        """Start a program; what it says goes into its log.
 
-    @property
-    def kubectl(self) -> Path:
-        """A kubectl that fits the API server."""
-        return self._binaries.kubectl
+        The program ends with this object, and with the thread that starts it: that should be the main one.
+        """
+        with self._layout.log(program).open("wb") as log:
+            self._processes[program] = subprocess.Popen(
+                tied(self._isolation.command(*command), signal.SIGKILL),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+            )
 
-    @property
-    def audit(self) -> Path:
-        """What pods ask of the API server: an event of audit.k8s.io/v1 a line, each as soon as it is answered."""
-        return self._layout.audit
+    def ended(self) -> list[str]:
+        """Return which programs have ended."""
+        return [program for program, process in self._processes.items() if process.poll() is not None]
+
+    def end_of_log(self, program: str) -> str:
+        """Return the last lines of what a program has said; nothing if it was not started."""
+        log = self._layout.log(program)
+        lines = log.read_text(errors="replace").splitlines() if log.exists() else []
+        return "\n".join(lines[-_LOG_LINES:])
+
+    def has_containerd(self) -> bool:
+        """Tell whether images can be loaded."""
+        return self._ctr("version").returncode == 0
 
     def load(self, archive: Path) -> None:
         """Make an image known to the node, which can pull none.
@@ -85,86 +105,28 @@ class Node:
         if done.returncode != 0:
             raise NodeError(f"{archive} cannot be loaded: {done.stderr.strip()}")
 
-    def log(self, program: str) -> str:
-        """Return what a program has logged."""
-        return self._layout.log(program).read_text(errors="replace")
-
     def close(self) -> None:
-        """End everything and leave nothing behind."""
+        """End everything on it and wait until nothing is left but its directory."""
         self._stack.close()
 
-    def __enter__(self) -> Self:
-        return self
+    def _give_addresses(self, others: Sequence[NodeLayout]) -> None:
+        """Let it reach this machine and the other nodes of its cluster with their pods.
 
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def _start(self) -> None:
-        identities = make_identities(self._layout)
-        write_files(self._layout, identities)
-        for name, command in commands.control_plane(self._layout, self._binaries, identities).items():
-            self._run(name, command)
-        self._run("containerd", [str(shutil.which("containerd")), "--config", f"{FOLDER}/containerd.toml"])
-        self._await("containerd", lambda: self._ctr("version").returncode == 0)
-        self.load(self._pause_image())
-        self._await("kube-apiserver", lambda: self._kubectl("get", "--raw", "/readyz"))
-        for name, command in commands.node(self._layout, self._binaries, self._node_binaries, identities).items():
-            self._run(name, command)
-        ready = ("wait", "--for=condition=Ready", "--timeout=1s", f"node/{NAME}")
-        self._await("kubelet", lambda: self._kubectl(*ready))
-        # Pods of a namespace need its service account, which a controller makes.
-        self._await("kube-controller-manager", lambda: self._kubectl("get", "serviceaccount", "default"))
+        Outside of the cluster nobody knows its pods: there they speak with the address of their node.
+        """
+        run, own = self._isolation.run, self._layout
+        run("ip", "address", "add", f"{own.address}/{PREFIX_LENGTH}", "dev", "eth0")
+        run("ip", "link", "set", "eth0", "up")
+        run("ip", "route", "add", "default", "via", HOST_ADDRESS)
+        for other in others:
+            run("ip", "route", "add", other.pod_network, "via", other.address)
+        leaving = ["--source", own.pod_network, "--destination", NODE_NETWORK]
+        run("iptables", "--table", "nat", "--append", "POSTROUTING", *leaving, "--jump", "MASQUERADE")
 
     def _await_end(self) -> None:
         for process in self._processes.values():
             process.wait()
 
-    def _run(self, name: str, command: list[str]) -> None:
-        with self._layout.log(name).open("wb") as log:
-            self._processes[name] = subprocess.Popen(
-                self._isolation.command(*command),
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                preexec_fn=signal_with_parent(signal.SIGKILL),
-            )
-
-    def _await(self, name: str, condition: Callable[[], bool]) -> None:
-        """Wait until a program does its work, and fail with the end of its log if it does not."""
-        deadline = time.monotonic() + _START_TIMEOUT
-        while not condition():
-            ended = [other for other, process in self._processes.items() if process.poll() is not None]
-            if ended or time.monotonic() > deadline:
-                culprit, problem = (ended[0], "has ended") if ended else (name, f"not ready in {_START_TIMEOUT:.0f} s")
-                lines = self.log(culprit).splitlines()[-_LOG_LINES:]
-                raise NodeError("\n".join([f"{culprit} {problem}; the end of its log:", *lines]))
-            time.sleep(_POLL)
-
     def _ctr(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         command = ["ctr", f"--address={self._layout.socket}", "--namespace=k8s.io", *arguments]
         return subprocess.run(command, capture_output=True, text=True, check=False)
-
-    def _kubectl(self, *arguments: str) -> bool:
-        command = [str(self.kubectl), f"--kubeconfig={self.kubeconfig}", "--request-timeout=5s", *arguments]
-        return subprocess.run(command, capture_output=True, check=False).returncode == 0
-
-    def _pause_image(self) -> Path:
-        """Make the image of the process that holds the namespaces of a pod."""
-        tree = FOLDER / "pause"
-        tree.mkdir()
-        shutil.copy2(self._node_binaries.pause, tree / "pause")
-        layer = pack(tree, FOLDER / "pause.tar.gz", "pause")
-        process = {"User": "65535:65535", "Entrypoint": ["/pause"]}
-        write_layout(FOLDER / "pause.tar", PAUSE_IMAGE, [layer], this_machine().debian, process)
-        return FOLDER / "pause.tar"
-
-
-def _only_one() -> socket.socket:
-    """Return what says that this process has the machine's node: an abstract address, which goes with its socket."""
-    mark = socket.socket(socket.AF_UNIX)
-    try:
-        mark.bind(f"\0{NAME}")
-    except OSError:
-        mark.close()
-        raise NodeError("another process has a node on this machine: wait for its end") from None
-    return mark

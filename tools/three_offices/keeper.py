@@ -21,7 +21,7 @@ from pathlib import Path
 from pbx_operator.sandbox import ControlPlane, SandboxError
 from pbx_operator.sandbox.pki import CertificateAuthority
 from pbx_operator.sandbox.ports import unused_port
-from pbx_operator.sandbox.processes import signal_with_parent
+from pbx_operator.sandbox.processes import tied
 from pbx_operator.sandbox.registry import running
 from pbx_operator.sandbox.servers import pki_directory
 
@@ -109,12 +109,11 @@ class _Operator:
     def start(self) -> None:
         with self.log.open("ab") as output:
             self._process = subprocess.Popen(
-                self._command,
+                tied(self._command, signal.SIGKILL),
                 env={**os.environ, **self._variables},
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
-                preexec_fn=signal_with_parent(signal.SIGKILL),
             )
 
     def stop(self) -> int | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -21,7 +21,16 @@ SIGNALLED = 128
 """What a shell adds to the number of the signal that ended a program."""
 
 
-def heed_signals() -> None:
+def perform(show: Callable[[], None], kept: str | None = None) -> None:
+    """Show a demo; `kept` names the sandbox that is to stay. Raises click.ClickException if a step fails."""
+    _heed_signals()
+    if kept is not None:
+        _refuse_another(kept)
+    with _failure_as_exit_code():
+        show()
+
+
+def _heed_signals() -> None:
     """End in order when a signal asks for it; also on Ctrl-C, which asyncio.run can lose."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda number, _: sys.exit(SIGNALLED + number))
@@ -38,7 +47,7 @@ def tell(text: str) -> None:
     click.echo(text, err=True)
 
 
-def refuse_another(name: str) -> None:
+def _refuse_another(name: str) -> None:
     """Raise click.ClickException if a demo of this name was left running."""
     if any(state.name == name for state in running()):
         raise click.ClickException(f"the demo is running already; to end it: {end_command(name)}")
@@ -56,7 +65,7 @@ def program(name: str) -> str:
 
 
 @contextmanager
-def failure_as_exit_code() -> Iterator[None]:
+def _failure_as_exit_code() -> Iterator[None]:
     """Turn a step that is not as it should be into the error of a command."""
     try:
         yield

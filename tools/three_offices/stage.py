@@ -23,7 +23,7 @@ from click import ClickException
 from pbx_operator.api.meta import ObjectKey, Resource
 from pbx_operator.cli.dial import Published, read_published
 from pbx_operator.cluster import ApiError, Cluster
-from pbx_operator.sandbox.processes import signal_with_parent
+from pbx_operator.sandbox.processes import tied
 from three_offices.keeper import KEEP, ROOT, START, STOP
 
 R = TypeVar("R", bound=Resource)
@@ -101,14 +101,12 @@ class Stage:
         """Start a program as an administrator would; it lives no longer than the demo, and speaks into a file."""
         with output.open("ab") as file:
             return subprocess.Popen(
-                f"exec {command}",
-                shell=True,
+                tied(["sh", "-c", f"exec {command}"], signal.SIGKILL),  # to the main thread, which tells the story
                 cwd=ROOT,
                 env=self._environ(variables),
                 stdin=subprocess.DEVNULL,
                 stdout=file,
                 stderr=file,
-                preexec_fn=signal_with_parent(signal.SIGKILL),  # tied to the main thread, which tells the story
             )
 
     def _environ(self, variables: Mapping[str, str]) -> dict[str, str]:

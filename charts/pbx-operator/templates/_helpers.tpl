@@ -92,27 +92,31 @@ securityContext:
 
 {{/* Where Pods may run; takes root, component and values (those of the Pods). */}}
 {{- define "pbx-operator.scheduling" -}}
+affinity:
+  {{- with .values.affinity }}
+  {{- toYaml . | nindent 2 }}
+  {{- end }}
+  {{- if not (hasKey (.values.affinity | default dict) "podAntiAffinity") }}
+  {{- $selectorLabels := include "pbx-operator.selectorLabels" . }}
+  {{- /* No TopologySpreadConstraint: with one over zones the scheduler ignores all of them on nodes without a zone. */}}
+  podAntiAffinity:
+    preferredDuringSchedulingIgnoredDuringExecution:
+      {{- range $key, $weight := dict "kubernetes.io/hostname" 100 "topology.kubernetes.io/zone" 50 }}
+      - weight: {{ $weight }}
+        podAffinityTerm:
+          topologyKey: {{ $key }}
+          labelSelector:
+            matchLabels:
+              {{- $selectorLabels | nindent 14 }}
+          matchLabelKeys: [pod-template-hash]
+      {{- end }}
+  {{- end }}
+{{- with .values.topologySpreadConstraints }}
 topologySpreadConstraints:
-{{- if .values.topologySpreadConstraints }}
-  {{- toYaml .values.topologySpreadConstraints | nindent 2 }}
-{{- else }}
-{{- $selectorLabels := include "pbx-operator.selectorLabels" . }}
-{{- range list "kubernetes.io/hostname" "topology.kubernetes.io/zone" }}
-  - topologyKey: {{ . }}
-    maxSkew: 1
-    whenUnsatisfiable: ScheduleAnyway
-    labelSelector:
-      matchLabels:
-        {{- $selectorLabels | nindent 8 }}
-    matchLabelKeys: [pod-template-hash]
-{{- end }}
+  {{- toYaml . | nindent 2 }}
 {{- end }}
 {{- with .values.nodeSelector }}
 nodeSelector:
-  {{- toYaml . | nindent 2 }}
-{{- end }}
-{{- with .values.affinity }}
-affinity:
   {{- toYaml . | nindent 2 }}
 {{- end }}
 {{- with .values.tolerations }}

@@ -110,6 +110,24 @@ def root_schema(kind: type[Resource]) -> JSON:
     return root
 
 
+def missing_fields(wanted: JSON, served: JSON, path: str = "") -> list[str]:
+    """Return the fields that an object may have by one schema and not by another, as paths like `spec.rows[].number`.
+
+    What an API server does not know it drops, without a word.  A field below a missing one is not named.
+    """
+    if "items" in wanted:
+        return missing_fields(wanted["items"], served.get("items", {}), f"{path}[]")
+    known = served.get("properties", {})
+    found = []
+    for name, member in wanted.get("properties", {}).items():
+        field = f"{path}.{name}" if path else name
+        if name not in known:
+            found.append(field)
+        elif field != "metadata":
+            found += missing_fields(member, known[name], field)
+    return found
+
+
 def _text(description: str) -> JSON:
     return {"description": description, "type": "string", "maxLength": NAME_LENGTH}
 

@@ -181,6 +181,3 @@ SECRETS = ResourceType("", "v1", "Secret", "secrets")
 NAMESPACES = ResourceType("", "v1", "Namespace", "namespaces", namespaced=False)
 LEASES = ResourceType("coordination.k8s.io", "v1", "Lease", "leases")
 EVENTS = ResourceType("events.k8s.io", "v1", "Event", "events")
-CRDS = ResourceType(
-    "apiextensions.k8s.io", "v1", "CustomResourceDefinition", "customresourcedefinitions", namespaced=False
-)

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pbx_operator.api import provider_reasons, rainbow_reasons
+from pbx_operator.api import gate_reasons, provider_reasons, rainbow_reasons
 from pbx_operator.api.conditions import GRACE as GRACE
 from pbx_operator.api.conditions import ConditionType as ConditionType
 from pbx_operator.api.conditions import Patience as Patience
 from pbx_operator.api.conditions import Place
 from pbx_operator.api.conditions import Reason as Reason
+from pbx_operator.api.gate_reasons import SEE_READY
 from pbx_operator.api.meta import ConditionStatus
 
 
@@ -55,7 +56,6 @@ _ISSUED: Place = ("KeyIssued", "True")
 _NOT_ISSUED: Place = ("KeyIssued", "False")
 _LINKED: Place = ("Established", "True")
 _UNLINKED: Place = ("Established", "False")
-_OPEN: Place = ("CallsAllowed", "True")
 _CLOSED: Place = ("CallsAllowed", "False")
 _REACHABLE: Place = ("PeerReachable", "True")
 _UNREACHABLE: Place = ("PeerReachable", "Unknown")
@@ -64,7 +64,6 @@ _CONFLICTED: Place = ("Conflicted", "True")
 _UNPROVISIONED: tuple[Place, ...] = (("Provisioned", "False"), ("Provisioned", "Unknown"))
 _NO_LINK = (_NOT_READY, _UNLINKED)
 _BAD_SPEC = (_NOT_READY, _REFUSED)
-_SEE_READY = "the condition Ready says why, and what to do"
 OTHER_ACCOUNT = "delete this object and create one that names another account"
 """The next step where spec.accountRef is immutable."""
 
@@ -81,7 +80,6 @@ REVISION_WAITS = Reason(
     "the key was issued; revision {revision} waits until the link has ended: {outcome}",
     shown=(_ISSUED,),
 )
-GATE_OPEN = Reason("GateOpen", "calls may pass in both directions", shown=(_OPEN,))
 
 # --- the operator goes on by itself -----------------------------------------------------------------------------
 REF_NOT_FOUND = Reason(
@@ -326,7 +324,7 @@ RESERVED_PREFIX = Reason(
 )
 
 # --- beside Ready -----------------------------------------------------------------------------------------------
-NOT_CHECKED = Reason("NotChecked", "the account cannot judge the number yet", _SEE_READY, shown=(_NOT_JUDGED,))
+NOT_CHECKED = Reason("NotChecked", "the account cannot judge the number yet", SEE_READY, shown=(_NOT_JUDGED,))
 DIAL_PREFIX_CONFLICT = Reason(
     "DialPrefixConflict",
     "dialPrefix {prefix} belongs to Interlink {holder}, which was linked first",
@@ -340,41 +338,8 @@ DIAL_PREFIX_EMERGENCY = Reason(
     shown=(_REFUSED, _ACCEPTED),
     text="{finding}",
 )
-NO_KEY_YET = Reason("NoKey", "no key has been issued yet", _SEE_READY, shown=(_NOT_ISSUED,))
-ENDED = Reason("Ended", "the link has ended", _SEE_READY, shown=(_NOT_ISSUED,))
-NOT_ESTABLISHED = Reason("NotEstablished", "there is no link", _SEE_READY, shown=(_CLOSED,))
-CLOSED_HERE = Reason("ClosedHere", "spec.gate is Closed", "set it to Open to let calls pass", shown=(_CLOSED,))
-CLOSED_BY_PEER = Reason(
-    "ClosedByPeer", "the peer closed its gate", "ask that side, where CallsAllowed says why", shown=(_CLOSED,)
-)
-PEER_NOT_HEARD = Reason(
-    "PeerNotHeard",
-    "nothing has been heard of the peer yet",
-    "wait two minutes for its first sync, then see that the redeemer's operator reaches the issuer's exchange",
-    shown=(_CLOSED,),
-)
-PEER_DELETING = Reason(
-    "PeerDeleting", "the peer is ending the link", "it ends, unless they take that back in time", shown=(_CLOSED,)
-)
-ORPHANED = Reason("Orphaned", "{missing} is missing", "re-create it within the hour to keep the link", shown=(_CLOSED,))
-NOT_PUBLISHED = Reason(
-    "NotPublished",
-    "the dial plan does not say yet what the peer may dial",
-    "it is being written; see the account's conditions if this lasts",
-    shown=(_CLOSED,),
-)
-CALLS_UNREADABLE = Reason(
-    "Unreadable",
-    "an object of the link cannot be read",
-    "correct the one whose Ready condition says Unreadable",
-    shown=(_CLOSED,),
-)
-CALLS_NOT_ADMITTED = Reason(
-    "RedeemerNotAllowed",
-    "the issuer took the redeemer off its spec.issueKey.allowedRedeemers",
-    "put it back to open the gate",
-    shown=(_CLOSED,),
-)
+NO_KEY_YET = Reason("NoKey", "no key has been issued yet", SEE_READY, shown=(_NOT_ISSUED,))
+ENDED = Reason("Ended", "the link has ended", SEE_READY, shown=(_NOT_ISSUED,))
 PEER_REACHABLE = Reason("PeerAnswers", "the peer's installation answers", shown=(_REACHABLE,))
 PEER_UNREACHABLE = Reason(
     "PeerSilent",
@@ -399,8 +364,9 @@ KEY_REPLAY = Reason(
 
 REASONS = (
     *(value for value in globals().values() if isinstance(value, Reason)),
+    *gate_reasons.REASONS,
     *provider_reasons.REASONS,
     *rainbow_reasons.REASONS,
 )
-"""Every row, in the order of this page; then those of servers and providers."""
+"""Every row, in the order of this page; then those of gates, and of servers and providers."""
 _ROWS = frozenset((type_, status, reason) for reason in REASONS for type_, status in reason.places)

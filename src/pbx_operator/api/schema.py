@@ -84,14 +84,21 @@ def choice(condition: str, text: str, otherwise: str) -> str:
     return f"{condition} ? {sentence(text)} : {sentence(otherwise)}"
 
 
-def immutable(field: str, advice: str) -> Rule:
-    """Return the rule that a required scalar member never changes; `advice` says what to do instead."""
+def immutable(field: str, advice: str, *, optional: bool = False) -> Rule:
+    """Return the rule that a scalar member never changes; `advice` says what to do instead.
+
+    An `optional` member does not come or go either.
+    """
     value = cel_name(field)
+    same, shown = f"self.{value} == oldSelf.{value}", value
+    if optional:  # `self.?value == oldSelf.?value` is over the API server's cost budget
+        same = f"has(self.{value}) == has(oldSelf.{value}) && (!has(self.{value}) || {same})"
+        shown = f"?{value}.orValue('')"
     return Rule(
-        rule=f"self.{value} == oldSelf.{value}",
+        rule=same,
         message=f"`{field}` is immutable: {advice}",
         message_expression=sentence(
-            f"`{field}` may not change from '{{oldSelf.{value}}}' to '{{self.{value}}}': {advice}"
+            f"`{field}` may not change from '{{oldSelf.{shown}}}' to '{{self.{shown}}}': {advice}"
         ),
         field_path=f".{field}",
         reason="FieldValueForbidden",

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from http import HTTPStatus
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 from cryptography import x509
@@ -16,10 +17,14 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from yarl import URL
 
 from pbx_operator.api.meta import ResourceType, format_time
+from pbx_operator.api.v1alpha1.dialplanslice import DialPlanSlice, DialPlanSliceSpec, Source
+from pbx_operator.api.v1alpha1.shared import AccountReference
 from pbx_operator.checkup.permissions import Permission
-from pbx_operator.cluster import ApiError, Cluster
+from pbx_operator.cluster import ApiError, Cluster, Forbidden, Gone
+from pbx_operator.cluster.errors import explained
 from pbx_operator.domain.protocol.endpoints import HostPort, parse_endpoint
-from pbx_operator.engine.sync import missing_crds
+from pbx_operator.engine.identity import usable_identity
+from pbx_operator.engine.sync import missing_definitions
 from pbx_operator.exchange.certificates import CertificateError, Mounted
 from pbx_operator.exchange.pinning import pin_of, pinned_context
 from pbx_operator.exchange.secret_pairs import CERTIFICATE_SECRET, SecretPairs
@@ -83,11 +88,32 @@ async def metrics(base: str) -> str:
 
 
 async def definitions(cluster: Cluster) -> str:
-    """See whether every kind is served. Raises ProbeError and ApiError."""
-    missing = await missing_crds(cluster)
+    """See whether every kind is served with all of its fields. Raises ProbeError and ApiError."""
+    missing = await missing_definitions(cluster)
     if missing:
-        raise ProbeError(f"missing: {', '.join(missing)}; install them: kubectl apply --server-side -f crds/")
+        step = "install them: kubectl apply --server-side -f crds/"
+        raise ProbeError(f"missing or too old: {', '.join(missing)}; {step}")
     return "all are served"
+
+
+async def identity(cluster: Cluster, namespace: str) -> str:
+    """See whether the installation has its identity, and may use it in this cluster. Raises ProbeError and ApiError."""
+    try:
+        return f"it is installation {(await usable_identity(cluster, namespace)).instance}"
+    except ValueError as error:
+        raise ProbeError(str(error)) from error
+
+
+async def writable(cluster: Cluster, namespace: str) -> str:
+    """Write a slice, in a dry run: what roles grant, policies may refuse. Raises ProbeError and ApiError."""
+    try:
+        await cluster.try_to_create(DialPlanSlice.resource, _slice(namespace))
+    except Gone:
+        step = f"kubectl create namespace {namespace}, or name another one"
+        raise ProbeError(f"namespace {namespace} does not exist: {step}") from None
+    except Forbidden as error:
+        raise ProbeError(explained(error)) from error
+    return "a dry run was accepted"
 
 
 async def allowed(cluster: Cluster, wanted: list[Permission]) -> str:
@@ -144,6 +170,15 @@ async def _may(cluster: Cluster, wanted: Permission) -> bool:
     }
     review = await cluster.create(_ACCESS_REVIEW, body)
     return bool(review["status"]["allowed"])
+
+
+def _slice(namespace: str) -> dict[str, Any]:
+    """Return the smallest slice that the API server takes."""
+    account, source = AccountReference(name="check"), Source(type="Own")
+    spec = DialPlanSliceSpec(account_ref=account, source=source, rank="0", rev="a" * 26)
+    resource = DialPlanSlice.resource
+    metadata = {"namespace": namespace, "generateName": "check-"}
+    return {"apiVersion": resource.api_version, "kind": resource.kind, "metadata": metadata, "spec": spec.to_json()}
 
 
 async def _shown(target: HostPort) -> x509.Certificate:

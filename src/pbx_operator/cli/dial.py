@@ -6,24 +6,21 @@ not of the manifests that it was made from.
 
 from __future__ import annotations
 
-import asyncio
 import json
 import re
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import click
-from pydantic import ValidationError
 
 from pbx_operator.api.meta import ObjectKey, Resource
 from pbx_operator.api.v1alpha1 import DialPlanSlice, Interlink, InternalNumber, PBXAccount
 from pbx_operator.api.v1alpha1.shared import DnsLabel
-from pbx_operator.checks import fits, names_namespace
-from pbx_operator.cli.failures import CannotAnswerError, absent_account, failed_call
+from pbx_operator.checks import fits
+from pbx_operator.cli.failures import CannotAnswerError, Needs
+from pbx_operator.cli.questions import Place, options, parse, read
 from pbx_operator.cli.tables import make_console, print_answers
-from pbx_operator.cluster import ApiError, Cluster, CredentialsError, Forbidden, Gone
-from pbx_operator.cluster.client import REQUESTS
-from pbx_operator.cluster.credentials import Credentials, find_kubeconfig
+from pbx_operator.cluster import Cluster, Forbidden
 from pbx_operator.domain.dialplan.changes import is_ours
 from pbx_operator.domain.dialplan.reader import Answer, DialPlan
 
@@ -33,8 +30,7 @@ _DIGITS = re.compile(r"[0-9*#]{1,8}")
 EXIT_NO_MATCH = 1
 NAMED = 5
 """How many objects a note names."""
-DEFAULT_NAMESPACE = "default"
-"""The namespace where kubectl looks, too, if neither it nor the kubeconfig's context is told one."""
+NEEDS = Needs("pbxaccounts", "get on pbxaccounts, and list on interlinks and dialplanslices")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,15 +56,7 @@ def _digits(context: click.Context, parameter: click.Parameter, values: tuple[st
     "account", callback=fits(DnsLabel, "is not the name of a PBXAccount: write its metadata.name, for example paris")
 )
 @click.argument("digits", nargs=-1, required=True, callback=_digits)
-@click.option(
-    "-n",
-    "--namespace",
-    callback=names_namespace,
-    help=f"Namespace of the account. Default: that of the kubeconfig's context, else {DEFAULT_NAMESPACE}.",
-)
-@click.option("--kubeconfig", help="Default: KUBECONFIG, else ~/.kube/config; in a Pod the service account.")
-@click.option("--context", "context_name", help="Context of the kubeconfig. Default: the current one.")
-@click.option("-o", "--output", type=click.Choice(["text", "json"]), default="text", help="Form of the answer.")
+@options("the account")
 @click.pass_context
 def dial(
     context: click.Context,
@@ -84,8 +72,11 @@ def dial(
     Exit code 0: numbers or the emergency service are reached; 1: some digits have no match; 2: the question could
     not be asked.
     """
-    credentials = Credentials(find_kubeconfig(kubeconfig), context_name)
-    published = asyncio.run(_ask(credentials, namespace, account))
+
+    async def look(cluster: Cluster, namespace: str) -> Published:
+        return await read_published(cluster, ObjectKey(namespace, account))
+
+    published = Place(namespace, kubeconfig, context_name).ask(look, NEEDS)
     plan = DialPlan(published.account, published.slices, published.interlinks)
     answers = [plan.answer(dialed) for dialed in digits]
     if output == "json":
@@ -131,27 +122,12 @@ def answer_json(answer: Answer) -> dict[str, Any]:
     return {name: value for name, value in facts.items() if value is not None}
 
 
-async def _ask(credentials: Credentials, namespace: str | None, account: str) -> Published:
-    """Raise CannotAnswerError if that fails."""
-    try:
-        async with Cluster(credentials, user_agent="pbx", requests=REQUESTS) as cluster:
-            key = ObjectKey(namespace or credentials.namespace or DEFAULT_NAMESPACE, account)
-            try:
-                return await read_published(cluster, key)
-            except Gone as error:
-                raise await absent_account(cluster, key) from error
-    except CredentialsError as error:
-        raise CannotAnswerError(str(error)) from error
-    except ApiError as error:
-        raise failed_call(error, credentials.host) from error
-
-
 async def read_published(cluster: Cluster, key: ObjectKey) -> Published:
     """Read an account with what is published for it.
 
     Raises ApiError, or CannotAnswerError if there is nothing to read.
     """
-    account = _parse(PBXAccount, await cluster.get(PBXAccount.resource, key))
+    account = await read(cluster, PBXAccount, key)
     slices = await cluster.list(DialPlanSlice.resource, key.namespace)
     interlinks = await cluster.list(Interlink.resource, key.namespace)
     published = Published(
@@ -178,12 +154,4 @@ async def _numbers(cluster: Cluster, namespace: str) -> list[dict[str, Any]]:
 
 def _parse_all(model: type[R], items: list[dict[str, Any]], account: str) -> list[R]:
     """Read the objects that name this account."""
-    return [_parse(model, item) for item in items if item["spec"]["accountRef"]["name"] == account]
-
-
-def _parse(model: type[R], item: dict[str, Any]) -> R:
-    try:
-        return model.model_validate(item)
-    except ValidationError as error:
-        name = f"{model.resource.kind} {item['metadata']['name']}"
-        raise CannotAnswerError(f"{name} does not fit this version of pbx: use the operator's version") from error
+    return [parse(model, item) for item in items if item["spec"]["accountRef"]["name"] == account]

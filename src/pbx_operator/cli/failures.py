@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from http import HTTPStatus
 
 import click
 
-from pbx_operator.api.meta import API_VERSION, NAMESPACES, ObjectKey
+from pbx_operator.api.meta import API_VERSION, NAMESPACES, ObjectKey, ResourceType
 from pbx_operator.cluster import ApiError, Cluster, Gone
 
 _ANOTHER_CLUSTER = "choose another cluster with --context or --kubeconfig"
@@ -18,7 +19,15 @@ class CannotAnswerError(click.ClickException):
     exit_code = 2
 
 
-def failed_call(error: ApiError, server: str) -> CannotAnswerError:
+@dataclass(frozen=True, slots=True)
+class Needs:
+    """What a command reads: first of all objects of this kind, given as `kubectl get` takes it, with these rights."""
+
+    plural: str
+    rights: str
+
+
+def failed_call(error: ApiError, server: str, needs: Needs) -> CannotAnswerError:
     """Say why a call to this API server failed."""
     match error.status:
         case 0:
@@ -32,23 +41,23 @@ def failed_call(error: ApiError, server: str) -> CannotAnswerError:
         case HTTPStatus.UNAUTHORIZED:
             text = f"{server} does not know you ({error.reason}): log in anew, or choose another user with --context"
         case HTTPStatus.FORBIDDEN:
-            rights = "get on pbxaccounts, and list on interlinks and dialplanslices"
-            text = f"{error.detail or error.message}: ask an administrator for {rights}"
+            text = f"{error.detail or error.message}: ask an administrator for {needs.rights}"
         case _:
-            text = f"{server} does not answer this question ({error.message}): see what `kubectl get pbxaccounts` says"
+            look = f"see what `kubectl get {needs.plural}` says"
+            text = f"{server} does not answer this question ({error.message}): {look}"
     return CannotAnswerError(text)
 
 
-async def absent_account(cluster: Cluster, key: ObjectKey) -> CannotAnswerError:
-    """Say which is not there: the account, or, as far as we may know, its namespace."""
+async def absent(cluster: Cluster, resource: ResourceType, key: ObjectKey) -> CannotAnswerError:
+    """Say which is not there: the object, or, as far as we may know, its namespace."""
     try:
         await cluster.get(NAMESPACES, ObjectKey("", key.namespace))
     except Gone:
         return CannotAnswerError(f"namespace {key.namespace} does not exist: choose another one with -n")
     except ApiError:
-        pass  # whoever may read accounts may still not be allowed to read namespaces
-    step = f"see `kubectl get pbxaccounts -n {key.namespace}`, or choose another namespace with -n"
-    return CannotAnswerError(f"PBXAccount {key} does not exist: {step}")
+        pass  # whoever may read the object may still not be allowed to read namespaces
+    step = f"see `kubectl get {resource.plural} -n {key.namespace}`, or choose another namespace with -n"
+    return CannotAnswerError(f"{resource.kind} {key} does not exist: {step}")
 
 
 def _root_cause(error: BaseException) -> str:

@@ -6,6 +6,7 @@ import click
 
 from pbx_operator.cli.dial import dial
 from pbx_operator.cli.key import key
+from pbx_operator.cli.translate import translate
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -16,3 +17,4 @@ def main() -> None:
 
 main.add_command(dial)
 main.add_command(key)
+main.add_command(translate)

@@ -1,4 +1,4 @@
-"""How links and dial answers look on a terminal, for the commands and the demo alike.
+"""How links, dial answers and steps of a translation look on a terminal, for the commands and the demo alike.
 
 Wide terminals get tables, narrow ones blocks.  What is shown may come from another account (a display name), so
 everything that is not printable is replaced: nobody writes escape sequences to somebody else's terminal.
@@ -19,6 +19,7 @@ from pbx_operator.api.v1alpha1.interlink import Interlink, LinkState
 from pbx_operator.api.v1alpha1.internalnumber import Destination
 from pbx_operator.domain.conditions import find
 from pbx_operator.domain.dialplan.reader import Answer, Outcome
+from pbx_operator.domain.numbering.explanation import Effect, Step
 
 NARROW = 90
 """Columns below which a table would break its words."""
@@ -38,7 +39,20 @@ _OUTCOMES: dict[Outcome, tuple[str, str]] = {
     "Peer": ("link", "green"),
     "NoMatch": ("no match", "yellow"),
 }
+_EFFECTS: dict[Effect, tuple[str, str]] = {
+    "NoMatch": ("no match", "dim"),
+    "Rewrite": ("rewritten", "green"),
+    "Block": ("blocked", "yellow"),
+    "National": ("national", "green"),
+    "International": ("international", "green"),
+    "AsTyped": ("as typed", "green"),
+    "OutsideLine": ("outside line", "green"),
+    "AsItIs": ("as it is", "green"),
+    "Called": ("called", "bold red"),
+    "NotCalled": ("not called", "bold yellow"),
+}
 _ANSWER_COLUMNS = ("DIALED", "ANSWER", "REACHES", "BECAUSE")
+_STEP_COLUMNS = ("STEP", "RESULT", "BECAUSE")
 _LINK_COLUMNS = ("", "NAME", "ACCOUNT", "PEER", "GATE", "REASON", "MESSAGE")
 
 
@@ -68,6 +82,17 @@ def print_answers(console: Console, answers: Sequence[Answer]) -> None:
     for dialed, outcome, reaches, because in rows:
         console.print(Text.assemble(dialed, " → " if dialed else "  ", outcome))
         console.print(Padding(Text(f"{reaches}\n{because}"), (0, 0, 0, 3)))
+
+
+def print_steps(console: Console, steps: Sequence[Step]) -> None:
+    """Print what becomes of a number that somebody dials."""
+    rows = [(step.by, Text(*_EFFECTS[step.effect]), clean(step.explanation)) for step in steps]
+    if console.width >= NARROW:
+        console.print(table(_STEP_COLUMNS, rows))
+        return
+    for by, effect, because in rows:
+        console.print(Text.assemble(by, "  ", effect))
+        console.print(Padding(Text(because), (0, 0, 0, 3)))
 
 
 def clean(text: str) -> str:

@@ -39,6 +39,7 @@ TIMEOUT = aiohttp.ClientTimeout(total=30, sock_connect=10)
 _WRITE = f"?fieldManager={FIELD_MANAGER}"
 _JSON = "application/json"
 _MERGE_PATCH = "application/merge-patch+json"
+_KINDS_OF_SCHEMA = "x-kubernetes-group-version-kind"
 _METADATA_LIST = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 
 
@@ -116,6 +117,10 @@ class Cluster:
         """Create an object in the namespace that its metadata names; raise AlreadyExists if it is there."""
         return await self._call("POST", resource, creation_path(resource, body) + _WRITE, body)
 
+    async def try_to_create(self, resource: ResourceType, body: Mapping[str, Any]) -> None:
+        """Let the API server do all that comes before it stores an object, admission included, and nothing more."""
+        await self._call("POST", resource, f"{creation_path(resource, body)}{_WRITE}&dryRun=All", body)
+
     async def put(self, resource: ResourceType, body: Mapping[str, Any]) -> dict[str, Any]:
         """Replace an object, except its status; raise Conflict unless its resourceVersion is the latest."""
         return await self._call("PUT", resource, object_path(resource, _versioned(body)) + _WRITE, body)
@@ -176,6 +181,19 @@ class Cluster:
                 return frozenset()
             raise
         return frozenset(resource["name"] for resource in document["resources"])
+
+    async def schemas(self, api_version: str) -> dict[str, dict[str, Any]]:
+        """Return the OpenAPI schema of each kind that is served of one group and version; every login may ask."""
+        try:
+            document = await self._call("GET", None, f"/openapi/v3/apis/{api_version}")
+        except Unavailable as error:
+            if error.status == HTTPStatus.NOT_FOUND:
+                return {}
+            raise
+        schemas = document.get("components", {}).get("schemas", {}).values()
+        return {
+            kind["kind"]: schema for schema in schemas for kind in schema.get("x-kubernetes-group-version-kind", ())
+        }
 
     async def _list(self, resource: ResourceType, path: str, accept: str) -> Listing:
         items: list[dict[str, Any]] = []

@@ -97,13 +97,11 @@ def affected(old: Observed, new: Observed, index: Index) -> set[WorkKey]:
         return _of_interlink(either.key, _as(Interlink, before), _as(Interlink, after), index)
     if kind == "PBXAccount":
         work = _of_account(either.key, _as(PBXAccount, before), _as(PBXAccount, after), index)
-        work |= _of_domains(old, new, index)
+        work |= _of_what_accounts_claim(old, new, index)
         work |= {WorkKey("Server", server) for server in servers_of_changed_account(old, new, index)}
-        rivals = customer_rivals(old, new, index)
-        work |= {WorkKey("Account", rival) for rival in rivals} | {WorkKey("Customer", rival) for rival in rivals}
         work |= {WorkKey("Customer", either.key)} if has_customer_work(old, new) else set()
-        readable = not isinstance(old, Unreadable) and not isinstance(new, Unreadable)
-        return work if readable else work | _links_of_account(either.key, index)
+        unreadable = isinstance(old, Unreadable) or isinstance(new, Unreadable)
+        return work | (_links_of_account(either.key, index) if unreadable else set())
     if kind == "InternalNumber":
         return {_account(o) for o in (old, new) if isinstance(o, InternalNumber | Unreadable)}
     if kind == "CommServer":
@@ -191,13 +189,9 @@ def _other_sides(key: ObjectKey, index: Index) -> set[WorkKey]:
         _link(place)
         for record in index.records_of_link(key)
         if record.spec.state == "Established" or record.spec.redeemer is not None
-        for place in _places(record)
+        for place in places_of(record.spec)
         if place != key
     }
-
-
-def _places(record: LinkRecord) -> set[ObjectKey]:
-    return places_of(record.spec)
 
 
 # --- PBXAccount -------------------------------------------------------------------------------------------------
@@ -209,16 +203,19 @@ def _of_account(key: ObjectKey, old: PBXAccount | None, new: PBXAccount | None, 
         work |= _links_of_account(key, index)
     if _seen_by_linked(old) != _seen_by_linked(new):
         for record in index.records_of_account(key):
-            work |= {_link(place) for place in _places(record)}
+            work |= {_link(place) for place in places_of(record.spec)}
     if _shown_domain(old) != _shown_domain(new):
         work |= _accounts_linked_to(key, index)
     return work
 
 
-def _of_domains(old: Observed, new: Observed, index: Index) -> set[WorkKey]:
-    """Return the accounts with an interest in the SIP domains that an account lets go or asks for."""
+def _of_what_accounts_claim(old: Observed, new: Observed, index: Index) -> set[WorkKey]:
+    """Return the accounts with an interest in the SIP domains or the customer that an account lets go or asks for."""
     domains = _domains(old, index) ^ _domains(new, index)
-    return {WorkKey("Account", rival.key) for domain in domains for rival in index.accounts_of_domain(domain)}
+    work = {WorkKey("Account", rival.key) for domain in domains for rival in index.accounts_of_domain(domain)}
+    for rival in customer_rivals(old, new, index):
+        work |= {WorkKey("Account", rival), WorkKey("Customer", rival)}
+    return work
 
 
 def _links_of_account(account: ObjectKey, index: Index) -> set[WorkKey]:
@@ -275,14 +272,14 @@ def _of_record(old: LinkRecord | None, new: LinkRecord | None, index: Index) -> 
     either = new if new is not None else old
     if either is None:
         return set()
-    work = {_link(place) for o in (old, new) if o is not None for place in _places(o)}
+    work = {_link(place) for o in (old, new) if o is not None for place in places_of(o.spec)}
     work |= {_link(link.key) for link in index.links_waiting_for_key(either.spec.key_id)}
     if _heard(old) != _heard(new):
-        work |= {WorkKey("Account", account) for account in _accounts(either)}
+        work |= {WorkKey("Account", account) for account in accounts_of(either.spec)}
     joined = _joins(new)
     if joined == _joins(old) or joined == ("Issued",):
         return work
-    accounts = _accounts(either)
+    accounts = accounts_of(either.spec)
     work |= {WorkKey("Account", account) for account in accounts}
     if joined is None:
         return work | _bystanders(accounts, index)
@@ -312,10 +309,6 @@ def _rivals(record: LinkRecord, index: Index) -> set[WorkKey]:
     return {_link(place) for rival in rivals for place in places_of(rival.spec)}
 
 
-def _accounts(record: LinkRecord) -> set[ObjectKey]:
-    return accounts_of(record.spec)
-
-
 def _bystanders(accounts: set[ObjectKey], index: Index) -> set[WorkKey]:
     """Return the redeemers that the end of a link may help, since their two accounts are not linked any more.
 
@@ -340,7 +333,7 @@ def _of_slice(old: DialPlanSlice | None, new: DialPlanSlice | None, index: Index
 def _links_elsewhere(account: ObjectKey, index: Index) -> set[WorkKey]:
     """Return the links that tell peers in other clusters what the account offers."""
     records = (r for r in index.records_of_account(account) if peer_instance(r.spec) is not None)
-    return {_link(place) for record in records for place in _places(record)}
+    return {_link(place) for record in records for place in places_of(record.spec)}
 
 
 def _in_need_of_name(slice_: ObjectKey, index: Index) -> set[WorkKey]:

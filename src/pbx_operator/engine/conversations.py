@@ -31,7 +31,8 @@ from pbx_operator.domain.protocol.messages import (
 from pbx_operator.domain.records.facts import peer_instance
 from pbx_operator.domain.records.reports import Heard, believes, cancel_is_due, hear, is_spoken_about, report_of
 from pbx_operator.engine.identity import IdentityKeeper
-from pbx_operator.engine.store import Observation, Store
+from pbx_operator.engine.store import Store
+from pbx_operator.engine.tables import Observation
 from pbx_operator.links.authority import Authority
 from pbx_operator.links.peer import Peer, PeerUnavailable
 

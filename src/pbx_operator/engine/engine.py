@@ -35,8 +35,9 @@ from pbx_operator.engine.servers import Providers, ServerWork
 from pbx_operator.engine.snapshots import Snapshots
 from pbx_operator.engine.state_metrics import StateMetrics
 from pbx_operator.engine.steps import StepRunner
-from pbx_operator.engine.store import Observation, Store
+from pbx_operator.engine.store import Store
 from pbx_operator.engine.sync import PRUNE_SECONDS, Pruner, load
+from pbx_operator.engine.tables import Observation
 from pbx_operator.engine.worker import Clocks, Worker
 from pbx_operator.links.authority import Authority
 from pbx_operator.links.peer import Peer
@@ -93,57 +94,57 @@ class Engine:
         self._cluster = cluster
         self._identity = identity
         self._settings = settings
+        self._clocks = clocks
+        self._federation = federation
+        self._address = address_entries(identity.instance, federation.contact)
         scope = Scope(identity.instance, settings.namespaces)
-        self._store = Store(settings.domain_suffix, scope.holds)
+        self._store = Store(settings.domain_suffix, scope)
+        self._memory = Memory()
         metrics = Metrics(registry, settings.workers)
         self._queue: WorkQueue[WorkKey] = WorkQueue(clocks.monotonic, metrics.waiting)
-        memory = Memory()
-        registry.register(StateMetrics(self._store, memory))
         self._events = EventRecorder(cluster, identity.instance, clocks.now)
-        self._intake = Intake(self._store, self._queue, memory, self._observe)
+        self._intake = Intake(self._store, self._queue, self._memory, self._observe)
         self._pruner = Pruner(cluster, self._store, self._intake, settings.namespaces)
         self._compare = asyncio.Event()
-        address = address_entries(identity.instance, federation.contact)
-        facts = _facts(identity, settings, clocks.now(), reachable=bool(address))
-        snapshots = Snapshots(self._store, memory, facts, clocks.now)
-        self._snapshots = snapshots
+        facts = _facts(identity, settings, clocks.now(), reachable=bool(self._address))
+        self._snapshots = Snapshots(self._store, self._memory, facts, clocks.now)
         self._keeper = IdentityKeeper(cluster, settings.namespace, identity, self._identity_changed)
-        authority = Authority(cluster, identity.instance, snapshots, clocks.now, self._intake)
-        peer, contact = federation.peer, federation.contact
+        authority = Authority(cluster, identity.instance, self._snapshots, clocks.now, self._intake)
         signs = SignsOfLife(cluster, settings.namespace, clocks.now)
-        self._conversations = self._converse(federation, authority, signs, clocks)
-        self.desk = RecordDesk(authority, identity, contact, signs)
+        self._conversations = self._converse(authority, signs)
+        self.desk = RecordDesk(authority, identity, federation.contact, signs)
         """Answers other installations."""
-        elsewhere = Elsewhere(cluster, authority, identity, self._intake, clocks.now, peer)
-        self._errands = Errands()
-        keys = KeyWork(
-            cluster, authority, identity, self._intake, memory, clocks.now, contact, elsewhere, self._errands
-        )
-        runner = StepRunner(memory, clocks.now, clocks.monotonic, self._errands)
-        events, store, intake = self._events, self._store, self._intake
-        steps = (
-            ServerWork(cluster, providers, store, intake, memory, clocks.now, runner, events, address),
-            CustomerWork(customers, store, intake, memory, clocks.now, runner, events),
-        )
-        executor = Executor(cluster, store, intake, authority, keys, snapshots.link, events, *steps)
-        planner = Planner(self._store, snapshots, scope)
-        self._worker = Worker(self._queue, planner.plan, executor, memory, clocks, metrics)
+        self._errands = Errands(settings.workers)
+        executor = self._carry_out(authority, providers, customers)
+        planner = Planner(self._store, self._snapshots, scope)
+        registry.register(StateMetrics(self._store, self._memory, identity, planner.left))
+        self._worker = Worker(self._queue, planner.plan, executor, self._memory, clocks, metrics)
 
-    def _converse(
-        self, federation: Federation, authority: Authority, signs: SignsOfLife, clocks: Clocks
-    ) -> Conversations:
+    def _converse(self, authority: Authority, signs: SignsOfLife) -> Conversations:
         """Return what speaks with other installations about links that exist."""
         return Conversations(
             self._store,
             authority,
-            federation.peer,
-            federation.contact,
-            clocks.now,
-            federation.interval,
+            self._federation.peer,
+            self._federation.contact,
+            self._clocks.now,
+            self._federation.interval,
             self._keeper,
             self._intake.found_out,
             signs.is_silent,
         )
+
+    def _carry_out(self, authority: Authority, providers: Providers, customers: CustomerProviders) -> Executor:
+        """Return what carries out plans: at the API server, at other installations, and at providers."""
+        cluster, identity, now, errands = self._cluster, self._identity, self._clocks.now, self._errands
+        store, intake, memory, events = self._store, self._intake, self._memory, self._events
+        contact = self._federation.contact
+        elsewhere = Elsewhere(cluster, authority, identity, intake, now, self._federation.peer)
+        keys = KeyWork(cluster, authority, identity, intake, memory, now, contact, elsewhere, errands)
+        runner = StepRunner(memory, now, self._clocks.monotonic, errands)
+        servers = ServerWork(cluster, providers, store, intake, memory, now, runner, events, self._address)
+        steps = (servers, CustomerWork(customers, store, intake, memory, now, runner, events))
+        return Executor(cluster, store, intake, authority, keys, self._snapshots.link, events, *steps)
 
     async def load(self) -> None:
         """List everything; must be complete before `run`. Raises ApiError."""

@@ -10,14 +10,15 @@ from collections.abc import Coroutine
 
 PATIENCE = 0.5
 """Seconds that a worker waits nevertheless: most peers answer sooner, which spares a status that nobody would read."""
-WAITING = 4
-"""Workers that wait at a time, out of 16: a thousand objects of a provider that hangs must not keep all of them."""
+WAITING_SHARE = 4
+"""One of so many workers may wait at a time: a thousand objects of a provider that hangs must not keep all of them."""
 
 
 class Errands:
-    """Runs coroutines beside the workers; each has to meet its own errors and deadlines."""
+    """Runs coroutines beside so many workers; each has to meet its own errors and deadlines."""
 
-    def __init__(self) -> None:
+    def __init__(self, workers: int) -> None:
+        self._may_wait = workers // WAITING_SHARE
         self._running: set[asyncio.Task[None]] = set()
         self._waiting = 0
 
@@ -26,7 +27,7 @@ class Errands:
         task = asyncio.create_task(errand)
         self._running.add(task)
         task.add_done_callback(self._running.discard)
-        if self._waiting >= WAITING:
+        if self._waiting >= self._may_wait:
             return
         self._waiting += 1
         try:

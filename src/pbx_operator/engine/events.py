@@ -21,12 +21,12 @@ from typing import Any, Literal, NamedTuple
 from uuid import uuid4
 
 from pbx_operator.api.conditions import Reason
+from pbx_operator.api.gate_reasons import NOT_ESTABLISHED
 from pbx_operator.api.meta import EVENTS, GROUP, Condition
 from pbx_operator.api.provider_reasons import DEGRADED, DRIFTED
 from pbx_operator.api.reasons import (
     ACCEPTED,
     KEY_REPLAY,
-    NOT_ESTABLISHED,
     PEER_UNAVAILABLE,
     REVISION_WAITS,
     Verdict,
@@ -35,7 +35,7 @@ from pbx_operator.api.v1alpha1 import Interlink, LinkRecord
 from pbx_operator.cluster import ApiError, Cluster
 from pbx_operator.domain.plan import StatusUpdate, Target
 from pbx_operator.domain.records.facts import interlink_of
-from pbx_operator.engine.store import Observation
+from pbx_operator.engine.tables import Observation
 
 CONTROLLER = f"{GROUP}/operator"
 QUEUE_LENGTH = 1_000

@@ -23,7 +23,7 @@ from pbx_operator.api.v1alpha1.linkrecord import LinkRecordSpec
 from pbx_operator.cluster import AlreadyExists, ApiError, Cluster, Gone
 from pbx_operator.domain.protocol.keys import SEED_BYTES, SigningKey, base64url
 from pbx_operator.domain.protocol.succession import MAX_SUCCESSIONS, Successions, instance_of, speaks_for, succeed
-from pbx_operator.domain.records.scope import Scope
+from pbx_operator.domain.records.scope import names_watched
 
 IDENTITY_SECRET = "pbx-operator-identity"
 IDENTITY_TYPE = f"{GROUP}/identity"
@@ -71,9 +71,8 @@ async def load_identity(cluster: Cluster, namespace: str, watched: frozenset[str
     home = await _home(cluster)
     identity = await _read(cluster, namespace, home)
     if identity is None:
-        scope = Scope("", watched)
         records = [LinkRecord.model_validate(raw) for raw in (await cluster.list(LinkRecord.resource)).items]
-        if ours := [record for record in records if scope.names_covered(record)]:
+        if ours := [record for record in records if names_watched(record, watched)]:
             return _lost(ours[0].spec, namespace)
         identity = _parse(await _create(cluster, namespace, home), namespace, home)
     if not identity.confirmed:
@@ -86,6 +85,17 @@ async def read_identity(cluster: Cluster, namespace: str) -> Identity:
     identity = await _read(cluster, namespace, await _home(cluster))
     if identity is None:
         raise _missing(namespace)
+    return identity
+
+
+async def usable_identity(cluster: Cluster, namespace: str) -> Identity:
+    """Read the identity, which may be used in this cluster. Raises ApiError, or ValueError with what to do."""
+    home = await _home(cluster)
+    identity = await _read(cluster, namespace, home)
+    if identity is None:
+        raise _missing(namespace)
+    if not identity.confirmed:
+        raise ValueError(_unconfirmed(namespace, home))
     return identity
 
 

@@ -153,21 +153,21 @@ class KeyWork:
         bundle = await self.look(link, reference)
         if bundle is None:
             return
-        here = key_id(bundle.key.public)
+        presented = key_id(bundle.key.public)
         if bundle.instance in (None, me.instance):
             request = sign_redemption(
-                bundle.key, here, me.key, me.instance, account_name(link), identity_of(link), me.successions
+                bundle.key, presented, me.key, me.instance, account_name(link), identity_of(link), me.successions
             )
-            self._note_answer(link, here, basis, await self._authority.redeem(request))
+            self._note_answer(link, presented, basis, await self._authority.redeem(request))
             return
         prepared = await self._elsewhere.prepare(account_name(link), identity_of(link), bundle)
         if isinstance(prepared, Question):
-            self._memory.note(link.metadata.uid, asking=here)
-            await self._errands.run(self._ask(link, here, basis, prepared))
+            self._memory.note(link.metadata.uid, asking=presented)
+            await self._errands.run(self._ask(link, presented, basis, prepared))
         else:
-            self._note_answer(link, here, basis, prepared)
+            self._note_answer(link, presented, basis, prepared)
 
-    async def _ask(self, link: Interlink, here: str, basis: object, question: Question) -> None:
+    async def _ask(self, link: Interlink, presented: str, basis: object, question: Question) -> None:
         """Bring the answer of another installation, unless nobody waits for it any more."""
         result: Result = Unreachable()
         about = {"object": target_of(link)}
@@ -179,18 +179,18 @@ class KeyWork:
         except Exception:
             _log.exception("asking installation %s failed", question.issuer, extra=about)
         else:
-            _tell_trouble(link, question, self._last_try(link, here), result)
-        if self._memory.attempts(link.metadata.uid).asking == here:
-            self._note_answer(link, here, basis, result)
+            _tell_trouble(link, question, self._last_try(link, presented), result)
+        if self._memory.attempts(link.metadata.uid).asking == presented:
+            self._note_answer(link, presented, basis, result)
             self._intake.answered(link.key)
 
     def _last_try(self, link: Interlink, key: str) -> RedeemTry | None:
         last = self._memory.attempts(link.metadata.uid).redeem
         return last if last is not None and last.key_id == key else None
 
-    def _note_answer(self, link: Interlink, here: str, basis: object, result: Result) -> None:
-        pause = _pause_after(result, self._last_try(link, here))
-        outcome = RedeemTry(here, result, basis, self._clock() + jittered(pause), pause)
+    def _note_answer(self, link: Interlink, presented: str, basis: object, result: Result) -> None:
+        pause = _pause_after(result, self._last_try(link, presented))
+        outcome = RedeemTry(presented, result, basis, self._clock() + jittered(pause), pause)
         self._memory.note(link.metadata.uid, redeem=outcome, asking=None)
 
     async def sweep(self, secret: ObjectKey, owner_uid: str, spent: str) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+import logging
+from datetime import datetime, timedelta
 
 from pbx_operator.api.meta import ObjectKey
 from pbx_operator.domain.accounts.plan import plan_account, show_unreadable_account
@@ -17,6 +18,11 @@ from pbx_operator.domain.unreadable import show_unreadable
 from pbx_operator.engine.snapshots import Snapshots
 from pbx_operator.engine.store import Store
 
+NEIGHBOUR_PERIOD = timedelta(minutes=1)
+"""Between two looks at whether a namespace is still another installation's."""
+
+_log = logging.getLogger(__name__)
+
 
 class Planner:
     """Makes plans from what the Store holds at that moment."""
@@ -25,11 +31,16 @@ class Planner:
         self._store = store
         self._snapshots = snapshots
         self._scope = scope
+        self.left: dict[str, str] = {}
+        """The namespaces that are left to other installations, and to which."""
 
     def plan(self, work: WorkKey, now: datetime) -> Plan:
-        """Return the plan of a work key: nothing for a side of a record in a namespace that is not watched any more."""
-        if not self._scope.covers(work.key.namespace):
+        """Return the plan of a work key: nothing in a namespace that is not watched any more, or that is another's."""
+        namespace = work.key.namespace
+        if not self._scope.covers(namespace):
             return Plan()
+        if self._is_anothers(namespace):
+            return Plan(requeue=now + NEIGHBOUR_PERIOD)
         if work.kind == "Link":
             unreadable = self._store.interlinks.unreadable(work.key)
             if unreadable is not None:
@@ -41,6 +52,22 @@ class Planner:
             return plan_customer(self._snapshots.customer(work.key), now)
         plan = plan_account(self._snapshots.account(work.key), now)
         return Plan(plan.actions, (*plan.statuses, *self._unreadables(work.key, now)), plan.requeue)
+
+    def _is_anothers(self, namespace: str) -> bool:
+        """Whether a namespace is left to another installation; log it when that changes."""
+        neighbour, before = self._store.neighbour(namespace), self.left.get(namespace)
+        if neighbour is None:
+            if self.left.pop(namespace, None) is not None:
+                _log.info("namespace %s is looked after by this operator again", namespace)
+            return False
+        self.left[namespace] = neighbour
+        if neighbour != before:
+            _log.error(
+                "namespace %s is looked after by installation %s, whose records there are older: this operator leaves"
+                " it alone; let only one of the two watch it",
+                *(namespace, neighbour),
+            )
+        return True
 
     def _server(self, key: ObjectKey, now: datetime) -> Plan:
         unreadable = self._store.servers.unreadable(key)

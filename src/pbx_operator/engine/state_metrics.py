@@ -7,7 +7,7 @@ engine goes on, so everything is copied at once before it is counted.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import get_args
 
 from prometheus_client.core import GaugeMetricFamily
@@ -17,22 +17,27 @@ from pbx_operator.api.meta import ConditionStatus
 from pbx_operator.api.v1alpha1.commserver import ServerState
 from pbx_operator.api.v1alpha1.interlink import LinkState
 from pbx_operator.domain.records.facts import peer_instance
+from pbx_operator.engine.identity import Identity
 from pbx_operator.engine.memory import Memory
 from pbx_operator.engine.store import Store
 
 
 class StateMetrics(Collector):
-    """How many objects show which condition, and which installations answer."""
+    """How many objects show which condition, which installations answer, and why this one stands back."""
 
-    def __init__(self, store: Store, memory: Memory) -> None:
+    def __init__(self, store: Store, memory: Memory, identity: Identity, left: Mapping[str, str]) -> None:
+        """`left` has the namespaces that are left to other installations."""
         self._store = store
         self._memory = memory
+        self._identity = identity
+        self._left = left
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
         """Count anew; called from the thread that serves /metrics."""
         yield self._objects()
         yield self._states()
         yield self._peers()
+        yield self._standing_back()
 
     def _objects(self) -> GaugeMetricFamily:
         family = GaugeMetricFamily(
@@ -72,4 +77,16 @@ class StateMetrics(Collector):
             reachable = self._memory.reachable(instance)
             if reachable is not None:
                 family.add_metric((instance,), reachable)
+        return family
+
+    def _standing_back(self) -> GaugeMetricFamily:
+        family = GaugeMetricFamily(
+            "pbx_operator_standing_back",
+            "Whether the operator stands back (1): its identity is of another cluster (ClusterUnconfirmed) or gone "
+            "(IdentityLost), or another installation looks after one of its namespaces (AnotherInstallation).",
+            labels=("reason",),
+        )
+        family.add_metric(("ClusterUnconfirmed",), not self._identity.confirmed)
+        family.add_metric(("IdentityLost",), self._identity.key is None)
+        family.add_metric(("AnotherInstallation",), bool(self._left))
         return family

@@ -10,6 +10,7 @@ import logging
 from collections.abc import Collection
 from dataclasses import dataclass
 
+from pbx_operator.api.crd import missing_fields, root_schema
 from pbx_operator.api.meta import API_VERSION, GROUP, ObjectKey, ObjectMeta, ResourceType
 from pbx_operator.api.v1alpha1 import KINDS
 from pbx_operator.cluster import Cluster, Gone
@@ -25,11 +26,20 @@ class TimeWentBackError(RuntimeError):
     """The API server shows an older state than before: etcd was restored, and what we know is not true any more."""
 
 
-async def missing_crds(cluster: Cluster) -> list[str]:
-    """Return the names of our CRDs that are not installed or not served yet. Raises ApiError."""
-    served = await cluster.served(API_VERSION)
-    plurals = [kind.resource.plural for kind in KINDS]
-    return [f"{plural}.{GROUP}" for plural in plurals if plural not in served]
+async def missing_definitions(cluster: Cluster) -> list[str]:
+    """Return our CRDs that are not installed or not served yet, and the fields that older ones do not know.
+
+    What the operator writes into such a field would be lost.  Raises ApiError.
+    """
+    served, schemas = await cluster.served(API_VERSION), await cluster.schemas(API_VERSION)
+    missing = []
+    for kind in KINDS:
+        name, schema = f"{kind.resource.plural}.{GROUP}", schemas.get(kind.resource.kind)
+        if kind.resource.plural not in served or schema is None:
+            missing.append(name)
+        elif fields := missing_fields(root_schema(kind), schema):
+            missing.append(f"{', '.join(fields)} of {name}")
+    return missing
 
 
 async def load(cluster: Cluster, intake: Intake, namespaces: Collection[str]) -> None:

@@ -12,7 +12,7 @@ import click
 
 from pbx_operator.sandbox.controlplane import ControlPlane, component_problems, start_detached, take_down
 from pbx_operator.sandbox.errors import SandboxError
-from pbx_operator.sandbox.processes import signal_with_parent
+from pbx_operator.sandbox.processes import tied
 from pbx_operator.sandbox.registry import running
 
 if TYPE_CHECKING:
@@ -115,10 +115,7 @@ def _run_command(command: tuple[str, ...], environ: dict[str, str]) -> int:
 
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, pass_on)
-    try:
-        process = subprocess.Popen(command, env=environ, preexec_fn=signal_with_parent(signal.SIGTERM))
-    except OSError as error:
-        raise SandboxError(f"cannot run {command[0]!r}: {error.strerror}") from error
+    process = subprocess.Popen(tied(command, signal.SIGTERM), env=environ)
     for signalled in early:
         process.send_signal(signalled)
     code = process.wait()

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from pbx_operator.sandbox.errors import SandboxError
-from pbx_operator.sandbox.processes import signal_with_parent
+from pbx_operator.sandbox.processes import tied
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -140,11 +140,7 @@ class Component:
             return
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
-                self._command,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                preexec_fn=signal_with_parent(signal.SIGKILL),
+                tied(self._command, signal.SIGKILL), stdin=subprocess.DEVNULL, stdout=log, stderr=log
             )
 
     def check(self) -> None:

@@ -1,36 +1,29 @@
 """Child processes that do not outlive their parent.
 
 Closing a pipe tells a cooperating child that its parent is gone; the servers of a control plane do not
-cooperate, so on Linux the kernel is asked to signal them.
+cooperate, so on Linux the kernel is asked to signal them.  Each asks for itself, by `tied`, before it becomes the
+server.  A `preexec_fn` must not ask: for its sake Python runs the hooks that modules have for a fork, in the parent
+too, and what a signal handler raises in one of them is lost, together with the lock that `logging` holds there.
 """
 
 from __future__ import annotations
 
-import ctypes
 import os
-import signal
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    import signal
+    from collections.abc import Sequence
 
-_PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
+_TIED = Path(__file__).with_name("tied.py")
 
 
-def signal_with_parent(signal_number: signal.Signals) -> Callable[[], None] | None:
-    """Return a `preexec_fn` for children of this process, or None where the kernel has no such request.
+def tied(command: Sequence[str], signal_number: signal.Signals) -> list[str]:
+    """Return the command line of a child of this process that gets the signal when this process ends.
 
-    The signal is tied to the *thread* that starts the child, so only a process with a single thread may use it.
+    The child becomes the command, under the same process ID; if it cannot, it says why and ends with exit code 1.
+    The signal is tied to the *thread* that starts the child, so start it from one that lasts.
     """
-    if sys.platform != "linux":
-        return None
-    libc = ctypes.CDLL(None, use_errno=True)  # loaded here: little is safe between fork and exec
-    parent = os.getpid()
-
-    def request() -> None:
-        libc.prctl(_PR_SET_PDEATHSIG, signal_number)
-        if os.getppid() != parent:  # it died before the request
-            os.kill(os.getpid(), signal_number)
-
-    return request
+    return [sys.executable, "-I", "-S", str(_TIED), str(int(signal_number)), str(os.getpid()), *command]

@@ -125,7 +125,9 @@ class Installation:
         authority = Authority(cluster, identity.instance, self.snapshots, self.clock, intake)
         contact, line = cast.contacts[who], Line(who)
         elsewhere = Elsewhere(cluster, authority, identity, intake, self.clock, line)
-        keys = KeyWork(cluster, authority, identity, intake, self.memory, self.clock, contact, elsewhere, AtOnce())
+        keys = KeyWork(
+            cluster, authority, identity, intake, self.memory, self.clock, contact, elsewhere, AtOnce(workers=1)
+        )
         self.executor = Executor(
             cluster, self.store, intake, authority, keys, self.snapshots.link, Silence(), NoSteps(), NoSteps()
         )

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import copy
+from functools import reduce
 from typing import Annotated, Any, Literal
 
 import phonenumbers
 import pytest
 from pydantic import Field
 
-from pbx_operator.api.crd import custom_resource_definition, custom_resource_definitions, structural
+from pbx_operator.api.crd import custom_resource_definition, custom_resource_definitions, missing_fields, structural
 from pbx_operator.api.meta import Model, Time
 from pbx_operator.api.schema import (
     ATOMIC,
@@ -196,3 +197,36 @@ def test_the_emergency_numbers_of_every_country_fit_into_a_slice() -> None:
     additional = PBXAccount.model_json_schema()["$defs"]["Emergency"]["properties"]["additionalNumbers"]
     most = max(len(emergency_numbers(country)) for country in phonenumbers.SUPPORTED_REGIONS)
     assert most + additional["maxItems"] <= numbers["maxItems"]
+
+
+FIELDS: dict[str, Any] = {
+    "properties": {
+        "metadata": {"properties": {"name": {}}},
+        "spec": {
+            "properties": {
+                "one": {"type": "string"},
+                "many": {"items": {"properties": {"inner": {"type": "string"}}}},
+            }
+        },
+    }
+}
+
+
+@pytest.mark.parametrize(
+    ("path", "missing"),
+    [
+        ((), []),
+        (("spec", "properties", "one"), ["spec.one"]),
+        (("spec", "properties", "many"), ["spec.many"]),
+        (("spec", "properties", "many", "items", "properties", "inner"), ["spec.many[].inner"]),
+        (("spec",), ["spec"]),
+        (("metadata", "properties", "name"), []),
+    ],
+)
+def test_fields_that_an_older_definition_does_not_know_are_named(path: tuple[str, ...], missing: list[str]) -> None:
+    older = copy.deepcopy(FIELDS)
+    if path:
+        within = reduce(dict.__getitem__, path[:-1], older["properties"])
+        del within[path[-1]]
+    assert missing_fields(FIELDS, older) == missing
+    assert missing_fields(older, FIELDS) == [], "a newer one knows more, which does no harm"

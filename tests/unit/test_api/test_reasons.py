@@ -10,7 +10,7 @@ from typing import Any, get_args
 
 import pytest
 
-from pbx_operator.api import provider_reasons, rainbow_reasons, reasons
+from pbx_operator.api import gate_reasons, provider_reasons, rainbow_reasons, reasons
 from pbx_operator.api.conditions import CONDITIONS, ConditionType, Place
 from pbx_operator.api.facts import FACTS
 from pbx_operator.api.meta import ConditionStatus
@@ -61,7 +61,7 @@ def placeholders(text: str) -> list[str]:
 
 
 def test_the_table_has_every_reason_of_the_module() -> None:
-    modules = (reasons, provider_reasons, rainbow_reasons)
+    modules = (reasons, gate_reasons, provider_reasons, rainbow_reasons)
     constants = {name: value for m in modules for name, value in vars(m).items() if isinstance(value, Reason)}
     assert len(constants) > 50
     assert list(constants.values()) == list(REASONS)

@@ -4,75 +4,20 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
 
 from builders import NAMESPACE, account, linked, number, settled, snapshot
-from pbx_operator.api.meta import NAMESPACES, ObjectKey, ResourceType
 from pbx_operator.cli.main import main
-from pbx_operator.cluster import ApiError, Forbidden, Gone, Listing, Unavailable
-from pbx_operator.cluster.credentials import Credentials
+from pbx_operator.cluster import Forbidden, Unavailable
 from pbx_operator.cluster.errors import Answer, api_error
-
-
-class FakeCluster:
-    """Objects in memory; `failure` is raised by every call, `credentials` is what the command chose."""
-
-    def __init__(self) -> None:
-        self.objects: dict[str, list[dict[str, Any]]] = {}
-        self.failure: Exception | None = None
-        self.namespaces_failure: ApiError | None = None
-        self.credentials = Credentials(None)
-
-    def connect(self, credentials: Credentials, **_: object) -> Self:
-        self.credentials = credentials
-        return self
-
-    async def __aenter__(self) -> Self:
-        await self.credentials.load()
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        return None
-
-    async def get(self, resource: ResourceType, key: ObjectKey) -> dict[str, Any]:
-        if resource == NAMESPACES and self.namespaces_failure is not None:
-            raise self.namespaces_failure
-        for item in (await self.list(resource, key.namespace)).items:
-            if item["metadata"]["name"] == key.name:
-                return item
-        raise Gone(f"GET {key}: not found", status=404)
-
-    async def list(self, resource: ResourceType, namespace: str) -> Listing:
-        if self.failure is not None:
-            raise self.failure
-        items = self.objects.get(resource.plural, [])
-        return Listing([i for i in items if i["metadata"].get("namespace", "") == namespace], "1")
-
-
-KUBECONFIG = """
-clusters: [{name: c, cluster: {server: "https://api.example"}}, {name: d, cluster: {server: "https://other.example"}}]
-users: [{name: u, user: {token: t}}]
-contexts:
-  - {name: plain, context: {cluster: c, user: u}}
-  - {name: elsewhere, context: {cluster: d, user: u, namespace: other}}
-current-context: plain
-"""
+from test_cli.clusters import KUBECONFIG, FakeCluster
 
 
 @pytest.fixture
-def kubeconfig(tmp_path: Path) -> Path:
-    """Return a kubeconfig whose current context names no namespace."""
-    path = tmp_path / "config"
-    path.write_text(KUBECONFIG)
-    return path
-
-
-@pytest.fixture
-def cluster(monkeypatch: pytest.MonkeyPatch, kubeconfig: Path) -> FakeCluster:
-    fake = FakeCluster()
+def cluster(fake: FakeCluster) -> FakeCluster:
     links = (
         linked("to-tim", "300=Tim", account="amsterdam"),
         linked("shut", "400", account="amsterdam", gate="Closed"),
@@ -88,8 +33,6 @@ def cluster(monkeypatch: pytest.MonkeyPatch, kubeconfig: Path) -> FakeCluster:
     fake.objects["internalnumbers"] = [number("200", "amsterdam").to_json()]
     for one in (one for plural in ("pbxaccounts", "interlinks", "internalnumbers") for one in fake.objects[plural]):
         one.setdefault("status", {})["observedGeneration"] = one["metadata"].get("generation", 0)
-    monkeypatch.setattr("pbx_operator.cli.dial.Cluster", fake.connect)
-    monkeypatch.setenv("KUBECONFIG", str(kubeconfig))
     return fake
 
 

@@ -1,4 +1,4 @@
-"""What people see of links and dial answers."""
+"""What people see of links, dial answers and steps of a translation."""
 
 from __future__ import annotations
 
@@ -18,8 +18,9 @@ from pbx_operator.api.v1alpha1.internalnumber import (
     ServerDestination,
     SIPAddress,
 )
-from pbx_operator.cli.tables import clean, make_console, print_answers, print_links
+from pbx_operator.cli.tables import clean, make_console, print_answers, print_links, print_steps
 from pbx_operator.domain.dialplan.reader import Answer, DialPlan, PrefixProblem
+from pbx_operator.domain.numbering.explanation import Step
 
 
 def link(name: str, state: Any, reason: str, message: str, **facts: Any) -> Any:
@@ -157,3 +158,25 @@ def test_nobody_writes_escape_sequences_to_the_terminal() -> None:
     print_answers(console := seen(140), [nasty])
     assert "\x1b" not in text_of(console)
     assert "[bold]Tim" in text_of(console)
+
+
+STEP = Step("numberingRules[0]", "Block", 'match "^9[\x1b]$" is found, and nothing is dialled')
+
+
+def test_steps_in_a_table() -> None:
+    console = seen(120)
+    print_steps(console, [STEP])
+    head, step = lines_of(console)
+    assert head.split() == ["STEP", "RESULT", "BECAUSE"]
+    assert (
+        step == 'numberingRules[0]   blocked   match "^9[\N{REPLACEMENT CHARACTER}]$" is found, and nothing is dialled'
+    )
+
+
+@pytest.mark.parametrize("width", [30, 89])
+def test_steps_on_a_narrow_terminal_keep_their_words(width: int) -> None:
+    console = seen(width)
+    print_steps(console, [STEP])
+    assert max(len(line) for line in lines_of(console)) <= width
+    text = " ".join(text_of(console).split())
+    assert text == 'numberingRules[0] blocked match "^9[\N{REPLACEMENT CHARACTER}]$" is found, and nothing is dialled'

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from pbx_operator.api.meta import CRDS, NAMESPACES, SECRETS, ObjectKey, ResourceType
+from pbx_operator.api.meta import NAMESPACES, SECRETS, ObjectKey, ResourceType
 from pbx_operator.cluster import AlreadyExists, ApiError, Conflict, Forbidden, Gone, Invalid, Unavailable
 from pbx_operator.cluster.errors import ADD_WRITER, RECORDS_POLICY, Answer, api_error, operator_advice
 from pbx_operator.cluster.paths import collection_path, creation_path, object_path
-from support import ROOT
+from support import CRDS, ROOT
 
 
 def status(reason: str, **more: Any) -> bytes:

@@ -33,7 +33,7 @@ from pbx_operator.domain.plan import DeleteInterlink, StatusUpdate
 from pbx_operator.engine import events
 from pbx_operator.engine.events import EventRecorder, news
 from pbx_operator.engine.executor import Executor
-from pbx_operator.engine.store import Observation
+from pbx_operator.engine.tables import Observation
 from pbx_operator.logs import JsonFormatter
 
 Conditions = tuple[Condition, ...]

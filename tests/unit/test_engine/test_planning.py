@@ -17,12 +17,13 @@ from pbx_operator.api.v1alpha1.shared import Status
 from pbx_operator.domain.impact import WorkKey, affected
 from pbx_operator.domain.plan import Plan
 from pbx_operator.domain.records.scope import Scope
-from pbx_operator.engine.intake import Intake, StoreIndex
+from pbx_operator.engine.intake import Intake
 from pbx_operator.engine.memory import Memory
 from pbx_operator.engine.planning import Planner
 from pbx_operator.engine.queue import WorkQueue
 from pbx_operator.engine.snapshots import Snapshots
 from pbx_operator.engine.store import Store
+from pbx_operator.engine.store_index import StoreIndex
 
 JSON = dict[str, Any]
 NOT_A_LABEL = {"accountRef": {"name": "Not A Label"}}

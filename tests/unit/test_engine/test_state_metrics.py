@@ -8,11 +8,13 @@ from typing import Any
 import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 
-from builders import SUFFIX, account, digest, interlink
+from builders import INSTANCE, SUFFIX, account, digest, interlink
 from federated_builders import ELSEWHERE, authority, replica
 from pbx_operator.api.meta import Resource
 from pbx_operator.api.v1alpha1 import LinkRecord
 from pbx_operator.api.v1alpha1.interlink import InterlinkStatus
+from pbx_operator.domain.protocol.keys import SEED_BYTES, SigningKey
+from pbx_operator.engine.identity import Identity
 from pbx_operator.engine.memory import MISSED, Memory
 from pbx_operator.engine.state_metrics import StateMetrics
 from pbx_operator.engine.store import Store
@@ -26,7 +28,9 @@ class Bench:
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
         self.store, self.memory = Store(SUFFIX), Memory()
-        self.registry.register(StateMetrics(self.store, self.memory))
+        self.identity = Identity(INSTANCE, "", SigningKey(bytes(SEED_BYTES)), confirmed=True)
+        self.left: dict[str, str] = {}
+        self.registry.register(StateMetrics(self.store, self.memory, self.identity, self.left))
 
     def put(self, one: Resource, **conditions: str) -> None:
         """Put an object that shows these conditions."""
@@ -42,6 +46,11 @@ class Bench:
     def objects(self, kind: str, condition: str, status: str) -> float | None:
         labels = {"kind": kind, "condition": condition, "status": status}
         return self.registry.get_sample_value("pbx_operator_objects", labels)
+
+    def standing_back(self) -> set[str]:
+        reasons = ("ClusterUnconfirmed", "IdentityLost", "AnotherInstallation")
+        name = "pbx_operator_standing_back"
+        return {reason for reason in reasons if self.registry.get_sample_value(name, {"reason": reason})}
 
     def reachable(self, instance: str = ELSEWHERE) -> float | None:
         return self.registry.get_sample_value("pbx_operator_peer_reachable", {"peer": instance})
@@ -123,3 +132,13 @@ def test_whoever_can_be_named_in_a_key_makes_no_series(asked: LinkRecord, bench:
     bench.memory.note_reach(ELSEWHERE, answered=False)
     bench.memory.note_reach(digest("a stranger", 26), answered=True)
     assert b"peer=" not in generate_latest(bench.registry)
+
+
+def test_why_the_operator_stands_back_is_shown_while_it_does(bench: Bench) -> None:
+    assert bench.standing_back() == set()
+    bench.identity.confirmed = False
+    bench.left["shared"] = ELSEWHERE
+    assert bench.standing_back() == {"ClusterUnconfirmed", "AnotherInstallation"}
+    bench.identity.confirmed, bench.identity.key = True, None
+    bench.left.clear()
+    assert bench.standing_back() == {"IdentityLost"}

@@ -40,7 +40,7 @@ async def test_a_call_that_the_api_server_fails_names_the_next_step(error: ApiEr
         raise error
 
     memory, ended = Memory(), list[str]()
-    runner = StepRunner(memory, lambda: NOW, lambda: 0.0, Errands())
+    runner = StepRunner(memory, lambda: NOW, lambda: 0.0, Errands(workers=16))
     await runner.begin(SERVER, "look", fail, lambda: ended.append("ended"))
     failed = memory.server(SERVER.uid).failed
     assert failed is not None

@@ -9,10 +9,11 @@ from builders import SUFFIX, record
 from federated_builders import ELSEWHERE, authority, replica
 from link_builders import ISSUER, REDEEMER
 from pbx_operator.api.meta import ObjectKey
-from pbx_operator.api.v1alpha1 import Interlink
-from pbx_operator.domain.records.facts import pair_of
+from pbx_operator.api.v1alpha1 import Interlink, LinkRecord
+from pbx_operator.domain.records.facts import pair_of, places_of
 from pbx_operator.domain.unreadable import Unreadable
-from pbx_operator.engine.store import Store, Table
+from pbx_operator.engine.store import Store
+from pbx_operator.engine.tables import SharedTable, Table
 
 KEY = ObjectKey("south", "to-north")
 
@@ -132,10 +133,11 @@ def test_a_record_is_found_by_what_it_names_in_this_cluster_alone() -> None:
     assert sorted(found("key", key.removeprefix("k-"))) == [key, link]
 
 
-def test_of_a_record_that_is_not_ours_only_the_metadata_is_known() -> None:
+def test_records_of_others_are_apart() -> None:
     """It may become ours, when a side of it is; and whatever it was, a later version counts and an older one not."""
     ours: list[bool] = []
-    records = Store(SUFFIX, lambda _: ours[-1]).records
+    others = Table(LinkRecord)
+    records = SharedTable(LinkRecord, lambda _: ours[-1], others, interlink=lambda record: places_of(record.spec))
     made = authority()
 
     def seen(version: int, *, is_ours: bool) -> tuple[bool, bool] | None:
@@ -147,11 +149,11 @@ def test_of_a_record_that_is_not_ours_only_the_metadata_is_known() -> None:
     def known() -> tuple[int, str, bool]:
         return len(records), records.metadata()[made.key].resource_version, records.find(made.key) is not None
 
-    assert (seen(1, is_ours=False), known()) == (None, (0, "1", False))
+    assert (seen(1, is_ours=False), known(), len(others)) == (None, (0, "1", False), 1)
     assert (seen(1, is_ours=True), known()) == (None, (0, "1", False)), "no news"
-    assert (seen(2, is_ours=True), known()) == ((False, True), (1, "2", True))
+    assert (seen(2, is_ours=True), known(), len(others)) == ((False, True), (1, "2", True), 0)
     assert (seen(3, is_ours=False), known()) == ((True, False), (0, "3", False))
     assert records.select("interlink", ISSUER.key) == []
     assert records.remove(made.key, made.metadata.uid) is None
-    assert records.metadata() == {}
+    assert (records.metadata(), len(others)) == ({}, 0)
     assert seen(4, is_ours=True) is None, "it is gone for good"

@@ -26,7 +26,7 @@ def test_another_user(monkeypatch: pytest.MonkeyPatch) -> None:
     assert isolation.obstacle() == "only root may start a node"
 
 
-def test_missing_packages_are_named_with_how_to_install_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_missing_or_refused_is_named_with_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for program in ("ip", "mount", "nsenter", "unshare", "iptables", "ctr", "runc"):
         (tmp_path / program).touch(mode=0o755)
     monkeypatch.setenv("PATH", str(tmp_path))
@@ -37,4 +37,10 @@ def test_missing_packages_are_named_with_how_to_install_them(tmp_path: Path, mon
     )
     for name in ("containerd", "bridge", "host-local", "loopback"):
         (tmp_path / name).touch(mode=0o755)
+    (tmp_path / "unshare").write_text("#!/bin/sh\necho 'Operation not permitted' >&2\nexit 1\n")
+    assert isolation.obstacle() == (
+        "the kernel refuses what a node needs (unshare --mount --net --pid --fork iptables --table=nat --list): "
+        "Operation not permitted"
+    )
+    (tmp_path / "unshare").write_text("#!/bin/sh\n")
     assert isolation.obstacle() is None

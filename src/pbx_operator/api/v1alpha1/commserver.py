@@ -22,11 +22,11 @@ from pbx_operator.api.schema import (
     rules,
 )
 from pbx_operator.api.v1alpha1.commserver_rules import (
+    CREATE_ANOTHER,
     DIALING,
     LICENSE,
     MODE,
     NUMBERING_RULE,
-    SECRET_NAME,
     SITE,
     URL,
 )
@@ -58,7 +58,6 @@ ShortText = Annotated[str, Field(max_length=SHORT)]
 """A text whose form a CEL rule checks, which says what to write instead."""
 RAINBOW_URL = "https://openrainbow.com"
 """Rainbow's own URL: where a login goes whose Secret names no other."""
-_CREATE_ANOTHER = "delete the CommServer and create another one"
 
 
 class Stock(Model):
@@ -68,8 +67,8 @@ class Stock(Model):
     """
 
     model_config = rules(
-        immutable("fleetReference", _CREATE_ANOTHER),
-        immutable("installationReference", _CREATE_ANOTHER),
+        immutable("fleetReference", CREATE_ANOTHER),
+        immutable("installationReference", CREATE_ANOTHER),
     )
 
     fleet_reference: FleetReference
@@ -83,7 +82,7 @@ class Stock(Model):
 class Activation(Model):
     """How the box proves once that it is the declared one."""
 
-    model_config = rules(SECRET_NAME)
+    model_config = rules(immutable("secretName", CREATE_ANOTHER, optional=True))
 
     secret_name: ObjectName | None = None
     """secretName is the Secret that receives the equipment ID and a generated activation code; default is the
@@ -144,7 +143,7 @@ class RainbowProvider(Model):
     """A company in ALE Rainbow."""
 
     model_config = rules(
-        PROVIDER_PORT, immutable("url", _CREATE_ANOTHER), immutable("company", _CREATE_ANOTHER), SITE, URL
+        PROVIDER_PORT, immutable("url", CREATE_ANOTHER), immutable("company", CREATE_ANOTHER), SITE, URL
     )
 
     url: Annotated[str, Field(max_length=253)] = RAINBOW_URL
@@ -168,7 +167,7 @@ class RainbowProvider(Model):
 class ServerProvider(Model):
     """What the server connects to."""
 
-    model_config = rules(immutable("type", _CREATE_ANOTHER), member_of_union("rainbow", "Rainbow"))
+    model_config = rules(immutable("type", CREATE_ANOTHER), member_of_union("rainbow", "Rainbow"))
 
     type: Literal["Builtin", "Rainbow"] = "Builtin"
     """type is `Builtin` (default: the exchange of this operator) or `Rainbow`. Immutable: delete the CommServer and

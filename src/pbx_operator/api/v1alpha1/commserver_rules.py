@@ -4,25 +4,13 @@ from __future__ import annotations
 
 from pbx_operator.api.schema import Rule, choice, form, immutable, sentence
 
-_CREATE_ANOTHER = "delete the CommServer and create another one"
-
-SECRET_NAME = Rule(
-    rule="has(self.secretName) == has(oldSelf.secretName)"
-    " && (!has(self.secretName) || self.secretName == oldSelf.secretName)",
-    message=f"`secretName` is immutable: {_CREATE_ANOTHER}",
-    message_expression=sentence(
-        "`secretName` may not change from '{oldSelf.?secretName.orValue('')}'"
-        f" to '{{self.?secretName.orValue('')}}': {_CREATE_ANOTHER}"
-    ),
-    field_path=".secretName",
-    reason="FieldValueForbidden",
-)
+CREATE_ANOTHER = "delete the CommServer and create another one"
 
 SITE = Rule(
     rule="!has(oldSelf.siteID) || (has(self.siteID) && self.siteID == oldSelf.siteID)",
-    message=f"`siteID` is immutable once it is set: {_CREATE_ANOTHER}",
+    message=f"`siteID` is immutable once it is set: {CREATE_ANOTHER}",
     message_expression=sentence(
-        f"`siteID` may not change from '{{oldSelf.siteID}}' to '{{self.?siteID.orValue('')}}': {_CREATE_ANOTHER}"
+        f"`siteID` may not change from '{{oldSelf.siteID}}' to '{{self.?siteID.orValue('')}}': {CREATE_ANOTHER}"
     ),
     field_path=".siteID",
     reason="FieldValueForbidden",
@@ -81,8 +69,8 @@ NUMBERING_RULE = (
 )
 
 MODE = (
-    immutable("type", _CREATE_ANOTHER),
-    immutable("deliveryMode", _CREATE_ANOTHER),
+    immutable("type", CREATE_ANOTHER),
+    immutable("deliveryMode", CREATE_ANOTHER),
     Rule(
         rule="self.deliveryMode != 'BTCO' || self.type == 'OXOConnect'",
         message="`deliveryMode` BTCO is for `type` OXOConnect only",

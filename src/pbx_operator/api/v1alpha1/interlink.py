@@ -106,18 +106,7 @@ class IssueKey(Model):
             field_path=".secretName",
             reason="FieldValueForbidden",
         ),
-        # `self.?secretName == oldSelf.?secretName` is over the API server's cost budget.
-        Rule(
-            rule="has(self.secretName) == has(oldSelf.secretName)"
-            " && (!has(self.secretName) || self.secretName == oldSelf.secretName)",
-            message=f"`secretName` is immutable: {_CREATE_ANOTHER}",
-            message_expression=sentence(
-                "`secretName` may not change from '{oldSelf.?secretName.orValue('')}'"
-                f" to '{{self.?secretName.orValue('')}}': {_CREATE_ANOTHER}"
-            ),
-            field_path=".secretName",
-            reason="FieldValueForbidden",
-        ),
+        immutable("secretName", _CREATE_ANOTHER, optional=True),
         Rule(
             rule="has(self.fromSecretRef) == has(oldSelf.fromSecretRef)",
             message=f"the choice between a generated key and `fromSecretRef` is immutable: {_CREATE_ANOTHER}",

@@ -51,18 +51,6 @@ TELECOM_CENTER_URL = "https://api.telecom.center"
 """The Operator API's own URL: where a login goes whose Secret names no other."""
 _CREATE_ANOTHER = "delete the PBXAccount and create another one"
 
-CUSTOMER_ID = Rule(
-    rule="has(self.customerID) == has(oldSelf.customerID)"
-    " && (!has(self.customerID) || self.customerID == oldSelf.customerID)",
-    message=f"`customerID` is immutable: {_CREATE_ANOTHER}",
-    message_expression=sentence(
-        "`customerID` may not change from '{oldSelf.?customerID.orValue('')}'"
-        f" to '{{self.?customerID.orValue('')}}': {_CREATE_ANOTHER}"
-    ),
-    field_path=".customerID",
-    reason="FieldValueForbidden",
-)
-
 
 class Numbering(Model):
     """Which internal numbers the account has room for, and how its phones dial."""
@@ -106,7 +94,11 @@ class Emergency(Model):
 class TelecomCenterProvider(Model):
     """A customer of an operator at telecom.center, which sells phone.systems under other names."""
 
-    model_config = rules(PROVIDER_PORT, immutable("url", _CREATE_ANOTHER), CUSTOMER_ID)
+    model_config = rules(
+        PROVIDER_PORT,
+        immutable("url", _CREATE_ANOTHER),
+        immutable("customerID", _CREATE_ANOTHER, optional=True),
+    )
 
     url: ProviderURL = TELECOM_CENTER_URL
     """url is where the Operator API is; default `https://api.telecom.center`, for tests

@@ -6,7 +6,7 @@ the same objects; a side that cannot see an object counts it as missing.
 
 from __future__ import annotations
 
-from pbx_operator.api import reasons
+from pbx_operator.api import gate_reasons, reasons
 from pbx_operator.api.reasons import Reason
 from pbx_operator.api.v1alpha1.interlink import Interlink
 from pbx_operator.api.v1alpha1.linkrecord import LinkRecord
@@ -26,7 +26,7 @@ from pbx_operator.domain.records.facts import (
 def closed_because(s: LinkSnapshot, link: Interlink, record: LinkRecord | None) -> Reason | None:
     """Return why the gate of `link`, whose live record is given, is closed; None if it is open."""
     if record is None or record.spec.state != "Established":
-        return reasons.NOT_ESTABLISHED
+        return gate_reasons.NOT_ESTABLISHED
     side = side_of(link)
     if peer_instance(record.spec) is not None:
         return closed_on_our_side(s, link, record) or _closed_elsewhere(record)
@@ -42,16 +42,16 @@ def _closed_here(s: LinkSnapshot, link: Interlink, record: LinkRecord) -> Reason
     if not s.cluster.confirmed:
         return reasons.CLUSTER_UNCONFIRMED
     if link.spec.gate == "Closed":
-        return reasons.CLOSED_HERE
+        return gate_reasons.CLOSED_HERE
     if s.unreadable_account is not None and not s.unreadable_account.deleting:
-        return reasons.CALLS_UNREADABLE
+        return gate_reasons.CALLS_UNREADABLE
     if s.account is None or s.account.metadata.deleting or closing_of(record.spec, side_of(link)) is not None:
-        return reasons.ORPHANED
-    return None if s.offer_published else reasons.NOT_PUBLISHED
+        return gate_reasons.ORPHANED
+    return None if s.offer_published else gate_reasons.NOT_PUBLISHED
 
 
 def _closed_by_list(s: LinkSnapshot, record: LinkRecord) -> Reason | None:
-    return None if _admitted(s, record) else reasons.CALLS_NOT_ADMITTED
+    return None if _admitted(s, record) else gate_reasons.CALLS_NOT_ADMITTED
 
 
 def _closed_elsewhere(record: LinkRecord) -> Reason | None:
@@ -60,10 +60,10 @@ def _closed_elsewhere(record: LinkRecord) -> Reason | None:
     if record.status.peer_knows == "Unknown":
         return reasons.PEER_FORGOT
     if heard is None:
-        return reasons.PEER_NOT_HEARD
+        return gate_reasons.PEER_NOT_HEARD
     if heard.closing == "Announced":
-        return reasons.PEER_DELETING
-    return reasons.CLOSED_BY_PEER if heard.gate == "Closed" else None
+        return gate_reasons.PEER_DELETING
+    return gate_reasons.CLOSED_BY_PEER if heard.gate == "Closed" else None
 
 
 def _closed_by_peer(s: LinkSnapshot, record: LinkRecord, side: Side) -> Reason | None:
@@ -73,14 +73,14 @@ def _closed_by_peer(s: LinkSnapshot, record: LinkRecord, side: Side) -> Reason |
     account = s.accounts.get(owner.key) if owner else None
     closing = closing_of(record.spec, other)
     if closing is not None and closing.reason == "Orphaned":
-        return reasons.ORPHANED
+        return gate_reasons.ORPHANED
     if any_closing(record.spec) or (link and link.metadata.deleting) or (account and account.metadata.deleting):
-        return reasons.PEER_DELETING
+        return gate_reasons.PEER_DELETING
     if (named and named.key in s.unreadable) or (owner and owner.key in s.unreadable):
-        return reasons.CALLS_UNREADABLE
+        return gate_reasons.CALLS_UNREADABLE
     if link is None or account is None or named is None or link.metadata.uid != named.uid:
-        return reasons.ORPHANED
-    return reasons.CLOSED_BY_PEER if link.spec.gate == "Closed" else None
+        return gate_reasons.ORPHANED
+    return gate_reasons.CLOSED_BY_PEER if link.spec.gate == "Closed" else None
 
 
 def _admitted(s: LinkSnapshot, record: LinkRecord) -> bool:

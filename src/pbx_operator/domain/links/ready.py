@@ -106,7 +106,7 @@ def _waiting_for_peer(v: View, unused: LinkRecord) -> Verdict:
 
 
 def _starting(v: View, now: datetime) -> Verdict:
-    """An issuer without a record."""
+    """Return what an issuer without a record waits for."""
     s, attempts = v.snapshot, v.snapshot.attempts
     if not s.cluster.confirmed:
         return _not_ready(reasons.CLUSTER_UNCONFIRMED, identity=s.cluster.identity)
@@ -141,7 +141,7 @@ def _key_problem(v: View) -> Verdict | None:
 
 
 def _redeeming(v: View, now: datetime) -> Verdict:
-    """A redeemer that has not linked."""
+    """Return what a redeemer that has not linked waits for."""
     problem = _key_problem(v)
     if problem is not None:
         return problem
@@ -169,7 +169,7 @@ def _asked_again(v: View) -> bool:
 
 
 def _answered(v: View, last: RedeemTry) -> Verdict:
-    """What the issuer's side said last."""
+    """Return what the issuer's side said last."""
     facts = {"key_id": last.key_id, "next_step": _next_key(v.link)}
     match last.result:
         case Used():

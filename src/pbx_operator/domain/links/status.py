@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from pbx_operator.api import reasons
+from pbx_operator.api import gate_reasons, reasons
 from pbx_operator.api.reasons import Verdict, verdict
 from pbx_operator.api.v1alpha1.interlink import Interlink, InterlinkStatus, LinkState, Peer
 from pbx_operator.api.v1alpha1.linkrecord import LinkRecord, SideReport
@@ -93,7 +93,7 @@ def _established(v: View, ready: Verdict) -> Verdict:
 def _calls_allowed(v: View) -> Verdict:
     closed = closed_because(v.snapshot, v.link, v.current)
     if closed is None:
-        return verdict("CallsAllowed", "True", reasons.GATE_OPEN)
+        return verdict("CallsAllowed", "True", gate_reasons.GATE_OPEN)
     facts = {"identity": v.snapshot.cluster.identity, "missing": _missing(v)}
     return verdict("CallsAllowed", "False", closed, **facts)
 

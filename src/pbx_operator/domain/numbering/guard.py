@@ -53,6 +53,18 @@ class RuleFinding:
     problem: str
 
 
+def number_called(outcome: Outcome, outbound_prefix: str) -> str:
+    """Return what a PBX calls that gets this; empty if nothing is left."""
+    return (outcome.dialled or "").removeprefix(outbound_prefix)
+
+
+def emergency_meant(number: str, outbound_prefix: str, emergency_numbers: AbstractSet[str]) -> str | None:
+    """Return the emergency number that is dialled with this: by itself, or behind the prefix, dialled once or more."""
+    while outbound_prefix and number not in emergency_numbers and number.startswith(outbound_prefix):
+        number = number.removeprefix(outbound_prefix)
+    return number if number in emergency_numbers else None
+
+
 def judge_rules(
     rules: Sequence[NumberingRule],
     dialing: Dialing,
@@ -189,10 +201,7 @@ class _Judge:
 
     def _call(self, emergency: str, number: str) -> _Call:
         outcome = self.translator.translate(number)
-        return _Call(emergency, outcome, self._called(outcome))
-
-    def _called(self, outcome: Outcome) -> str:
-        return (outcome.dialled or "").removeprefix(self._prefix)
+        return _Call(emergency, outcome, number_called(outcome, self._prefix))
 
     def _problem(self, harm: Harm, calls: Sequence[_Call]) -> str:
         direct = [call.emergency for call in calls if not call.behind_prefix]
@@ -221,7 +230,7 @@ class _Judge:
         told: set[str] = set()
         for number in self._samples(rule):
             outcome = rule.apply(number)
-            called = self._called(outcome) if outcome is not None else ""
+            called = number_called(outcome, self._prefix) if outcome is not None else ""
             if outcome is None or called not in self.unacknowledged - told:
                 continue
             if outcome == self.translator.translate(number):
@@ -242,10 +251,7 @@ class _Judge:
         return sorted(numbers, key=lambda number: (len(number), number))
 
     def _is_emergency(self, number: str) -> bool:
-        """Tell whether this means an emergency number: by itself, or behind the prefix, dialled once or more."""
-        while self._prefix and number not in self.all_numbers and number.startswith(self._prefix):
-            number = number.removeprefix(self._prefix)
-        return number in self.all_numbers
+        return emergency_meant(number, self._prefix, self.all_numbers) is not None
 
 
 def _named(numbers: Iterable[str]) -> str:

@@ -130,16 +130,17 @@ def hear(
         return Heard(change=HearEnd(report.end.reason) if report.end is not None else None)
     if report.state == "Unknown":
         return _status(status, peer_knows="Unknown" if fresh else knows)
-    if not _is_news(spec, status, report):
+    if not _is_news(spec, status, report) or (status.heard is None and report.numbers is None):
         return _status(status, peer_knows=knows)
-    closing = "Announced" if report.state == "Closing" else "None"
-    if status.heard is None and report.numbers is None:
-        return _status(status, peer_knows=knows)
-    heard = status.heard or SideReport()
+    return _status(status, peer_knows=knows, heard=_side_of(report, status.heard or SideReport()))
+
+
+def _side_of(report: LinkReport, heard: SideReport) -> SideReport:
+    """Return what is known of the peer's side with this report of it, which may leave out what we know."""
     if report.numbers is not None and report.rev > heard.rev:
         facts = {name: getattr(report, name) for name in ("rev", "account", "display_name", "sip_domain")}
         heard = heard.model_copy(update={**facts, "gate": report.gate or "Closed", "numbers": report.numbers})
-    return _status(status, peer_knows=knows, heard=heard.model_copy(update={"closing": closing}))
+    return heard.model_copy(update={"closing": "Announced" if report.state == "Closing" else "None"})
 
 
 def _moved(status: LinkRecordStatus, contact: Contact | None) -> dict[str, object]:

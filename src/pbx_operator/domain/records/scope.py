@@ -26,9 +26,10 @@ class Scope:
 
     def holds(self, record: LinkRecord) -> bool:
         """Whether a record is this installation's, and names something that is watched."""
-        return record.spec.instance == self.instance and self.names_covered(record)
+        return record.spec.instance == self.instance and names_watched(record, self.namespaces)
 
-    def names_covered(self, record: LinkRecord) -> bool:
-        """Whether a record names an object of its own cluster that is watched."""
-        named = (*places_of(record.spec), *accounts_of(record.spec))
-        return any(self.covers(key.namespace) for key in named)
+
+def names_watched(record: LinkRecord, namespaces: frozenset[str]) -> bool:
+    """Whether a record names an object of its own cluster that is in one of the namespaces; none means all."""
+    named = (*places_of(record.spec), *accounts_of(record.spec))
+    return any(not namespaces or key.namespace in namespaces for key in named)

@@ -17,6 +17,7 @@ from pbx_operator.api.v1alpha1.commserver import CommServerSpec, ServerDialing, 
 from pbx_operator.domain.dialplan import emergency
 from pbx_operator.domain.numbering.acknowledged import acknowledgement_warnings
 from pbx_operator.domain.numbering.checks import check_rules
+from pbx_operator.domain.numbering.explanation import Explanation, explain
 from pbx_operator.domain.numbering.guard import RuleFinding, judge_rules, remedy
 from pbx_operator.domain.numbering.rules import Dialing, NumberingRule, dry_run
 from pbx_operator.domain.numbering.usual import prefix_warning
@@ -76,10 +77,20 @@ def judge_spec(server: CommServer, account: PBXAccount | None) -> Judgement:
     return replace(_judge_rules(server.spec, account.spec.emergency.additional_numbers), references=(found,))
 
 
+def explain_number(server: CommServer, account: PBXAccount | None, number: str) -> Explanation:
+    """Return what the spec of a CommServer makes of a number, step by step; `account` as in `judge_spec`.
+
+    Raises ValueError if its rules cannot be applied, for which `judge_spec` has the words.
+    """
+    spec, additional = server.spec, account.spec.emergency.additional_numbers if account is not None else ()
+    dialing = _dialing(spec.dialing)
+    return explain(number, _rules(spec), dialing, emergency.emergency_numbers(dialing.country, additional))
+
+
 @lru_cache(maxsize=JUDGEMENTS)
 def _judge_rules(spec: CommServerSpec, additional: tuple[str, ...]) -> Judgement:
     """Judge the rules of a spec; a hundred take longer than the rest of the plan, and seldom change."""
-    rules = tuple(NumberingRule(r.match, r.action, r.replace, r.description) for r in spec.numbering_rules)
+    rules = _rules(spec)
     problems = check_rules(rules)
     refused = [problem.message for problem in problems if problem.severity == "Refused"]
     if refused:
@@ -103,6 +114,10 @@ def _judge_rules(spec: CommServerSpec, additional: tuple[str, ...]) -> Judgement
 def _told(findings: Sequence[RuleFinding], dialing: Dialing, guarded: frozenset[str]) -> str:
     """Return findings of one severity, and what to do about them."""
     return f"{_few([finding.problem for finding in findings])}: {remedy(findings, dialing, guarded)}"
+
+
+def _rules(spec: CommServerSpec) -> tuple[NumberingRule, ...]:
+    return tuple(NumberingRule(r.match, r.action, r.replace, r.description) for r in spec.numbering_rules)
 
 
 def _dialing(dialing: ServerDialing) -> Dialing:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 from collections.abc import Iterator
 
@@ -10,11 +11,12 @@ from ruamel.yaml import YAML
 
 from contract.rows_commserver import ROWS
 from pbx_operator.api.v1alpha1 import CommServer, PBXAccount
+from pbx_operator.cli.tables import make_console, print_steps
 from pbx_operator.domain.dialplan.emergency import emergency_numbers
 from pbx_operator.domain.numbering.checks import MAX_STEPS_TOGETHER
 from pbx_operator.domain.numbering.patterns import MAX_PATTERN, MAX_STEPS, PatternError, compile_pattern
 from pbx_operator.domain.numbering.rules import Dialing, NumberingRule, translate
-from pbx_operator.domain.servers.checks import Judgement, judge_spec
+from pbx_operator.domain.servers.checks import Judgement, explain_number, judge_spec
 from pbx_operator.domain.servers.status import in_force
 from server_builders import commserver
 from support import ROOT
@@ -72,6 +74,16 @@ def test_a_spec_is_judged_as_the_page_shows(server: CommServer, shown: str) -> N
         assert told(judged) == "Accepted: the spec is valid"
     else:
         assert words(told(judged)) == words(shown)
+
+
+def test_a_number_is_explained_as_the_page_shows() -> None:
+    (listing,) = re.finditer(
+        r"^pbx translate hotel (\S+) -n hotel\n```\n\n```text\n(.+?)```", PAGE, re.MULTILINE | re.DOTALL
+    )
+    server, _ = next(stories())
+    printed = io.StringIO()
+    print_steps(make_console(printed), explain_number(server, None, listing[1]).steps)
+    assert [line.rstrip() for line in printed.getvalue().splitlines()] == listing[2].splitlines()
 
 
 @pytest.mark.parametrize(("match", "replace", "number", "becomes"), table("| `match` | `replace` |"))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import closing
 from datetime import timedelta
 from typing import Any
 
@@ -14,17 +12,6 @@ from pbx_operator.api.meta import SECRETS, ObjectKey
 from pbx_operator.domain.steps import POLL_PERIOD, RELOOK, SETTLING, StepAttempts
 from simulation.customers import DOWN, NAMED, Center, CustomerSite
 from simulation.process import Request
-
-
-@pytest.fixture
-def center() -> Center:
-    return Center()
-
-
-@pytest.fixture
-def site(center: Center) -> Iterator[CustomerSite]:
-    with closing(CustomerSite(center)) as site:
-        yield site
 
 
 def test_a_deletion_waits_for_the_provider_and_says_so(site: CustomerSite, center: Center) -> None:

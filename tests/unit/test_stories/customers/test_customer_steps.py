@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from contextlib import closing
 from datetime import timedelta
 
@@ -17,19 +16,12 @@ from pbx_operator.domain.steps import POLL_PERIOD
 from simulation.customers import DOWN, NAMED, Center, CustomerSite
 from simulation.process import Request
 
-"""More calls than any story here makes."""
 ACME = {"name": "acme", "language": "EN", "capacity_limit": None, "sip_account_limit": None, "trm_mode": "operator"}
 
 
 @pytest.fixture(params=[409, 422])
 def center(request: pytest.FixtureRequest) -> Center:
     return Center(taken_id=request.param)
-
-
-@pytest.fixture
-def site(center: Center) -> Iterator[CustomerSite]:
-    with closing(CustomerSite(center)) as site:
-        yield site
 
 
 # --- all is well ------------------------------------------------------------------------------------------------

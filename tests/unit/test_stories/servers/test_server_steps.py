@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
-from contextlib import closing
 from datetime import timedelta
 
 import pytest
@@ -20,19 +18,6 @@ from pbx_operator.domain.steps import POLL_PERIOD
 from pbx_operator.providers.errors import unavailable
 from server_builders import STOCK
 from simulation.servers import Provider, Site
-
-"""More calls than any story here makes."""
-
-
-@pytest.fixture(params=[True, False], ids=["provider makes codes", "operator makes codes"])
-def provider(request: pytest.FixtureRequest) -> Provider:
-    return Provider(makes_codes=request.param)
-
-
-@pytest.fixture
-def site(provider: Provider) -> Iterator[Site]:
-    with closing(Site(provider)) as site:
-        yield site
 
 
 def test_built_to_order_declared_with_the_code_of_its_secret(site: Site, provider: Provider) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import closing
 from dataclasses import replace
 from datetime import timedelta
 from typing import Literal
@@ -80,12 +78,6 @@ class BoxProvider(Provider):
 @pytest.fixture
 def provider() -> BoxProvider:
     return BoxProvider(makes_codes=False)
-
-
-@pytest.fixture
-def site(provider: BoxProvider) -> Iterator[Site]:
-    with closing(Site(provider)) as site:
-        yield site
 
 
 def put_record(site: Site) -> None:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import closing
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
@@ -38,12 +37,6 @@ MOVES = {
 @pytest.fixture
 def provider() -> Provider:
     return Provider(makes_codes=False)
-
-
-@pytest.fixture
-def site(provider: Provider) -> Iterator[Site]:
-    with closing(Site(provider)) as site:
-        yield site
 
 
 def restart(site: Site, address: Mapping[str, str]) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import closing
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -24,17 +22,6 @@ from simulation.servers import Provider, Site, is_kept
 LOGIN_MISSING = fault(
     "Retry", provider_reasons.CREDENTIALS_MISSING, secret="login", problem="does not exist", entries="'username'"
 )
-
-
-@pytest.fixture(params=[True, False], ids=["provider makes codes", "operator makes codes"])
-def provider(request: pytest.FixtureRequest) -> Provider:
-    return Provider(makes_codes=request.param)
-
-
-@pytest.fixture
-def site(provider: Provider) -> Iterator[Site]:
-    with closing(Site(provider)) as site:
-        yield site
 
 
 def test_a_deletion_waits_for_the_provider_and_says_so(site: Site, provider: Provider) -> None:
