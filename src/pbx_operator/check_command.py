@@ -27,8 +27,11 @@ MAX_SHOWN = 20
 _NEXT_STEP = """\
 While the operator runs, delete them: kubectl delete interlinks,commservers,internalnumbers,pbxaccounts --all \
 --namespace NAMESPACE
-A protected one says how to release it. To remove the operator alone and keep all objects for the next one, uninstall \
-by force (uninstall.force=true in the chart)."""
+A protected one says how to release it.
+To remove the operator alone and keep all objects for the next one: helm uninstall RELEASE --no-hooks
+To keep the operator after all, once `helm uninstall` was refused: helm rollback RELEASE REVISION, with the last \
+revision of `helm history RELEASE`; until then Helm refuses upgrades, and without REVISION it goes back one further.\
+"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -117,7 +117,7 @@ def _equipment_id(context: click.Context, parameter: click.Parameter, value: str
     type=click.FloatRange(0.1, 60),
     help="Seconds between two looks at the channels.",
 )
-@click.option("--log-level", default="info", show_default=True, type=click.Choice(["debug", "info", "warning"]))
+@click.option("--log-level", default="info", show_default=True, type=click.Choice(logs.LEVELS))
 def device(
     endpoints: tuple[str, ...],
     pins: tuple[str, ...],

@@ -14,6 +14,8 @@ from types import TracebackType
 
 from pbx_operator.domain.plan import Target
 
+LEVELS = ("debug", "info", "warning", "error")
+"""How important lines may have to be to be written; what ends a process is written at each of them."""
 FIELDS = ("kind", "reason")
 """Extra fields of a record that go into the line as they are."""
 
@@ -45,9 +47,10 @@ class JsonFormatter(logging.Formatter):
 
 
 def configure(level: str) -> None:
-    """Send all log lines of the process to standard error."""
+    """Send the log lines of the process from this level on, one of LEVELS, to standard error."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter())
+    handler.setLevel(level.upper())  # loggers below have levels of their own
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
     logging.captureWarnings(True)
     sys.excepthook = _log_crash

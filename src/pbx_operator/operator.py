@@ -76,7 +76,7 @@ _log_level_option = click.option(
     "--log-level",
     default="info",
     show_default=True,
-    type=click.Choice(["debug", "info", "warning"]),
+    type=click.Choice(logs.LEVELS),
     help="The least important log lines that are written.",
 )
 
@@ -181,6 +181,8 @@ def main(
         return
     if not endpoints and context.get_parameter_source("exchange_port") is not ParameterSource.DEFAULT:
         raise click.UsageError("--exchange-port needs --exchange-endpoint: where do other clusters reach that port?")
+    if not endpoints and exchange_certificate is not None:
+        raise click.UsageError("--exchange-certificate needs --exchange-endpoint: who would be shown it, and where?")
     logs.configure(log_level)
     gc.set_threshold(*GARBAGE_THRESHOLDS)
     engine = EngineSettings(namespace, domain_suffix, workers, restoring_until, namespaces)

@@ -53,10 +53,33 @@ def test_every_object_is_labelled(render: list[Manifest]) -> None:
         assert labels["app.kubernetes.io/managed-by"] == "Helm"
 
 
+def test_common_labels_are_on_everything_that_the_chart_makes_and_those_of_pods_come_before_them() -> None:
+    values = ci_values()["everything"]
+    texts = rendered(values)
+    made = [each for each in [*objects(texts), *definitions(texts)] if each["kind"] != "ConfigMap"]
+    for each in (each for each in made if each["kind"] != "Pod"):
+        assert each["metadata"]["labels"].items() >= values["commonLabels"].items()
+    templates = [each["spec"]["template"] for each in made if each["kind"] in ("Deployment", "Job")]
+    wanted = [values["podLabels"]["team"], values["hooks"]["podLabels"]["team"]]
+    assert sorted(template["metadata"]["labels"]["team"] for template in templates) == sorted(wanted)
+    assert {template["metadata"]["labels"]["cost-center"] for template in templates} == {"4711"}
+
+
 def test_the_namespace_of_the_installation_can_be_another_than_that_of_the_release() -> None:
     values = ci_values()["routes"]
     namespaces = {each["metadata"].get("namespace") for each in objects(rendered(values))}
     assert namespaces == {None, values["namespaceOverride"], *values["watchNamespaces"]}
+
+
+def ports(kind: str, **chosen: int) -> Manifest:
+    """Return values of an exchange that others shall reach at port 8443."""
+    endpoints = ["https://x.example.com:8443"]
+    return {"exchange": {"enabled": True, "endpoints": endpoints, "service": {"type": kind, **chosen}}}
+
+
+@pytest.mark.parametrize("values", [ports("LoadBalancer", port=8443), ports("NodePort"), ports("ClusterIP")])
+def test_the_notes_do_not_doubt_ports_that_fit_or_are_not_known(values: Manifest) -> None:
+    assert "names a port" not in rendered(values)[NOTES]
 
 
 @pytest.mark.parametrize(
@@ -71,6 +94,9 @@ def test_the_namespace_of_the_installation_can_be_another_than_that_of_the_relea
         ({"afterRestore": True}, "--set afterRestore=false"),
         ({"uninstall": {"force": True}}, "does not look for objects"),
         ({"watchNamespaces": ["a", "b"]}, "kubectl apply --namespace a -f"),
+        ({}, "for example by network.forbid={10.0.0.0/8}"),
+        (ports("LoadBalancer", port=443), "https://x.example.com:8443 names a port that the Service does not open"),
+        (ports("NodePort", nodePort=30443), "https://x.example.com:8443 names a port that the Service does not open"),
         ({"exchange": {"enabled": True, "endpoints": ["https://x.example.com"]}}, "must reach https://x.example.com."),
     ],
 )

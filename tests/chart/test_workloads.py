@@ -72,6 +72,46 @@ def test_containers_say_what_they_need_and_which_image(render: list[Manifest]) -
         assert [variable for variable in each["env"] if "secretKeyRef" in variable.get("valueFrom", {})] == []
 
 
+def test_the_pods_of_hooks_have_what_the_values_say_of_the_operators_and_over_it_their_own() -> None:
+    values = ci_values()["everything"]
+    made = objects(rendered(values))
+    (operator,) = pods(deployments(made))
+    hooks = pods(each for each in made if each["kind"] in ("Pod", "Job"))
+    assert len(hooks) == 2
+    for hook in hooks:
+        assert hook["spec"]["affinity"] == values["affinity"]
+        placement = hook["spec"].keys() - {"containers", "restartPolicy", "affinity"}
+        assert {name: hook["spec"][name] for name in placement} == {name: operator["spec"][name] for name in placement}
+        assert placement >= {"nodeSelector", "tolerations", "priorityClassName", "volumes"}
+        for name in ("env", "volumeMounts"):
+            assert container(hook)[name] == container(operator)[name]
+        own = values["hooks"]
+        assert container(hook)["resources"] == own["resources"]
+        assert hook["metadata"]["labels"].items() >= {**values["podLabels"], **own["podLabels"]}.items()
+        assert hook["metadata"]["annotations"].items() >= {**values["podAnnotations"], **own["podAnnotations"]}.items()
+
+
+def test_network_policies_are_of_every_pod_and_none_needs_a_hook_to_be_there(render: list[Manifest]) -> None:
+    policies = [each for each in render if each["kind"] == "NetworkPolicy"]
+    assert [each for each in policies if "annotations" in each["metadata"]] == []
+    for pod in pods(render) if policies else ():
+        (policy,) = (each for each in policies if selects(each["spec"]["podSelector"], pod["metadata"]["labels"]))
+        assert policy["spec"]["policyTypes"] == ["Ingress", "Egress"]
+
+
+def test_the_test_may_ask_whom_it_asks() -> None:
+    made = objects(rendered(ci_values()["exchange"]))
+    (policy,) = (each for each in made if each["metadata"]["name"].endswith("-check"))
+    asked = {}
+    for rule in (rule for rule in policy["spec"]["egress"] if "to" in rule):
+        (peer,) = rule["to"]
+        (pod,) = (pod for pod in pods(made) if selects(peer["podSelector"], pod["metadata"]["labels"]))
+        listening = {port["containerPort"] for port in container(pod)["ports"]}
+        asked[container(pod)["name"]] = {port["port"] for port in rule["ports"]}
+        assert asked[container(pod)["name"]] <= listening
+    assert asked == {"operator": {8080, 9090}, "exchange": {8443}}
+
+
 def test_deployments_are_probed_where_they_listen(render: list[Manifest]) -> None:
     for each in deployments(render):
         ports = {port["name"] for port in container(each["spec"]["template"])["ports"]}

@@ -1,6 +1,7 @@
 """Helm itself at work on a real API server: what a release makes, changes and leaves behind.
 
-No node runs here, so nothing waits for Pods, and the guard of the uninstallation, a Job, is turned off first.
+No node runs here, so nothing waits for Pods, and the guard of the uninstallation, a Job, refuses whatever there is
+unless it is turned off first.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from pbx_operator.sandbox import ControlPlane
 from support import kubectl
 
 CRDS = {f"{kind.resource.plural}.{kind.resource.group}" for kind in KINDS}
+GUARDED = "guarded"
 FORCED: Manifest = {"uninstall": {"force": True}}
 
 
@@ -61,9 +63,24 @@ def test_two_releases_share_a_cluster_if_one_leaves_the_crds_to_the_other(cluste
 
 def test_impossible_values_change_nothing(cluster: ControlPlane, helm: Config) -> None:
     before = kubectl(cluster, "get", "secrets", "-n", NAMESPACE, "--output=name")
-    with pytest.raises(HelmError, match="at '/leaderElection/enabled': value must be true"):
-        helm.upgrade(str(CHART), RELEASE, {"replicas": 2}, namespace=NAMESPACE)
+    with pytest.raises(HelmError, match="leaves others without an address"):
+        helm.upgrade(str(CHART), RELEASE, {"exchange": {"enabled": True}}, namespace=NAMESPACE)
     assert kubectl(cluster, "get", "secrets", "-n", NAMESPACE, "--output=name") == before
+
+
+def test_a_release_whose_uninstallation_was_refused_goes_on_after_a_rollback_to_the_revision_it_had(
+    cluster: ControlPlane, helm: Config
+) -> None:
+    helm.install(str(CHART), GUARDED, {"crds": {"enabled": False}}, namespace=NAMESPACE)
+    helm.upgrade(str(CHART), GUARDED, {"crds": {"enabled": False}, "workers": 7}, namespace=NAMESPACE)
+    with pytest.raises(HelmError, match=f"{GUARDED}-pbx-operator-pre-delete"):
+        helm.uninstall(GUARDED, timeout=2)
+    with pytest.raises(HelmError, match="has no deployed releases"):
+        helm.upgrade(str(CHART), GUARDED, FORCED, reuse_values=True, namespace=NAMESPACE)
+    helm.rollback(GUARDED, version=2)
+    assert "--workers=7" in kubectl(cluster, "get", "deployment", f"{GUARDED}-pbx-operator", "-n", NAMESPACE, "-o=yaml")
+    helm.upgrade(str(CHART), GUARDED, FORCED, reuse_values=True, namespace=NAMESPACE)
+    helm.uninstall(GUARDED)
 
 
 def with_exchange() -> Manifest:

@@ -21,7 +21,6 @@ def with_exchange(namespace: str) -> Manifest:
     """Return values for standby operators and for exchange servers that other pods reach by their Service."""
     return {
         "replicas": 2,
-        "leaderElection": {"enabled": True},
         "exchange": {"enabled": True, "endpoints": [f"https://{EXCHANGE}.{namespace}.svc"]},
     }
 

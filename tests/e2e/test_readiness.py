@@ -15,8 +15,16 @@ from support import until
 pytestmark = [pytest.mark.timeout(1800), pytest.mark.usefixtures("release")]  # that one brings the CRDs
 
 TENANT = "pbx-tenant"
-NARROW: Manifest = {"watchNamespaces": [TENANT], "crds": {"enabled": False}, "uninstall": {"force": True}}
-"""Values of an operator that has nothing to look after, beside the one that looks after all namespaces."""
+NARROW: Manifest = {
+    "watchNamespaces": [TENANT],
+    "crds": {"enabled": False},
+    "leaderElection": {"enabled": False},
+    "uninstall": {"force": True},
+}
+"""Values of an operator that has nothing to look after, beside the one that looks after all namespaces.
+
+Without the Lease there is one Pod at a time: the one that is to be judged.
+"""
 WITHOUT_RIGHTS: Manifest = {**NARROW, "rbac": {"create": False, "aggregateRoles": False}}
 CRASHING: Manifest = {**NARROW, "extraEnv": [{"name": "PYTHONHOME", "value": "/nowhere"}]}
 SECONDS = 15

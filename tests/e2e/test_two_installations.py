@@ -35,12 +35,12 @@ class Pair:
     releases: tuple[Release, ...]
 
 
-def values(office: str, home: str, *, first: bool) -> Manifest:
-    """Return the values of the installation of an office; the first one brings the CRDs."""
+def values(office: str, home: str) -> Manifest:
+    """Return the values of the installation of an office, which leaves the CRDs to others."""
     return {
         **with_exchange(home),
         "watchNamespaces": [office],
-        "crds": {"enabled": first, "keep": False},
+        "crds": {"enabled": False},
         "network": {"allow": SERVICE_NETWORKS},
     }
 
@@ -49,11 +49,13 @@ def values(office: str, home: str, *, first: bool) -> Manifest:
 def pair(cluster: Cluster) -> Iterator[Pair]:
     """Return both installations; what the tests declare is removed before them."""
     with ExitStack() as stack:
+        cluster.kubectl("apply", "--server-side", "-f", str(ROOT / "crds"))
+        stack.callback(cluster.kubectl, "delete", "-f", str(ROOT / "crds"), WAIT)
         stack.callback(cluster.kubectl, "delete", "namespace", *OFFICES, "--ignore-not-found", WAIT)
         for office in OFFICES:
             cluster.kubectl("create", "namespace", office)
         releases = tuple(
-            stack.enter_context(released(cluster, home, values(office, home, first=home == HOMES[0])))
+            stack.enter_context(released(cluster, home, values(office, home)))
             for office, home in zip(OFFICES, HOMES, strict=True)
         )
         yield Pair(cluster, releases)

@@ -274,7 +274,8 @@ def test_what_is_left_is_named_the_most_urgent_first() -> None:
         "  InternalNumber t/n",
     ]
     assert "kubectl delete interlinks,commservers,internalnumbers,pbxaccounts" in result.output
-    assert "uninstall.force=true" in result.output
+    assert "helm uninstall RELEASE --no-hooks" in result.output
+    assert "helm rollback RELEASE REVISION, with the last revision of `helm history RELEASE`" in result.output
 
 
 def test_of_many_only_some_are_named() -> None:

@@ -13,7 +13,7 @@ import pytest
 from pbx_operator.api.meta import ObjectKey
 from pbx_operator.api.v1alpha1 import Interlink
 from pbx_operator.domain.plan import Target
-from pbx_operator.logs import JsonFormatter
+from pbx_operator.logs import LEVELS, JsonFormatter
 
 CRASHES = {
     "of the process": ("raise ValueError('boom')", "ValueError: boom", 1),
@@ -47,6 +47,14 @@ def test_a_crash_is_one_line(crash: str) -> None:
 def test_a_warning_is_a_line() -> None:
     _, (line,) = run("import warnings; warnings.warn('old fashioned')")
     assert (line["level"], "old fashioned" in line["msg"]) == ("warning", True)
+
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_lines_below_the_level_are_not_written_whoever_logs_them(level: str) -> None:
+    each = "; ".join(f"logging.getLogger('kopf.objects').{name}('x')" for name in LEVELS)
+    _, lines = run(f"import logging; logs.configure('{level}'); {each}")
+    quiet = LEVELS.index("warning")  # kopf says much
+    assert [line["level"] for line in lines] == list(LEVELS[max(quiet, LEVELS.index(level)) :])
 
 
 def test_a_line_names_its_object_and_reason() -> None:

@@ -7,6 +7,7 @@ import gc
 import os
 import signal
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 from unittest import mock
 
@@ -75,6 +76,12 @@ def test_an_exchange_port_without_an_endpoint_is_refused() -> None:
     result = CliRunner().invoke(operator.main, ["--exchange-port", "8443"])
     assert result.exit_code == 2
     assert "--exchange-port needs --exchange-endpoint" in result.stderr
+
+
+def test_a_certificate_without_an_endpoint_is_refused(tmp_path: Path) -> None:
+    result = CliRunner().invoke(operator.main, ["--exchange-certificate", str(tmp_path)])
+    assert result.exit_code == 2
+    assert "--exchange-certificate needs --exchange-endpoint" in result.stderr
 
 
 @pytest.mark.parametrize(

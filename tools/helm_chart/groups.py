@@ -4,13 +4,27 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 from pydantic.alias_generators import to_camel
 
 KubernetesObject = dict[str, Any]
 """A part of a Kubernetes object that the chart hands on: the API server knows its fields, the chart does not."""
 StringMap = dict[str, str]
-Quantities = dict[str, str | int]
+Unique = Field(json_schema_extra={"uniqueItems": True})
+"""Of a list: nothing is in it twice."""
+Quantity = Annotated[
+    str | float,
+    WithJsonSchema(
+        {
+            "type": ["string", "number"],
+            "pattern": r"^[0-9]+(\.[0-9]+)?(m|k|M|G|T|P|E|Ki|Mi|Gi|Ti|Pi|Ei|e[0-9]+)?$",
+            "minimum": 0,
+        }
+    ),
+]
+"""An amount as Kubernetes writes it, `250m` or `1.5Gi`; in YAML, a number without a unit is no text."""
+Quantities = dict[str, Quantity]
+Duration = Annotated[str, Field(pattern=r"^([0-9]+(ms|s|m|h))?$")]
 Port = Annotated[int, Field(ge=1, le=65535)]
 
 
@@ -51,7 +65,7 @@ class ServiceAccountValues(Group):
     create: bool = True
     """Whether to make it."""
     name: Annotated[str, Field(max_length=253)] = ""
-    """Its name; empty means one that follows from the release."""
+    """Its name; empty means one that follows from the release, and is refused where the chart does not make it."""
     annotations: StringMap = Field({})
     """Its annotations."""
 
@@ -72,8 +86,14 @@ class MonitorValues(Group):
     """Whether to make it."""
     labels: StringMap = Field({})
     """Labels by which your Prometheus selects it."""
-    interval: Annotated[str, Field(pattern=r"^([0-9]+(ms|s|m|h))?$")] = ""
+    interval: Duration = ""
     """Time between two scrapes, for example `30s`; empty means that of Prometheus."""
+    scrape_timeout: Duration = ""
+    """Time that a scrape may take, at most the interval; empty means that of Prometheus."""
+    relabelings: list[KubernetesObject] = Field([])
+    """Changes of labels before a scrape (RelabelConfig)."""
+    metric_relabelings: list[KubernetesObject] = Field([])
+    """Changes of what was scraped (RelabelConfig)."""
 
 
 class PodValues(Group):
@@ -83,6 +103,8 @@ class PodValues(Group):
     """Labels of the Pods, besides those of the chart."""
     pod_annotations: StringMap = Field({})
     """Annotations of the Pods."""
+    deployment_annotations: StringMap = Field({})
+    """Annotations of the Deployment."""
     node_selector: StringMap = Field({})
     """Labels of the nodes on which the Pods may run."""
     affinity: KubernetesObject = Field({})
@@ -93,8 +115,15 @@ class PodValues(Group):
     """How else the Pods spread (TopologySpreadConstraint)."""
     priority_class_name: Annotated[str, Field(max_length=253)] = ""
     """PriorityClass of the Pods."""
+    runtime_class_name: Annotated[str, Field(max_length=253)] = ""
+    """RuntimeClass of the Pods."""
+    host_aliases: list[KubernetesObject] = Field([])
+    """Names that the Pods know without DNS (HostAlias)."""
+    dns_config: KubernetesObject = Field({})
+    """Name servers, search domains and options of the Pods (PodDNSConfig)."""
     extra_env: list[KubernetesObject] = Field([])
-    """Further environment variables of the container (EnvVar), for example a proxy."""
+    """Further environment variables of the container (EnvVar). Those that name a proxy are not used: neither the API
+    server nor peers are reached by one."""
     extra_volumes: list[KubernetesObject] = Field([])
     """Further volumes of the Pods (Volume)."""
     extra_volume_mounts: list[KubernetesObject] = Field([])

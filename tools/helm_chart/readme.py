@@ -14,10 +14,20 @@ accounts of several clusters are linked. Kubernetes 1.32 or newer, Helm 3.18 or 
 
 ## Install
 
+No release is published yet: install it from the repository, with an image that you
+[build](https://github.com/pbx-operator/pbx-operator/blob/main/docs/image.md) and push to a registry of yours.
+
+```sh
+helm install pbx-operator charts/pbx-operator --namespace pbx-system --create-namespace --wait \\
+  --set image.repository=registry.example.com/pbx-operator
+helm test pbx-operator --namespace pbx-system --logs
+```
+
+Once a release is, its chart names its image:
+
 ```sh
 helm install pbx-operator oci://ghcr.io/pbx-operator/charts/pbx-operator \\
   --namespace pbx-system --create-namespace --wait
-helm test pbx-operator --namespace pbx-system
 ```
 
 The notes that Helm prints tell what to do next.
@@ -27,20 +37,40 @@ The notes that Helm prints tell what to do next.
   one of them has `crds.enabled`.
 - **Other clusters and boxes**: `exchange.enabled`, and `exchange.endpoints` with the addresses at which others reach
   it. TLS must end in the exchange, so whatever is in front of it passes TLS or TCP through.
-- **Standby**: `replicas: 2` with `leaderElection.enabled`.
+- **Standby**: with `replicas: 2` one works and the other one takes over.
+- **Who may do what**: the cluster's roles view and edit include the kinds of this operator (`rbac.aggregateRoles`), but
+  for the writing of CommServers, which takes the role admin: it can claim any box from stock.
+- **Fixed on purpose**: the security contexts of Pods and containers, which fit the restricted Pod Security Standard.
+  The image runs as any user, with a read-only root file system and no capability, so there is nothing to loosen.
 - **Secrets** are never listed or watched; the operator reads those that objects name.
 
 ## Upgrade
 
+Give all values again, or `--reset-then-reuse-values`, which takes the new chart's defaults: `--reuse-values` does not.
 `helm upgrade` also upgrades the CustomResourceDefinitions, as long as `crds.enabled` is set. Values are checked
 before anything changes; an unknown or impossible one is refused. CustomResourceDefinitions that `kubectl` or another
 release has installed are taken over with `--take-ownership`.
 
 ## Uninstall
 
-Delete your objects first. `helm uninstall` is refused while objects exist that only this operator can let go of; the
-log of the Job `<release>-pre-delete` lists them. To leave them as they are, set `uninstall.force` by an upgrade, or
-uninstall with `--no-hooks`. The CustomResourceDefinitions stay, unless `crds.keep` was off.
+Delete your objects first. `helm uninstall` is refused while objects exist that only this operator can let go of: Helm
+prints which, and the Job `<release>-pre-delete` keeps them in its log. The release is then in the state `uninstalling`,
+in which Helm neither upgrades nor installs it. Go on in one of these ways, with the namespace of the release:
+
+```sh
+helm uninstall pbx-operator                    # again, when the objects are gone
+helm uninstall pbx-operator --no-hooks         # without asking: the objects stay as they are for the next operator
+helm history pbx-operator                      # or keep it: its last revision here, for example 3,
+helm rollback pbx-operator 3                   # goes here; without a number Helm goes back one further
+```
+
+An installation that fails at once, for example for an image that cannot be pulled, cannot run the Job either:
+`--atomic` (`--rollback-on-failure` in Helm 4) and Flux then stop at the guard, and `--no-hooks` is the way out. To have
+no guard from the start, set `uninstall.force`.
+
+What Helm has not made stays: the Secrets `pbx-operator-identity` and `pbx-operator-exchange-tls`, by which the next
+installation is the same to its peers, and the Leases there. So do the CustomResourceDefinitions, unless `crds.keep` is
+off.
 
 ## Values
 

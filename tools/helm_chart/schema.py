@@ -1,4 +1,7 @@
-"""`values.schema.json`: the values' schema in one piece, as Helm 3 and 4 read it, and the rules between values."""
+"""`values.schema.json`: the values' schema in one piece, as Helm 3 and 4 read it.
+
+Rules between values are in the template `_refusals.tpl`, which can say what to do.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +24,7 @@ def values_schema() -> JSON:
     schema = Values.model_json_schema()
     whole: JSON = _inlined(schema, schema["$defs"])
     whole["properties"]["global"] = GLOBAL
-    return {"$schema": DIALECT, **whole, "allOf": _rules()}
+    return {"$schema": DIALECT, **whole}
 
 
 def _inlined(part: Any, definitions: JSON) -> Any:
@@ -37,36 +40,3 @@ def _inlined(part: Any, definitions: JSON) -> Any:
     if isinstance(inlined.get("description"), str):
         inlined["description"] = " ".join(inlined["description"].split())
     return inlined
-
-
-def _rules() -> list[JSON]:
-    return [
-        _rule(("replicas",), {"minimum": 2}, ("leaderElection", "enabled"), {"const": True}),
-        _rule(("exchange", "enabled"), {"const": True}, ("exchange", "endpoints"), {"minItems": 1}),
-        _rule(("exchange", "ingress", "enabled"), {"const": True}, ("exchange", "enabled"), {"const": True}),
-        _rule(("exchange", "route", "enabled"), {"const": True}, ("exchange", "enabled"), {"const": True}),
-        _rule(("exchange", "route", "enabled"), {"const": True}, ("exchange", "route", "parentRefs"), {"minItems": 1}),
-        _rule(
-            ("metrics", "podMonitor", "enabled"),
-            {"const": True},
-            ("metrics", "serviceMonitor", "enabled"),
-            {"const": False},
-        ),
-        _rule(
-            ("metrics", "serviceMonitor", "enabled"),
-            {"const": True},
-            ("metrics", "service", "enabled"),
-            {"const": True},
-        ),
-    ]
-
-
-def _rule(where: tuple[str, ...], condition: JSON, then: tuple[str, ...], consequence: JSON) -> JSON:
-    return {"if": _at(where, condition), "then": _at(then, consequence)}
-
-
-def _at(path: tuple[str, ...], schema: JSON) -> JSON:
-    """Apply a schema to the value at a path, which must be there."""
-    for name in reversed(path):
-        schema = {"required": [name], "properties": {name: schema}}
-    return schema

@@ -22,15 +22,13 @@
 {{- printf "%s-%s" (include "pbx-operator.namespace" .) (include "pbx-operator.fullname" .) -}}
 {{- end -}}
 
-{{/* Service accounts: of the operator, and of the exchange. */}}
+{{/* Service accounts: of the operator, and of the exchange; `_refusals.tpl` sees to it that others are named. */}}
 {{- define "pbx-operator.serviceAccountName" -}}
-{{- $account := .Values.serviceAccount -}}
-{{- $account.name | default (ternary (include "pbx-operator.fullname" .) "default" $account.create) -}}
+{{- .Values.serviceAccount.name | default (include "pbx-operator.fullname" .) -}}
 {{- end -}}
 
 {{- define "pbx-operator.exchange.serviceAccountName" -}}
-{{- $account := .Values.exchange.serviceAccount -}}
-{{- $account.name | default (ternary (printf "%s-exchange" (include "pbx-operator.fullname" .)) "default" $account.create) -}}
+{{- .Values.exchange.serviceAccount.name | default (printf "%s-exchange" (include "pbx-operator.fullname" .)) -}}
 {{- end -}}
 
 {{/* Labels by which Services, PodDisruptionBudgets and others select Pods; takes root and component. */}}
@@ -40,8 +38,8 @@ app.kubernetes.io/instance: {{ .root.Release.Name }}
 app.kubernetes.io/component: {{ .component }}
 {{- end -}}
 
-{{/* Labels of every object; those of a component have one more, and take root and component. */}}
-{{- define "pbx-operator.labels" -}}
+{{/* Labels that the chart itself gives; `_refusals.tpl` keeps them from being given otherwise. */}}
+{{- define "pbx-operator.ownLabels" -}}
 app.kubernetes.io/name: {{ include "pbx-operator.name" . }}
 app.kubernetes.io/instance: {{ .Release.Name }}
 app.kubernetes.io/part-of: pbx-operator
@@ -50,9 +48,22 @@ app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- end -}}
 
+{{/* Labels of every object; those of a component have one more, and take root and component. */}}
+{{- define "pbx-operator.labels" -}}
+{{ include "pbx-operator.ownLabels" . }}
+{{- with .Values.commonLabels }}
+{{ toYaml . }}
+{{- end }}
+{{- end -}}
+
 {{- define "pbx-operator.componentLabels" -}}
 {{ include "pbx-operator.labels" .root }}
 app.kubernetes.io/component: {{ .component }}
+{{- end -}}
+
+{{/* Labels and further ones, which come before commonLabels; takes labels, as text, and further. */}}
+{{- define "pbx-operator.furtherLabels" -}}
+{{- toYaml (merge (dict) .further (fromYaml .labels)) -}}
 {{- end -}}
 
 {{- define "pbx-operator.image" -}}
@@ -90,8 +101,8 @@ securityContext:
     drop: [ALL]
 {{- end -}}
 
-{{/* Where Pods may run; takes root, component and values (those of the Pods). */}}
-{{- define "pbx-operator.scheduling" -}}
+{{/* Where the Pods of a Deployment run, and how they spread; takes root, component and values (those of the Pods). */}}
+{{- define "pbx-operator.spread" -}}
 affinity:
   {{- with .values.affinity }}
   {{- toYaml . | nindent 2 }}
@@ -115,6 +126,10 @@ affinity:
 topologySpreadConstraints:
   {{- toYaml . | nindent 2 }}
 {{- end }}
+{{- end -}}
+
+{{/* What a Pod needs of nodes and their network; takes values (those of the Pods). */}}
+{{- define "pbx-operator.placement" -}}
 {{- with .values.nodeSelector }}
 nodeSelector:
   {{- toYaml . | nindent 2 }}
@@ -126,15 +141,23 @@ tolerations:
 {{- with .values.priorityClassName }}
 priorityClassName: {{ . }}
 {{- end }}
+{{- with .values.runtimeClassName }}
+runtimeClassName: {{ . }}
+{{- end }}
+{{- with .values.hostAliases }}
+hostAliases:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .values.dnsConfig }}
+dnsConfig:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
 {{- end -}}
 
 {{/* Metadata of a Pod template; takes root, component and values (those of the Pods). */}}
 {{- define "pbx-operator.podMetadata" -}}
 labels:
-  {{- include "pbx-operator.componentLabels" . | nindent 2 }}
-  {{- with .values.podLabels }}
-  {{- toYaml . | nindent 2 }}
-  {{- end }}
+  {{- include "pbx-operator.furtherLabels" (dict "further" .values.podLabels "labels" (include "pbx-operator.componentLabels" .)) | nindent 2 }}
 annotations:
   kubectl.kubernetes.io/default-container: {{ .component }}
   {{- with .values.podAnnotations }}
@@ -142,7 +165,8 @@ annotations:
   {{- end }}
 {{- end -}}
 
-{{/* Environment, mounts and resources of a long-running container; takes root and values (those of the Pods). */}}
+{{/* Environment, mounts and resources of a container; takes values (those of the Pods) and, if it is to be seen, the
+name of the Secret with the exchange's certificate. */}}
 {{- define "pbx-operator.surroundings" -}}
 env:
   - name: POD_NAMESPACE
@@ -157,9 +181,9 @@ resources:
 volumeMounts:
   - name: tmp
     mountPath: /tmp
-  {{- if and .root.Values.exchange.enabled .root.Values.exchange.certificateSecretName }}
+  {{- if .certificate }}
   - name: certificate
-    mountPath: {{ include "pbx-operator.certificatePath" .root }}
+    mountPath: {{ include "pbx-operator.certificatePath" . }}
     readOnly: true
   {{- end }}
   {{- with .values.extraVolumeMounts }}
@@ -167,16 +191,16 @@ volumeMounts:
   {{- end }}
 {{- end -}}
 
-{{/* Volumes of a long-running Pod; takes root and values (those of the Pods). */}}
+{{/* Volumes of a Pod; takes values (those of the Pods) and certificate, as above. */}}
 {{- define "pbx-operator.volumes" -}}
 volumes:
   - name: tmp
     emptyDir:
       sizeLimit: 16Mi
-  {{- if and .root.Values.exchange.enabled .root.Values.exchange.certificateSecretName }}
+  {{- with .certificate }}
   - name: certificate
     secret:
-      secretName: {{ .root.Values.exchange.certificateSecretName }}
+      secretName: {{ . }}
   {{- end }}
   {{- with .values.extraVolumes }}
   {{- toYaml . | nindent 2 }}
@@ -196,8 +220,16 @@ volumes:
 {{- $hosts = append $hosts $host -}}
 {{- end -}}
 {{- end -}}
-{{- if not $hosts -}}
-{{- fail "exchange.endpoints: an Ingress or a TLSRoute finds the exchange by the host name in TLS, and none of these addresses has one; add an endpoint with a name, or turn exchange.ingress and exchange.route off" -}}
-{{- end -}}
 {{- toYaml (uniq $hosts) -}}
+{{- end -}}
+
+{{/* The endpoints with a port that a LoadBalancer or the nodes do not open, as a YAML list. */}}
+{{- define "pbx-operator.otherPorts" -}}
+{{- $service := .Values.exchange.service -}}
+{{- $open := get (dict "LoadBalancer" $service.port "NodePort" $service.nodePort) $service.type | default 0 | int -}}
+{{- range ternary .Values.exchange.endpoints list (ne $open 0) }}
+{{- if ne $open (regexFind `:[0-9]+$` . | default ":443" | trimPrefix ":" | int) }}
+- {{ . | quote }}
+{{- end }}
+{{- end }}
 {{- end -}}

@@ -1,16 +1,13 @@
-{{/* The Pod of a hook: our own image, the operator's rights, and `pbx-operator check`; takes root, args and, if it is
-to be seen, the name of the Secret with the exchange's certificate. */}}
+{{/* The Pod of a hook: our own image, the operator's rights and `pbx-operator check`, on the operator's nodes; takes root,
+args, values (those of the Pod) and, if it is to be seen, the name of the Secret with the exchange's certificate. */}}
 {{- define "pbx-operator.check" -}}
 {{- include "pbx-operator.pod" (dict "root" .root "account" (include "pbx-operator.serviceAccountName" .root)) }}
 restartPolicy: Never
-{{- with .root.Values.nodeSelector }}
-nodeSelector:
+{{- with .values.affinity }}
+affinity:
   {{- toYaml . | nindent 2 }}
 {{- end }}
-{{- with .root.Values.tolerations }}
-tolerations:
-  {{- toYaml . | nindent 2 }}
-{{- end }}
+{{- include "pbx-operator.placement" . }}
 containers:
   - name: check
     {{- include "pbx-operator.container" .root | nindent 4 }}
@@ -20,32 +17,11 @@ containers:
       {{- range .root.Values.watchNamespaces }}
       - --watch-namespace={{ . }}
       {{- end }}
-    env:
-      - name: POD_NAMESPACE
-        valueFrom:
-          fieldRef:
-            fieldPath: metadata.namespace
-    resources:
-      requests:
-        cpu: 50m
-        memory: 96Mi
-      limits:
-        memory: 256Mi
-    volumeMounts:
-      - name: tmp
-        mountPath: /tmp
-      {{- if .certificate }}
-      - name: certificate
-        mountPath: {{ include "pbx-operator.certificatePath" .root }}
-        readOnly: true
-      {{- end }}
-volumes:
-  - name: tmp
-    emptyDir:
-      sizeLimit: 16Mi
-  {{- with .certificate }}
-  - name: certificate
-    secret:
-      secretName: {{ . }}
-  {{- end }}
+    {{- include "pbx-operator.surroundings" . | nindent 4 }}
+{{ include "pbx-operator.volumes" . }}
+{{- end -}}
+
+{{/* The values of a hook's Pod, as YAML: those of the operator's Pods, and over them those of the hooks. */}}
+{{- define "pbx-operator.hookValues" -}}
+{{- toYaml (merge (deepCopy .Values.hooks) (omit .Values "hooks" "resources")) -}}
 {{- end -}}
