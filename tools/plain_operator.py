@@ -11,7 +11,6 @@ from collections.abc import Mapping
 from helm_chart.rendering import NAMESPACE, chart_with, rendered
 
 RELEASE = "pbx-operator"
-VALUES = {"leaderElection": {"enabled": True}}
 TEMPLATES = ("service-accounts.yaml", "operator.yaml")
 OF_HELM = ("app.kubernetes.io/managed-by:", "helm.sh/chart:")
 HEADER = """\
@@ -23,7 +22,7 @@ HEADER = """\
 def plain_operator(generated: Mapping[str, str]) -> str:
     """Return the manifests, for the chart with these generated files, by their paths in the repository."""
     with chart_with(generated) as chart:
-        texts = rendered(VALUES, chart, release=RELEASE, namespace=NAMESPACE)
+        texts = rendered({}, chart, release=RELEASE, namespace=NAMESPACE)
     documents = "---\n".join(f"{texts[name].strip()}\n" for name in TEMPLATES)
     lines = (line for line in documents.splitlines(True) if not line.lstrip().startswith(OF_HELM))
     return HEADER + "".join(lines)

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 from helm_chart.rendering import NAMESPACE, Manifest, objects, rendered
-from plain_operator import RELEASE, VALUES
+from plain_operator import RELEASE
 
 from pbx_operator.api.manifest import to_yaml
 from pbx_operator.sandbox import ControlPlane
@@ -30,8 +30,8 @@ def cluster() -> Iterator[ControlPlane]:
 
 
 def release() -> list[Manifest]:
-    """Return what Helm makes of the chart with the page's values, and the policies, without hooks."""
-    made = objects(rendered({**VALUES, "policies": {"enabled": True}}, release=RELEASE, namespace=NAMESPACE))
+    """Return what Helm makes of the chart with its defaults, and the policies, without hooks."""
+    made = objects(rendered({"policies": {"enabled": True}}, release=RELEASE, namespace=NAMESPACE))
     return [each for each in made if "helm.sh/hook" not in each["metadata"].get("annotations", {})]
 
 
