@@ -42,7 +42,7 @@ def _section(spec: JSON) -> str:
         schema["description"],
         "",
         f"{spec['scope']}; short name {', '.join(_code(name) for name in names['shortNames'])};"
-        f" category {', '.join(_code(name) for name in names['categories'])};"
+        f" category {', '.join(_code(name) for name in names.get('categories', [])) or 'none'};"
         f" field selectors: {selectable or 'none'}.",
         "",
         FIELD_HEAD,

@@ -21,7 +21,7 @@ spec:
 """
 
 _PLAIN_WRITERS = """\
-      expression: "['pbx-operator', 'pbx-exchange']"
+      expression: "['system:serviceaccount:pbx-system:pbx-operator', 'pbx-operator', 'pbx-exchange']"
 """
 _WRITERS_OF_RELEASE = """\
       {{- $users := printf "system:serviceaccount:%s:" (include "pbx-operator.namespace" .) }}

@@ -10,11 +10,29 @@ from chart.rights import Right, rights, spread
 from pbx_operator.api.v1alpha1 import KINDS
 from support import ROOT
 
-EXAMPLE = list(YAML(typ="safe", pure=True).load_all((ROOT / "examples/install/rbac.yaml").read_text(encoding="utf-8")))
+
+def example(file: str) -> list[Manifest]:
+    return list(YAML(typ="safe", pure=True).load_all(ROOT / "examples/install" / file))
+
+
+IN_A_POD = example("rbac.yaml")
+EXAMPLE = [each for each in IN_A_POD if not each["kind"].endswith("Binding")] + example("users.yaml")
+"""The plain manifests: of the service account, and of the users outside of the cluster."""
 EXCHANGE = {"exchange": {"enabled": True, "endpoints": ["https://pbx.example.com"]}}
 CLUSTER_SCOPED = {kind.resource.plural for kind in KINDS if not kind.resource.namespaced} | {"namespaces"}
 COMPONENTS = {"pbx-operator": "pbx-pbx-operator", "pbx-exchange": "pbx-pbx-operator-exchange"}
 """The names in the example, and those of the release."""
+
+
+def test_the_service_account_of_the_example_has_the_rights_of_its_user() -> None:
+    assert rights(IN_A_POD, "pbx-operator") == rights(EXAMPLE, "pbx-operator")
+
+
+def test_without_the_users_only_the_service_account_has_rights() -> None:
+    subjects = [subject for each in IN_A_POD for subject in each.get("subjects", [])]
+    assert {(each["kind"], each["name"], each["namespace"]) for each in subjects} == {
+        ("ServiceAccount", "pbx-operator", "pbx-system")
+    }
 
 
 @pytest.mark.parametrize("component", sorted(COMPONENTS))

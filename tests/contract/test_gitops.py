@@ -96,6 +96,19 @@ def test_the_phones_wait_until_argo_cd_finds_the_operator_healthy(vendors_served
     assert "application.argoproj.io/phones created" in kubectl(vendors_served, *in_repository(phones))
 
 
+def test_the_operator_goes_with_its_application_if_argo_cd_is_told_so(vendors_served: ControlPlane) -> None:
+    ensure_namespace(vendors_served, "argocd")
+    kubectl(vendors_served, "apply", "-f", str(EXAMPLES / "argocd/operator.yaml"))
+    (block,) = re.findall(r"^```sh\n(kubectl patch application pbx-operator.*?)^```", INSTALLATION, re.S | re.M)
+    patch, delete = (shlex.split(line)[1:] for line in block.replace("\\\n", " ").splitlines())
+    kubectl(vendors_served, *patch)
+    kubectl(vendors_served, *delete, "--wait=false")
+    going = json.loads(kubectl(vendors_served, "get", *delete[1:], "--output=json"))["metadata"]
+    assert going["deletionTimestamp"]
+    assert going["finalizers"] == example("argocd/phones.yaml", "phones")["metadata"]["finalizers"]
+    kubectl(vendors_served, *APPLICATION, '{"metadata": {"finalizers": null}}')
+
+
 def in_repository(words: list[str]) -> list[str]:
     """Return the words of a command with the path at their end from the top of the repository."""
     *rest, path = words

@@ -20,6 +20,8 @@ from contract.rows_linkrecord import ISSUED
 from contract.rows_pbxaccount import MINIMAL
 from contract.tenant import Tenant
 from pbx_operator.api.v1alpha1 import KINDS
+from pbx_operator.cluster import Forbidden
+from pbx_operator.cluster.errors import ADD_WRITER, operator_advice
 from pbx_operator.sandbox import ControlPlane
 from support import ROOT, install_crds, kubectl, until
 
@@ -27,6 +29,7 @@ POLICIES = ROOT / "examples/install/policies.yaml"
 SOMEBODY = "somebody"
 """A user who may do everything, as far as RBAC is concerned; as all the users here."""
 OPERATOR, EXCHANGE = "pbx-operator", "pbx-exchange"
+WRITERS = ("system:serviceaccount:pbx-system:pbx-operator", OPERATOR, EXCHANGE)
 RECORDS = (ISSUED, EQUIPMENT)
 NUMBERS = count(1)
 CHANGES: dict[str, JSON] = {
@@ -42,10 +45,8 @@ def guarded() -> Iterator[ControlPlane]:
     """Return a control plane of its own, with our kinds and the policies in force."""
     with ControlPlane.start() as control_plane:
         install_crds(control_plane)
-        for user in (SOMEBODY, OPERATOR, EXCHANGE):
-            kubectl(
-                control_plane, "create", "clusterrolebinding", user, "--clusterrole=cluster-admin", f"--user={user}"
-            )
+        users = [f"--user={user}" for user in (SOMEBODY, *WRITERS)]
+        kubectl(control_plane, "create", "clusterrolebinding", "all", "--clusterrole=cluster-admin", *users)
         kubectl(control_plane, "apply", "-f", str(POLICIES))
         until(lambda: all_in_force(control_plane), "every policy refuses what it should")
         yield control_plane
@@ -197,11 +198,13 @@ class TestRecords:
         kind, name = place_of(manifest)
         body = json.dumps(manifest)
         refusal = self._as(SOMEBODY, place, "create", "-f", "-", stdin=body)
-        assert f"only the operator writes {kind}, and somebody is not among pbx-operator, pbx-exchange" in refusal
+        assert f"only the operator writes {kind}, and somebody is not among {', '.join(WRITERS)};" in refusal
+        assert operator_advice(Forbidden(refusal, status=403)) == ADD_WRITER
+        assert "adds it to the writers of ValidatingAdmissionPolicy records.pbx-operator.io" in refusal
         assert self._as(OPERATOR, place, "create", "-f", "-", stdin=body) == ""
         change = ("patch", kind, name, "--type=merge", f"--patch={json.dumps({'spec': CHANGES[kind]})}")
         assert "only the operator" in self._as(SOMEBODY, place, *change)
-        assert [self._as(user, place, *change) for user in (EXCHANGE, OPERATOR)] == ["", ""]
+        assert [self._as(user, place, *change) for user in WRITERS] == ["", "", ""]
         assert self._as(OPERATOR, place, "delete", kind, name) == ""
 
     @pytest.mark.parametrize("manifest", RECORDS, ids=lambda manifest: str(manifest["kind"]))

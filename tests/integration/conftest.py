@@ -30,7 +30,8 @@ def installed(crds_installed: ControlPlane) -> ControlPlane:
 
 def install(control_plane: ControlPlane) -> ControlPlane:
     """Grant the operator its rights, and let the garbage collector learn of our kinds at once, not after 30 s."""
-    kubectl(control_plane, "apply", "-f", str(ROOT / "examples/install/rbac.yaml"))
+    for manifests in ("rbac.yaml", "users.yaml"):
+        kubectl(control_plane, "apply", "-f", str(ROOT / "examples/install" / manifests))
     control_plane.stop_component("kube-controller-manager")
     control_plane.start_component("kube-controller-manager")
     return control_plane

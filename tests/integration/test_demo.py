@@ -107,7 +107,7 @@ def test_what_is_kept_works_as_told_and_ends_as_told(place: Place) -> None:
         )
         return typed.returncode, typed.stdout + typed.stderr
 
-    for command, outcome in {get_all: "linkrecord", dial: "400@bern.example.com", close_gate: "patched"}.items():
+    for command, outcome in {get_all: "pbxaccount", dial: "400@bern.example.com", close_gate: "patched"}.items():
         code, output = type_in(command)
         assert (code, outcome in output) == (0, True), output
     until(lambda: "no match" in type_in(dial_again)[1], "calls do not pass a closed gate")

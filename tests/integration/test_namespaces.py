@@ -43,8 +43,8 @@ class Rights:
     @classmethod
     def narrowed(cls, control_plane: ControlPlane) -> Rights:
         """Take the rights to all namespaces away."""
-        for binding in (("clusterrolebinding", OPERATOR), ("rolebinding", OPERATOR, "-n", HOMES[0])):
-            kubectl(control_plane, "delete", *binding)
+        for binding in ("clusterrolebinding", "rolebinding"):
+            kubectl(control_plane, "delete", binding, f"{OPERATOR}-user", "-n", HOMES[0])
         kubectl(control_plane, "create", "namespace", HOMES[1])
         return cls(control_plane)
 
@@ -163,7 +163,10 @@ async def test_a_namespace_that_was_deleted_before_its_objects_goes_as_the_page_
     stage.start(*watched)
     await asyncio.to_thread(until, lambda: "403" in stage.logs(), "the operator is refused")
     assert world.now(issuer) is not None
-    begin, end = way_out(doomed.key.namespace)
+    begin, plain, end = way_out(doomed.key.namespace)
+    await asyncio.to_thread(run, stage.control_plane, plain, "--dry-run=server")
+    assert named(begin, "clusterrole") != named(plain, "clusterrole") == OPERATOR
+    await asyncio.to_thread(kubectl, stage.control_plane, "get", "clusterrole", named(plain, "clusterrole"))
     await asyncio.to_thread(run, stage.control_plane, begin)
     await world.gone(issuer, doomed, redeemer)
     await stage.stop()
@@ -187,10 +190,16 @@ def way_out(namespace: str) -> list[str]:
     return re.findall(r"^```sh\n(kubectl (?:create|delete) clusterrolebinding.*?)^```", text, re.DOTALL | re.MULTILINE)
 
 
-def run(control_plane: ControlPlane, block: str) -> None:
-    """Run a block of kubectl's commands."""
+def named(block: str, option: str) -> str:
+    """Return the value of an option in a block of commands."""
+    (value,) = re.findall(rf"--{option}=(\S+)", block)
+    return str(value)
+
+
+def run(control_plane: ControlPlane, block: str, *options: str) -> None:
+    """Run a block of kubectl's commands, each with further options."""
     for line in block.replace("\\\n", " ").splitlines():
-        kubectl(control_plane, *shlex.split(line)[1:])
+        kubectl(control_plane, *shlex.split(line)[1:], *options)
 
 
 async def test_two_operators_link_through_an_exchange_and_leave_each_others_records_alone(

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 
 import pytest
 import pytest_asyncio
 
 from builders import interlink
-from integration.harness import Stage, World, open_stage
+from integration.harness import OPERATOR, Stage, World, open_stage
+from pbx_operator.cluster.errors import ADD_WRITER, RECORDS_POLICY
 from pbx_operator.sandbox import ControlPlane
-from support import ROOT, kubectl
+from support import ROOT, kubectl, until
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -48,6 +50,39 @@ async def test_a_protected_interlink_outlives_its_peer_until_it_is_released(worl
     assert refusals(world) == [], "the operator does not try to delete it"
     await world.apply(interlink("y", "a", b.key.namespace, redeem="key"))
     await world.gone(redeemer)
+
+
+async def test_an_operator_that_is_no_writer_is_told_to_become_one_and_goes_on_then(world: World) -> None:
+    """The last test here, as it lets the operator be refused."""
+    a = await world.office("a", "201")
+    issuer = interlink("x", "a", a.key.namespace)
+    await asyncio.to_thread(set_writers, world.stage.control_plane, "['somebody']")
+    await asyncio.to_thread(until, lambda: refused(world.stage.control_plane), "the policy has changed")
+    await world.apply(issuer)
+    line = await world.stage.operator.says(f"{OPERATOR} is not among somebody", ADD_WRITER)
+    assert "ClusterRole" not in line["msg"]
+    await asyncio.to_thread(set_writers, world.stage.control_plane, f"['{OPERATOR}']")
+    await world.ready(issuer, "KeyIssued")
+
+
+def set_writers(control_plane: ControlPlane, expression: str) -> None:
+    """Let the policy for records know these users only."""
+    path = "/spec/variables/0"
+    patch = [
+        {"op": "test", "path": f"{path}/name", "value": "writers"},
+        {"op": "replace", "path": f"{path}/expression", "value": expression},
+    ]
+    policy = ("validatingadmissionpolicy", RECORDS_POLICY)
+    kubectl(control_plane, "patch", *policy, "--type=json", f"--patch={json.dumps(patch)}")
+
+
+def refused(control_plane: ControlPlane) -> bool:
+    """Whether the operator's user may not delete the records that earlier tests left."""
+    try:
+        kubectl(control_plane, "delete", "linkrecords", "--all", f"--as={OPERATOR}", "--dry-run=server")
+    except AssertionError as error:
+        return "is not among somebody" in str(error)
+    return False
 
 
 def refusals(world: World) -> list[str]:

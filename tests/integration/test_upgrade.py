@@ -12,29 +12,25 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
-from ruamel.yaml import YAML
 
 from builders import interlink
 from integration.api import Raw
 from integration.box import Box, Line
 from integration.conftest import install
 from integration.etcd import Etcd
-from integration.harness import RESOURCES, Stage, World, open_stage
+from integration.harness import Stage, World, open_stage
+from integration.releases import OFFICES, RELEASES, captured, confirm, leave
 from pbx_operator.api.meta import NAMESPACES, SECRETS, ObjectKey
 from pbx_operator.api.v1alpha1 import KINDS, CommServer, EquipmentRecord, Interlink
 from pbx_operator.domain.servers.equipment import record_name
-from pbx_operator.engine.identity import CONFIRM_ANNOTATION
 from pbx_operator.sandbox import ControlPlane
 from pbx_operator.sandbox.ports import unused_port
 from server_builders import STOCK
-from support import ROOT, install_crds
+from support import install_crds
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-RELEASES = [path.parent for path in sorted((ROOT / "tests" / "releases").glob("*/crds"))]
 EXCHANGE = ("--exchange-endpoint", "https://pbx.example.com", "--exchange-port", "0")
-IDENTITY = ObjectKey("pbx-system", "pbx-operator-identity")
-OFFICES = "offices"
 PARTS = ("metadata", "spec", "status", "data")
 MAY_CHANGE = {"message", "tls.crt"}
 """A release may say it in other words, and a certificate is renewed; its key is not."""
@@ -88,30 +84,6 @@ async def stage(left: list[Raw], old_plane: ControlPlane, tmp_path: Path) -> Asy
 def server_in(namespace: str, name: str) -> CommServer:
     """Return a CommServer by its name."""
     return CommServer.model_validate({"metadata": {"name": name, "namespace": namespace}, "spec": STOCK})
-
-
-def captured(release: Path) -> list[Raw]:
-    """Return all objects as the older operator wrote them, owners before what they own."""
-    yaml = YAML(typ="safe", pure=True)
-    found: list[Raw] = [raw for file in sorted((release / "objects").glob("*.yaml")) for raw in yaml.load_all(file)]
-    assert {raw["kind"] for raw in found} == {*(kind.resource.kind for kind in KINDS), "Secret"}
-    return sorted(found, key=lambda raw: "ownerReferences" in raw["metadata"])
-
-
-async def leave(etcd: Etcd, objects: list[Raw]) -> None:
-    """Put objects where the API server keeps them: it would give them other UIDs, and drop what it does not know."""
-    for raw in objects:
-        resource, metadata = RESOURCES[raw["kind"]], raw["metadata"]
-        group = [resource.group] if resource.group else []
-        path = [*group, resource.plural, *filter(None, [metadata.get("namespace")]), metadata["name"]]
-        await etcd.put("/".join(["/registry", *path]), raw)
-
-
-async def confirm(stage: Stage) -> None:
-    """Let the identity serve in this cluster, whose UID is not the one that it was made in."""
-    home = await stage.api.cluster.get(NAMESPACES, ObjectKey("", "kube-system"))
-    patch = {"metadata": {"annotations": {CONFIRM_ANNOTATION: home["metadata"]["uid"]}}}
-    await stage.api.cluster.patch(SECRETS, IDENTITY, patch)
 
 
 async def served(stage: Stage) -> dict[str, Raw]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 import shlex
+import tomllib
 from typing import Any
 
 import pytest
@@ -19,6 +20,16 @@ PAGE = (ROOT / "docs" / "install.md").read_text()
 GITOPS = ROOT / "examples" / "gitops"
 SYNC_OPTIONS = {"CreateNamespace=true", "ServerSideApply=true", "PruneLast=true"}
 """Those that we use: Argo CD takes any text for one, and does nothing about what it does not know."""
+HELM_OPTIONS = {
+    "--create-namespace",
+    "--namespace",
+    "--reset-then-reuse-values",
+    "--set",
+    "--take-ownership",
+    "--wait",
+}
+"""Those of Helm's commands that we use; no program of Helm is here to judge them."""
+PAGES_WITH_HELM = ("README.md", "docs/image.md", "docs/install.md", "docs/operations.md")
 
 
 def documents(path: str) -> list[dict[str, Any]]:
@@ -38,6 +49,20 @@ def test_both_take_the_chart_from_where_it_is() -> None:
     assert chart["sourceRef"] == {"kind": repository["kind"], "name": repository["metadata"]["name"]}
     for path in (application["spec"]["source"]["path"], chart["chart"]):
         assert (ROOT / path / "Chart.yaml").is_file()
+
+
+def test_both_take_the_release_of_this_version() -> None:
+    """From a tag: what comes to a branch is not released, and both bring it to the cluster by themselves."""
+    (application,), (repository, release) = documents("argocd/operator.yaml"), documents("flux/operator/release.yaml")
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert application["spec"]["source"]["targetRevision"] == f"v{project['version']}"
+    assert repository["spec"]["ref"] == {"tag": f"v{project['version']}"}
+    assert release["spec"]["chart"]["spec"]["reconcileStrategy"] == "Revision"
+
+
+def test_flux_keeps_the_release_where_helm_looks_for_it() -> None:
+    (_, release) = documents("flux/operator/release.yaml")
+    assert release["spec"]["storageNamespace"] == release["spec"]["targetNamespace"]
 
 
 def test_flux_finds_what_is_copied_into_its_repository() -> None:
@@ -76,10 +101,27 @@ def values_given() -> dict[str, list[dict[str, Any]]]:
         "Flux": [release["spec"]["values"]],
         "Helm": [],
     }
-    for command in re.findall(r"^helm .*", PAGE.replace("\\\n", " "), re.MULTILINE):
-        words = shlex.split(command)
+    for words in helm_commands():
         given["Helm"] += [nested(words[i + 1]) for i, word in enumerate(words) if word == "--set"]
     return given
+
+
+def helm_commands() -> list[list[str]]:
+    """Return the words of each command that the pages tell to type."""
+    texts = [(ROOT / page).read_text().replace("\\\n", " ") for page in PAGES_WITH_HELM]
+    return [shlex.split(command) for text in texts for command in re.findall(r"^helm .*", text, re.MULTILINE)]
+
+
+def test_helm_knows_every_option() -> None:
+    options = {word for words in helm_commands() for word in words if word.startswith("-")}
+    assert options == HELM_OPTIONS
+
+
+def test_what_is_pushed_is_what_was_built() -> None:
+    makefile = (ROOT / "Makefile").read_text()
+    (built,) = re.findall(r"^IMAGE := (.*)$", makefile, re.MULTILINE)
+    for page in ("README.md", "docs/image.md"):
+        assert re.findall(r"oci-archive:(\S+)", (ROOT / page).read_text())[-1] == built
 
 
 def nested(assignment: str) -> dict[str, Any]:

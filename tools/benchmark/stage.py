@@ -36,7 +36,8 @@ def control_plane() -> Iterator[ControlPlane]:
     with ControlPlane.start() as plane:
         kubectl(plane, "apply", "--server-side", "-f", str(ROOT / "crds"))
         kubectl(plane, "wait", "--for=condition=Established", "--timeout=30s", "-f", str(ROOT / "crds"))
-        kubectl(plane, "apply", "-f", str(ROOT / "examples" / "install" / "rbac.yaml"))
+        for manifests in ("rbac.yaml", "users.yaml"):
+            kubectl(plane, "apply", "-f", str(ROOT / "examples" / "install" / manifests))
         kubectl(plane, "create", "namespace", NAMESPACE)
         # It looks for new kinds every 30 s only; started anew it knows ours at once.
         plane.stop_component("kube-controller-manager")

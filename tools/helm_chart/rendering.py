@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -53,6 +54,13 @@ def golden_files(generated: Mapping[str, str]) -> dict[str, str]:
 
     The CustomResourceDefinitions are left out: they are compared with `crds` as they are.
     """
+    with chart_with(generated) as chart:
+        return {f"tests/chart/golden/{name}.yaml": _golden(values, chart) for name, values in ci_values().items()}
+
+
+@contextmanager
+def chart_with(generated: Mapping[str, str]) -> Iterator[Path]:
+    """Make a copy of the chart whose generated files are as given, by their paths in the repository."""
     with TemporaryDirectory() as folder:
         chart = Path(folder) / CHART.name
         shutil.copytree(CHART, chart)
@@ -62,7 +70,7 @@ def golden_files(generated: Mapping[str, str]) -> dict[str, str]:
                 target = chart / path.removeprefix(prefix)
                 target.parent.mkdir(parents=True, exist_ok=True)
                 target.write_text(text, encoding="utf-8")
-        return {f"tests/chart/golden/{name}.yaml": _golden(values, chart) for name, values in ci_values().items()}
+        yield chart
 
 
 def _golden(values: Manifest, chart: Path) -> str:

@@ -26,7 +26,10 @@ from pbx_operator.sandbox.registry import running
 from pbx_operator.sandbox.servers import pki_directory
 
 ROOT = Path(__file__).resolve().parents[2]
-INSTALL = ("kubectl apply --server-side -f crds/", "kubectl apply -f examples/install/rbac.yaml")
+INSTALL = (
+    "kubectl apply --server-side -f crds/",
+    "kubectl apply -f examples/install/rbac.yaml -f examples/install/users.yaml",
+)
 """How an administrator brings the kinds and the operator's rights into a cluster."""
 OPERATOR_USER = "pbx-operator"
 """The user that the installed rights are bound to."""

@@ -42,7 +42,7 @@ class Story:
         self._teller.title("Three offices on a real control plane")
         self._teller.block(
             "etcd, kube-apiserver and kube-controller-manager run on this machine, for this demo alone.\n"
-            "The operator is a process beside them, with the rights of examples/install/rbac.yaml."
+            "The operator is a process beside them, as the user of examples/install/users.yaml."
         )
         self._terminal.type_in(*INSTALL, f"python -m pbx_operator   # as user {OPERATOR_USER}")
 

@@ -10,14 +10,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from pbx_operator.api.meta import Resource
+from pbx_operator.api.meta import Resource, ResourceType
 from pbx_operator.api.schema import VALIDATIONS, Column, Definition
 from pbx_operator.api.v1alpha1 import KINDS
 
 JSON = dict[str, Any]
 
 CATEGORY = "pbx"
-"""`kubectl get pbx` lists the objects of every kind."""
+"""`kubectl get pbx` lists the objects of every kind that users write."""
 TIME_LENGTH = 35
 """Characters of the longest RFC 3339 time: nanoseconds and an offset."""
 NAME_LENGTH = 253
@@ -44,18 +44,22 @@ def custom_resource_definition(kind: type[Resource]) -> JSON:
         "metadata": {"name": f"{resource.plural}.{resource.group}"},
         "spec": {
             "group": resource.group,
-            "names": {
-                "kind": resource.kind,
-                "listKind": f"{resource.kind}List",
-                "plural": resource.plural,
-                "singular": definition.singular,
-                "shortNames": list(definition.short_names),
-                "categories": [CATEGORY],
-            },
+            "names": _names(resource, definition),
             "scope": "Namespaced" if resource.namespaced else "Cluster",
             "versions": [_version(kind, definition)],
         },
     }
+
+
+def _names(resource: ResourceType, definition: Definition) -> JSON:
+    names: JSON = {
+        "kind": resource.kind,
+        "listKind": f"{resource.kind}List",
+        "plural": resource.plural,
+        "singular": definition.singular,
+        "shortNames": list(definition.short_names),
+    }
+    return {**names, "categories": [CATEGORY]} if definition.declared else names
 
 
 def _version(kind: type[Resource], definition: Definition) -> JSON:

@@ -164,7 +164,7 @@ NUMBER_CONFLICT = Reason(
 DOMAIN_CONFLICT = Reason(
     "DomainConflict",
     "SIP domain {domain} is held by another PBXAccount of this cluster",
-    "choose another spec.sipDomain",
+    "choose another spec.sipDomain; the column DOMAIN of kubectl get pbxaccounts --all-namespaces shows the holder",
     Patience.GRACE,
     shown=(_NOT_READY,),
 )

@@ -172,10 +172,15 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Definition:
-    """The part of a CustomResourceDefinition that does not follow from the fields."""
+    """The part of a CustomResourceDefinition that does not follow from the fields.
+
+    `declared` tells whether users write the kind; the others are the operator's own, and `kubectl get pbx` leaves them
+    out, since roles such as `view` may not read those without a namespace.
+    """
 
     singular: str
     short_names: tuple[str, ...]
     columns: tuple[Column, ...]
+    declared: bool = True
     selectable_fields: tuple[str, ...] = ()
     rules: tuple[Rule, ...] = ()

@@ -10,6 +10,7 @@ the server's answer, and never hold a request body, because the body of a Secret
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
@@ -86,6 +87,18 @@ _MEANINGS: dict[int, type[ApiError]] = {
 INSTALL_CRDS = "install the CustomResourceDefinitions: kubectl apply --server-side -f crds/"
 """What an administrator does about a kind that is not served."""
 
+RECORDS_POLICY = "records.pbx-operator.io"
+ADD_WRITER = (
+    f"add this user to the writers of the policy {RECORDS_POLICY}"
+    " (examples/install/policies.yaml; policies.writers of the chart)"
+)
+"""What an administrator does if the policy for records does not know the operator's user."""
+
+_BY_ADMISSION = re.compile(r"denied (?:the )?request")
+"""How the API server tells of a refusal by a policy or a webhook, whose own words then follow; no right is missing."""
+
+_IN_NAMESPACE = re.compile(r"cannot \w+ resource .* in the namespace \"([^\"]+)\"")
+
 
 def is_unserved(error: ApiError) -> bool:
     """Whether the API server does not know the kind, as when its CustomResourceDefinition is missing."""
@@ -100,7 +113,13 @@ def operator_advice(error: ApiError) -> str:
         return ""
     if error.status == HTTPStatus.UNAUTHORIZED:
         return "check the operator's credentials"
-    return "check the operator's ClusterRole (examples/install/rbac.yaml)"
+    if f"ValidatingAdmissionPolicy '{RECORDS_POLICY}'" in error.message:
+        return ADD_WRITER
+    if _BY_ADMISSION.search(error.message):
+        return ""
+    namespace = _IN_NAMESPACE.search(error.message)
+    role = f"ClusterRole, or its RoleBinding in namespace {namespace[1]}" if namespace else "ClusterRole"
+    return f"check the operator's {role} (examples/install/rbac.yaml)"
 
 
 def explained(error: Exception) -> str:

@@ -152,6 +152,7 @@ def test_names_and_columns() -> None:
     spec = custom_resource_definition(Interlink)["spec"]
     version = spec["versions"][0]
     assert spec["names"]["categories"] == ["pbx"]
+    assert "categories" not in custom_resource_definition(LinkRecord)["spec"]["names"]
     assert spec["names"]["shortNames"] == ["ilk"]
     assert (spec["scope"], custom_resource_definition(LinkRecord)["spec"]["scope"]) == ("Namespaced", "Cluster")
     assert [column["name"] for column in version["additionalPrinterColumns"]][:2] == ["Ready", "Reason"]

@@ -9,9 +9,9 @@ import pytest
 
 from pbx_operator.api.meta import NAMESPACES, SECRETS, ObjectKey, ResourceType
 from pbx_operator.cluster import AlreadyExists, ApiError, Conflict, Forbidden, Gone, Invalid, Unavailable
-from pbx_operator.cluster.errors import Answer, api_error
+from pbx_operator.cluster.errors import ADD_WRITER, RECORDS_POLICY, Answer, api_error, operator_advice
 from pbx_operator.cluster.paths import collection_path, creation_path, object_path
-from support import CRDS
+from support import CRDS, ROOT
 
 
 def status(reason: str, **more: Any) -> bytes:
@@ -44,6 +44,41 @@ def test_every_status_has_one_meaning(code: int, body: bytes, meaning: type[ApiE
     error = api_error("GET /x", Answer(code, {}, body), confidential=False)
     assert type(error) is meaning
     assert error.status == code
+
+
+ROLE = "check the operator's ClusterRole"
+REFUSED_BY_POLICY = "is forbidden: ValidatingAdmissionPolicy '{0}' with binding '{0}' denied request: not you"
+
+
+@pytest.mark.parametrize(
+    ("words", "advice"),
+    [
+        ('User "x" cannot list resource "interlinks" in API group "" at the cluster scope', f"{ROLE} (examples/"),
+        (
+            'User "x" cannot create resource "secrets" in API group "" in the namespace "paris"',
+            f"{ROLE}, or its RoleBinding in namespace paris (examples/install/rbac.yaml)",
+        ),
+        (REFUSED_BY_POLICY.format(RECORDS_POLICY), ADD_WRITER),
+    ],
+)
+def test_a_refusal_is_advised_by_its_cause(words: str, advice: str) -> None:
+    assert operator_advice(forbidden(words)).startswith(advice)
+
+
+@pytest.mark.parametrize(
+    "words", [REFUSED_BY_POLICY.format("some.example.com"), 'admission webhook "x.example.com" denied the request: no']
+)
+def test_what_others_refuse_is_not_taken_for_a_missing_right(words: str) -> None:
+    assert operator_advice(forbidden(words)) == ""
+
+
+def test_the_policy_for_records_has_the_name_that_is_looked_for() -> None:
+    policies = (ROOT / "examples/install/policies.yaml").read_text(encoding="utf-8")
+    assert f"policyName: {RECORDS_POLICY}\n" in policies
+
+
+def forbidden(words: str) -> ApiError:
+    return api_error("POST /x", Answer(403, {}, status("Forbidden", message=words)), confidential=False)
 
 
 @pytest.mark.parametrize(

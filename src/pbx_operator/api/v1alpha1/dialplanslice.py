@@ -122,6 +122,7 @@ class DialPlanSlice(Resource):
     definition: ClassVar[Definition] = Definition(
         singular="dialplanslice",
         short_names=("dps",),
+        declared=False,
         columns=(
             Column("Account", ".spec.accountRef.name", "PBXAccount of the plan."),
             Column("Source", ".spec.source.type", "Own, Peer or Offer."),

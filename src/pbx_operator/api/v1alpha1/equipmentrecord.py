@@ -121,6 +121,7 @@ class EquipmentRecord(Resource):
     definition: ClassVar[Definition] = Definition(
         singular="equipmentrecord",
         short_names=("pbxer",),
+        declared=False,
         columns=(
             Column("Equipment", ".spec.equipmentID", "Name that the box connects with."),
             Column("State", ".spec.state", "Declared or Associated."),

@@ -317,6 +317,7 @@ class LinkRecord(Resource):
     definition: ClassVar[Definition] = Definition(
         singular="linkrecord",
         short_names=("lrec",),
+        declared=False,
         columns=(
             Column("Role", ".spec.role", "Authority (decides about the key) or Replica.", priority=1),
             Column("State", ".spec.state", "Issued, Requested, Established or Ended."),
