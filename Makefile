@@ -59,7 +59,7 @@ contract: setup ## CRDs and admission on a real API server
 	$(PYTEST) tests/contract
 
 integration: setup ## the operator on a real control plane
-	$(PYTEST) tests/integration $(SIDE_BY_SIDE) --dist loadfile
+	$(PYTEST) tests/integration $(SIDE_BY_SIDE) --dist loadfile --no-loadscope-reorder
 
 e2e: setup ## the image, and the operator as a pod: on the cluster of KUBECONFIG, on kind, or on nodes of its own
 	$(PYTEST) tests/e2e
