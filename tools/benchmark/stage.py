@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 
@@ -26,6 +26,8 @@ USER = "pbx-operator"
 STOP_SECONDS = 40.0
 SETTLE_SECONDS = 300.0
 POLL_SECONDS = 0.02
+_PROGRESS = ("controller_runtime_reconcile_total", "controller_runtime_active_workers", "workqueue_depth")
+"""What is asked again and again: to count all objects each time would cost the operator more than its work."""
 _TICKS = os.sysconf("SC_CLK_TCK")
 SERVERS: tuple[ComponentName, ...] = ("etcd", "kube-apiserver", "kube-controller-manager")
 
@@ -126,18 +128,19 @@ class Operator:
 
         Raises TimeoutError.
         """
+        async with asyncio.timeout(SETTLE_SECONDS):
+            while True:
+                self._check()
+                metrics = await self.metrics(*_PROGRESS)
+                worked, at_work, waiting = (metric_sum(metrics, name) for name in _PROGRESS)
+                if metrics and worked >= keys and at_work == 0 and waiting == 0:
+                    return time.perf_counter()
+                await asyncio.sleep(POLL_SECONDS)
 
-        def done(metrics: str) -> bool:
-            worked = metric_sum(metrics, "controller_runtime_reconcile_total")
-            at_work = metric_sum(metrics, "controller_runtime_active_workers")
-            return worked >= keys and at_work == 0 and metric_sum(metrics, "workqueue_depth") == 0
-
-        return await self._until(done)
-
-    async def metrics(self) -> str:
-        """Return what the operator serves at /metrics; nothing while it starts."""
+    async def metrics(self, *names: str) -> str:
+        """Return what the operator serves at /metrics, of these names or all; nothing while it starts."""
         try:
-            async with self._session.get(self._metrics) as response:
+            async with self._session.get(self._metrics, params=[("name[]", name) for name in names]) as response:
                 return await response.text()
         except aiohttp.ClientConnectionError:
             return ""
@@ -166,15 +169,6 @@ class Operator:
                 return response.ok
         except aiohttp.ClientConnectionError:
             return False
-
-    async def _until(self, done: Callable[[str], bool]) -> float:
-        async with asyncio.timeout(SETTLE_SECONDS):
-            while True:
-                self._check()
-                metrics = await self.metrics()
-                if metrics and done(metrics):
-                    return time.perf_counter()
-                await asyncio.sleep(POLL_SECONDS)
 
     def _check(self) -> None:
         if self._process.returncode is not None and not self._may_end:
