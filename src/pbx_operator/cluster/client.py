@@ -174,26 +174,23 @@ class Cluster:
 
     async def served(self, api_version: str) -> frozenset[str]:
         """Return the plurals of the kinds that the API server serves of one group and version; every login may ask."""
-        try:
-            document = await self._call("GET", None, f"/apis/{api_version}")
-        except Unavailable as error:
-            if error.status == HTTPStatus.NOT_FOUND:
-                return frozenset()
-            raise
-        return frozenset(resource["name"] for resource in document["resources"])
+        document = await self._describe(f"/apis/{api_version}")
+        return frozenset(resource["name"] for resource in document.get("resources", ()))
 
     async def schemas(self, api_version: str) -> dict[str, dict[str, Any]]:
         """Return the OpenAPI schema of each kind that is served of one group and version; every login may ask."""
+        document = await self._describe(f"/openapi/v3/apis/{api_version}")
+        schemas = document.get("components", {}).get("schemas", {}).values()
+        return {kind["kind"]: schema for schema in schemas for kind in schema.get(_KINDS_OF_SCHEMA, ())}
+
+    async def _describe(self, path: str) -> dict[str, Any]:
+        """Return what the API server tells of itself; nothing where it has nothing to tell of."""
         try:
-            document = await self._call("GET", None, f"/openapi/v3/apis/{api_version}")
+            return await self._call("GET", None, path)
         except Unavailable as error:
             if error.status == HTTPStatus.NOT_FOUND:
                 return {}
             raise
-        schemas = document.get("components", {}).get("schemas", {}).values()
-        return {
-            kind["kind"]: schema for schema in schemas for kind in schema.get("x-kubernetes-group-version-kind", ())
-        }
 
     async def _list(self, resource: ResourceType, path: str, accept: str) -> Listing:
         items: list[dict[str, Any]] = []

@@ -90,12 +90,9 @@ async def read_identity(cluster: Cluster, namespace: str) -> Identity:
 
 async def usable_identity(cluster: Cluster, namespace: str) -> Identity:
     """Read the identity, which may be used in this cluster. Raises ApiError, or ValueError with what to do."""
-    home = await _home(cluster)
-    identity = await _read(cluster, namespace, home)
-    if identity is None:
-        raise _missing(namespace)
+    identity = await read_identity(cluster, namespace)
     if not identity.confirmed:
-        raise ValueError(_unconfirmed(namespace, home))
+        raise ValueError(_unconfirmed(namespace, await _home(cluster)))
     return identity
 
 
