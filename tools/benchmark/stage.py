@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 
@@ -128,14 +128,14 @@ class Operator:
 
         Raises TimeoutError.
         """
-        async with asyncio.timeout(SETTLE_SECONDS):
-            while True:
-                self._check()
-                metrics = await self.metrics(*_PROGRESS)
-                worked, at_work, waiting = (metric_sum(metrics, name) for name in _PROGRESS)
-                if metrics and worked >= keys and at_work == 0 and waiting == 0:
-                    return time.perf_counter()
-                await asyncio.sleep(POLL_SECONDS)
+
+        async def done() -> bool:
+            metrics = await self.metrics(*_PROGRESS)
+            worked, at_work, waiting = (metric_sum(metrics, name) for name in _PROGRESS)
+            return bool(metrics) and worked >= keys and at_work == 0 and waiting == 0
+
+        await self._until(done)
+        return time.perf_counter()
 
     async def metrics(self, *names: str) -> str:
         """Return what the operator serves at /metrics, of these names or all; nothing while it starts."""
@@ -147,10 +147,7 @@ class Operator:
 
     async def ready(self) -> None:
         """Wait until it works, or stands by while another one works. Raises TimeoutError."""
-        async with asyncio.timeout(SETTLE_SECONDS):
-            while not await self._is_ready():
-                self._check()
-                await asyncio.sleep(POLL_SECONDS)
+        await self._until(self._is_ready)
 
     async def end(self) -> None:
         """Let it end in order."""
@@ -169,6 +166,13 @@ class Operator:
                 return response.ok
         except aiohttp.ClientConnectionError:
             return False
+
+    async def _until(self, holds: Callable[[], Awaitable[bool]]) -> None:
+        """Wait until something holds of a running operator. Raises TimeoutError, and RuntimeError if it has ended."""
+        async with asyncio.timeout(SETTLE_SECONDS):
+            while not await holds():
+                self._check()
+                await asyncio.sleep(POLL_SECONDS)
 
     def _check(self) -> None:
         if self._process.returncode is not None and not self._may_end:
