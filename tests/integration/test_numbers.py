@@ -99,10 +99,15 @@ async def test_visibility_is_effective_at_once(world: World) -> None:
 
 
 async def test_nothing_of_a_private_number_leaves_its_account(world: World) -> None:
-    """Not even for the moment in which it was shared before it was made private, or refused."""
+    """Not even for the moment in which it was shared before it was made private, or refused.
+
+    The name looked for is a long one: the ids and signatures of records spell short words by chance.
+    """
     a, b = await world.office("a", "201"), await world.office("b", "7391")
-    private = number("7391", a.key.namespace, name="hush", displayName="Hidden Desk", visibility="Private")
-    refused = number("7391", a.key.namespace, name="also-hush", displayName="Hidden Desk", visibility="Private")
+    private = number("7391", a.key.namespace, name="an-unlisted-phone", displayName="Hidden Desk", visibility="Private")
+    refused = number(
+        "7391", a.key.namespace, name="also-an-unlisted-phone", displayName="Hidden Desk", visibility="Private"
+    )
     await world.apply(private)
     await world.ready(private, "Serving")
     await world.apply(refused)
@@ -113,7 +118,7 @@ async def test_nothing_of_a_private_number_leaves_its_account(world: World) -> N
     for one in await world.stage.api.everything():
         if one["metadata"].get("namespace") != a.key.namespace:
             text = json.dumps(one)
-            assert "hush" not in text, text
+            assert "an-unlisted-phone" not in text, text
             assert "Hidden Desk" not in text, text
             assert "7391@a." not in text, text
     ours = await world.ready(b, "Serving")
