@@ -37,7 +37,7 @@ from pbx_operator.engine.identity import (
     read_identity,
 )
 from pbx_operator.engine.lease import LEASE, Lease
-from pbx_operator.engine.sync import missing_definitions
+from pbx_operator.engine.sync import require_definitions
 from pbx_operator.engine.worker import Clocks
 from pbx_operator.exchange.beside import (
     ExchangeSettings,
@@ -182,15 +182,7 @@ def _cancel_by_signal(what: str, task: asyncio.Task[Any] | None) -> None:
 
 async def _wait_for_cluster(cluster: Cluster, options: Options) -> Identity:
     """Wait until the CRDs are there and the identity can be read, telling what is missing."""
-    while True:
-        missing = await _until_answered(lambda: missing_definitions(cluster), "looking for the CRDs")
-        if not missing:
-            break
-        _log.error(
-            "CustomResourceDefinitions are missing or too old: %s; install them: kubectl apply --server-side -f crds/",
-            ", ".join(missing),
-        )
-        await asyncio.sleep(RETRY_SECONDS)
+    await _until_answered(lambda: require_definitions(cluster), "looking for the CRDs")
     engine = options.engine
     return await _until_answered(
         lambda: load_identity(cluster, engine.namespace, engine.namespaces), "loading the identity"

@@ -24,7 +24,7 @@ from pbx_operator.cluster import ApiError, Cluster, Forbidden, Gone
 from pbx_operator.cluster.errors import explained
 from pbx_operator.domain.protocol.endpoints import HostPort, parse_endpoint
 from pbx_operator.engine.identity import usable_identity
-from pbx_operator.engine.sync import missing_definitions
+from pbx_operator.engine.sync import require_definitions
 from pbx_operator.exchange.certificates import CertificateError, Mounted
 from pbx_operator.exchange.pinning import pin_of, pinned_context
 from pbx_operator.exchange.secret_pairs import CERTIFICATE_SECRET, SecretPairs
@@ -89,10 +89,10 @@ async def metrics(base: str) -> str:
 
 async def definitions(cluster: Cluster) -> str:
     """See whether every kind is served with all of its fields. Raises ProbeError and ApiError."""
-    missing = await missing_definitions(cluster)
-    if missing:
-        step = "install them: kubectl apply --server-side -f crds/"
-        raise ProbeError(f"missing or too old: {', '.join(missing)}; {step}")
+    try:
+        await require_definitions(cluster)
+    except ValueError as error:
+        raise ProbeError(str(error)) from error
     return "all are served"
 
 

@@ -26,10 +26,10 @@ class TimeWentBackError(RuntimeError):
     """The API server shows an older state than before: etcd was restored, and what we know is not true any more."""
 
 
-async def missing_definitions(cluster: Cluster) -> list[str]:
-    """Return our CRDs that are not installed or not served yet, and the fields that older ones do not know.
+async def require_definitions(cluster: Cluster) -> None:
+    """Do nothing if every kind is served with all of its fields: what is written into an unknown one would be lost.
 
-    What the operator writes into such a field would be lost.  Raises ApiError.
+    Raises ValueError, which names the CRDs and fields that are missing and what to do, and ApiError.
     """
     served, schemas = await cluster.served(API_VERSION), await cluster.schemas(API_VERSION)
     missing = []
@@ -39,7 +39,9 @@ async def missing_definitions(cluster: Cluster) -> list[str]:
             missing.append(name)
         elif fields := missing_fields(root_schema(kind), schema):
             missing.append(f"{', '.join(fields)} of {name}")
-    return missing
+    if missing:
+        step = "install them: kubectl apply --server-side -f crds/"
+        raise ValueError(f"missing or too old: {', '.join(missing)}; {step}")
 
 
 async def load(cluster: Cluster, intake: Intake, namespaces: Collection[str]) -> None:

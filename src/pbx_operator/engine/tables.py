@@ -105,8 +105,12 @@ class Table(Generic[R]):
             return None
         if known is not None and known.uid != uid:
             self._bury(known.uid)
-        old, new = self.find(key), self._parse(raw)
-        self._replace(key, old, new)
+        return self.take(self._parse(raw))
+
+    def take(self, new: R | Unreadable) -> Observation:
+        """Take an object that is news; return what changed."""
+        old = self.find(new.key)
+        self._replace(new.key, old, new)
         return Observation(old, new)
 
     def remove(self, key: ObjectKey, uid: str) -> Observation | None:
@@ -181,7 +185,7 @@ class SharedTable(Table[R]):
         old, new = observation.old, observation.new
         if isinstance(new, self.model) and not self._holds(new):
             self._replace(new.key, new, None)
-            self.others.put(raw)
+            self.others.take(new)
             return Observation(old, None) if old is not None else None
         if new is not None:
             self.others.forget(new.key, new.metadata.uid)
