@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 
 from ruamel.yaml import YAML
@@ -9,7 +10,7 @@ from ruamel.yaml import YAML
 from integration.api import Raw
 from integration.etcd import Etcd
 from integration.harness import RESOURCES, Stage
-from pbx_operator.api.meta import NAMESPACES, SECRETS, ObjectKey
+from pbx_operator.api.meta import NAMESPACES, SECRETS, ObjectKey, format_time
 from pbx_operator.api.v1alpha1 import KINDS
 from pbx_operator.engine.identity import CONFIRM_ANNOTATION
 from support import ROOT
@@ -21,11 +22,24 @@ _IDENTITY = ObjectKey("pbx-system", "pbx-operator-identity")
 
 
 def captured(release: Path) -> list[Raw]:
-    """Return all objects as the older operator wrote them, owners before what they own."""
+    """Return all objects as if the older operator had left them just now, owners before what they own."""
     yaml = YAML(typ="safe", pure=True)
     found: list[Raw] = [raw for file in sorted((release / "objects").glob("*.yaml")) for raw in yaml.load_all(file)]
     assert {raw["kind"] for raw in found} == {*(kind.resource.kind for kind in KINDS), "Secret"}
+    now = format_time(datetime.now(UTC))
+    for raw in found:
+        _just_now(raw, now)
     return sorted(found, key=lambda raw: "ownerReferences" in raw["metadata"])
+
+
+def _just_now(raw: Raw, now: str) -> None:
+    """Let ends and reports be of this moment: old ends are forgotten, and boxes that reported long ago are missed."""
+    spec, status = raw.get("spec", {}), raw.get("status", {})
+    for told in (spec.get("end"), status.get("ended"), status.get("report")):
+        if told is not None:
+            told["time"] = now
+    if "lastSeenTime" in status:
+        status["lastSeenTime"] = now
 
 
 async def leave(etcd: Etcd, objects: list[Raw]) -> None:
