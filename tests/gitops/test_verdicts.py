@@ -117,6 +117,15 @@ def test_every_action_is_offered_and_only_where_it_makes_sense(kind: str) -> Non
         assert disabled <= {"resume"}, "the gate is open, and the issuer can make keys"
 
 
+@pytest.mark.parametrize(
+    ("issue", "offered"), [({}, True), ({"revision": 2}, True), ({"fromSecretRef": {"name": "key"}}, False)]
+)
+def test_another_key_is_offered_only_where_the_operator_makes_it(issue: Any, offered: bool) -> None:
+    discovery = (SCRIPTS / "Interlink/actions/discovery.lua").read_text(encoding="utf-8")
+    action = run_script(discovery, {"spec": {"gate": "Open", "issueKey": issue}})["rotate-key"]
+    assert bool(action.get("disabled")) is not offered
+
+
 def test_what_is_suspended_can_be_resumed_and_only_an_issuer_makes_keys() -> None:
     folder = SCRIPTS / "Interlink"
     discovery = (folder / "actions/discovery.lua").read_text(encoding="utf-8")
