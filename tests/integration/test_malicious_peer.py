@@ -377,7 +377,7 @@ async def test_a_flood_of_news_is_written_no_faster_than_one_address_may_ask(
     assert (await rival.post(scene.port, "sync", other)).status == 200, "nobody else waits"
     seconds = time.monotonic() - begun
     let_in = sum(reply.status == 200 for reply in replies)
-    assert {reply.status for reply in replies} == {200, 429}
+    assert {reply.status for reply in replies} <= {200, 429}
     assert let_in <= ADDRESS_BURST + ADDRESS_RATE * seconds + 1
     assert sum(c.landed for c in scene.calls.journal.calls[mark:]) <= let_in
     assert len(scene.said(who.address)) <= LOG_BURST + LOG_RATE * seconds + 1

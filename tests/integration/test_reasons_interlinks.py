@@ -175,7 +175,7 @@ async def test_key_expired(world: World) -> None:
     text = new_key()
     for place in (a, b):
         await world.put_key(place.key.namespace, "key", text)
-    soon = datetime.now(UTC) + timedelta(seconds=4)
+    soon = datetime.now(UTC) + timedelta(seconds=10)
     own = issuer(world, issue={"fromSecretRef": {"name": "key"}, "expirationTime": soon})
     await world.apply(own)
     await world.ready(own, "KeyIssued")
