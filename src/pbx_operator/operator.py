@@ -17,7 +17,7 @@ from click.core import ParameterSource
 from prometheus_client import start_http_server
 
 from pbx_operator import logs, process
-from pbx_operator.api.v1alpha1.shared import HostName
+from pbx_operator.api.v1alpha1.shared import DomainSuffix
 from pbx_operator.check_command import check
 from pbx_operator.checks import fits, names_endpoints
 from pbx_operator.cluster import ApiError, Cluster, Conflict, CredentialsError, Unavailable
@@ -45,9 +45,9 @@ F = TypeVar("F", bound=Callable[..., Any])
 _log = logging.getLogger(__name__)
 
 
-_host_name = fits(
-    HostName,
-    "is not a host name (RFC 1123: lower-case letters, digits, '-' and '.'); "
+_domain_suffix = fits(
+    DomainSuffix,
+    "is not a host name (RFC 1123: lower-case letters, digits, '-' and '.') of at most 131 characters; "
     "give the domain of your SIP servers, for example pbx.example.com",
 )
 
@@ -100,7 +100,7 @@ def _certificate_option(name: str) -> Callable[[F], F]:
     "--domain-suffix",
     default="pbx.local",
     show_default=True,
-    callback=_host_name,
+    callback=_domain_suffix,
     help="Domain below which accounts without spec.sipDomain get theirs.",
 )
 @click.option(

@@ -104,8 +104,9 @@ def test_the_notes_tell_what_is_next(values: Manifest, told: str) -> None:
     assert told in rendered(values)[NOTES]
 
 
-def test_names_fit_for_the_longest_release() -> None:
-    values = {**ci_values()["exchange"], "nameOverride": "x" * 53}
+@pytest.mark.parametrize("name", [{"nameOverride": "x" * 53}, {"fullnameOverride": "x" * 40}], ids=str)
+def test_names_fit_for_the_longest_release(name: Manifest) -> None:
+    values = {**ci_values()["exchange"], **name}
     for each in objects(rendered(values, release="r" * 53, namespace="n" * 63)):
         limit = 253 if each["apiVersion"].startswith("rbac.") or each["kind"].startswith("Custom") else 63
         assert len(each["metadata"]["name"]) <= limit

@@ -99,6 +99,16 @@ def test_network_policies_are_of_every_pod_and_none_needs_a_hook_to_be_there(ren
         assert policy["spec"]["policyTypes"] == ["Ingress", "Egress"]
 
 
+@pytest.mark.parametrize("ports", [{}, {"apiServerPorts": [], "peerPorts": []}], ids=["default", "none"])
+def test_no_rule_of_a_network_policy_allows_every_port(ports: Manifest) -> None:
+    """A rule without ports is about all of them."""
+    values = {**ci_values()["exchange"], "networkPolicy": {"enabled": True, **ports}}
+    policies = [each for each in objects(rendered(values)) if each["kind"] == "NetworkPolicy"]
+    rules = [rule for each in policies for side in ("ingress", "egress") for rule in each["spec"].get(side, [])]
+    assert len(policies) == 3
+    assert all(rule["ports"] for rule in rules)
+
+
 def test_the_test_may_ask_whom_it_asks() -> None:
     made = objects(rendered(ci_values()["exchange"]))
     (policy,) = (each for each in made if each["metadata"]["name"].endswith("-check"))
@@ -174,7 +184,8 @@ def test_the_programs_take_what_the_chart_gives_them(name: str, tmp_path: Path) 
         arguments = [part.replace("/etc/pbx-operator/certificate", str(tmp_path)) for part in each["args"]]
         program, *subcommands = each["command"]
         command: click.Command = main.commands[subcommands[0]] if subcommands else main
-        assert command.make_context(program, arguments).args == []
+        above = click.Context(main, **main.context_settings)
+        assert command.make_context(program, arguments, parent=above).args == []
 
 
 def test_the_operator_leaves_the_port_to_the_exchange_and_names_the_same_endpoints() -> None:

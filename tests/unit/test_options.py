@@ -26,7 +26,7 @@ from rotated import chain, keys
 
 
 @pytest.mark.parametrize(
-    "value", ["", "PBX.example", "pbx_example", ".example", "example.", "a..b", "two words", "x" * 64, "a." * 127 + "a"]
+    "value", ["", "PBX.example", "pbx_example", ".example", "example.", "a..b", "two words", "x" * 64, "a." * 65 + "aa"]
 )
 def test_a_domain_suffix_that_is_no_host_name_is_refused(value: str) -> None:
     result = CliRunner().invoke(operator.main, ["--domain-suffix", value])
@@ -36,7 +36,7 @@ def test_a_domain_suffix_that_is_no_host_name_is_refused(value: str) -> None:
     assert "give the domain of your SIP servers, for example pbx.example.com" in result.stderr
 
 
-@pytest.mark.parametrize("value", ["pbx.local", "a", "sip-1.example.com", "127.example"])
+@pytest.mark.parametrize("value", ["pbx.local", "a", "sip-1.example.com", "127.example", "a." * 65 + "a"])
 def test_a_host_name_is_taken(value: str, monkeypatch: pytest.MonkeyPatch) -> None:
     served = mock.Mock(side_effect=OSError("taken"))
     monkeypatch.setattr(operator, "start_http_server", served)

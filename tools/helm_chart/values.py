@@ -24,7 +24,7 @@ from helm_chart.groups import (
     StringMap,
     Unique,
 )
-from pbx_operator.api.v1alpha1.shared import Endpoint, HostName, NamespaceName
+from pbx_operator.api.v1alpha1.shared import DomainSuffix, Endpoint, NamespaceName
 
 NAME = r"^([a-z0-9]([-a-z0-9]*[a-z0-9])?)?$"
 Name = Annotated[str, Field(max_length=53, pattern=NAME)]
@@ -267,8 +267,8 @@ class Values(PodValues):
     """Secrets for the registry, for example `[{name: registry-login}]`."""
     name_override: Name = ""
     """Replaces the chart's name in names and labels."""
-    fullname_override: Name = ""
-    """Replaces release and chart name in the names of objects."""
+    fullname_override: Annotated[str, Field(max_length=40, pattern=NAME)] = ""
+    """Replaces release and chart name in the names of objects; what is put behind it has room then."""
     namespace_override: Annotated[str, Field(max_length=63, pattern=NAME)] = ""
     """Namespace of the installation; empty means that of the release."""
     common_labels: StringMap = Field({})
@@ -278,7 +278,7 @@ class Values(PodValues):
     leader_election: LeaderElectionValues = LeaderElectionValues()
     watch_namespaces: Annotated[list[NamespaceName], Unique] = Field([])
     """Look after these namespaces only, with rights in no other; they must exist. Empty means all namespaces."""
-    domain_suffix: HostName = "pbx.local"
+    domain_suffix: DomainSuffix = "pbx.local"
     """Domain below which accounts without spec.sipDomain get theirs."""
     workers: Annotated[int, Field(ge=1, le=256)] = 16
     """How many accounts and Interlinks are worked on at the same time."""

@@ -56,6 +56,9 @@ exchange.endpoints: {{ . }} lead to an exchange that does not run; set exchange.
 exchange.certificateSecretName: {{ . }} is of an exchange that does not run; set exchange.enabled: true, or leave it empty
 {{- end }}
 {{- end }}
+{{- if and .enabled (eq (int .port) 9090) }}
+exchange.port: 9090 is where the exchange has its metrics; take another one, for example 8443
+{{- end }}
 {{- if and .enabled (not .endpoints) }}
 exchange.endpoints: [] leaves others without an address of the exchange; name where they reach it, for example [https://pbx.example.com], or set exchange.enabled: false
 {{- end }}

@@ -27,6 +27,8 @@ HostName = Annotated[
     Field(max_length=253, pattern=r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?(\.[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?)*$"),
 ]
 """An RFC 1123 host name in lower case: labels of at most 63 characters."""
+DomainSuffix = Annotated[HostName, Field(max_length=131)]
+"""A host name that the longest names of an account and of its namespace, 57 and 63 characters, still fit before."""
 InternalNumberDigits = Annotated[str, Field(max_length=SHORT, pattern=r"^[0-9]{1,4}$")]
 """One to four digits, as at phone.systems; leading zeros count."""
 DialPrefix = Annotated[str, Field(max_length=SHORT, pattern=r"^[0-9*#]{1,4}$")]
