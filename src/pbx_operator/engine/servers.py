@@ -19,6 +19,7 @@ from pbx_operator.cluster import Cluster
 from pbx_operator.domain.differences import described
 from pbx_operator.domain.plan import Target
 from pbx_operator.domain.servers.facts import (
+    ServerAttempts,
     ServerLook,
     StepName,
     known_revision,
@@ -103,7 +104,7 @@ class ServerWork:
             case "readdress":
                 await self._readdress(server)
             case "delete":
-                system_id = system_to_delete(server, self._memory.server(server.metadata.uid).look)
+                system_id = system_to_delete(server, self._look_of(server))
                 if system_id is not None:
                     await provider.delete(wish_of(server), system_id)
                     self._amend_look(server, system=None, deleted=True)
@@ -140,7 +141,7 @@ class ServerWork:
 
     async def _new_code(self, server: CommServer, provider: SystemProvider, system_id: str, *, reset: bool) -> None:
         """Put the code that the box must use now into the Secret; a new one if wanted, or if nobody knows it."""
-        look, wish = self._memory.server(server.metadata.uid).look, wish_of(server)
+        look, wish = self._look_of(server), wish_of(server)
         revision = server.spec.activation.revision if reset or look is None else known_revision(server, look)
         code = None if reset else await provider.current_code(wish, system_id)
         if code is None:
@@ -165,13 +166,17 @@ class ServerWork:
 
     # --- what is known ------------------------------------------------------------------------------------------
 
+    def _look_of(self, server: CommServer) -> ServerLook | None:
+        attempts: ServerAttempts = self._memory.steps(server.metadata.uid)
+        return attempts.look
+
     def _system(self, server: CommServer) -> SystemFacts | None:
-        look = self._memory.server(server.metadata.uid).look
+        look = self._look_of(server)
         return look.system if look is not None else None
 
     def _note_foreign(self, server: CommServer) -> None:
         """Remember that somebody else has the Secret: looked at again soon, and ever later, as a key's is."""
-        before = self._memory.server(server.metadata.uid).look
+        before = self._look_of(server)
         pause = longer(before.pause) if before is not None and before.secret == "Foreign" else FIRST_PAUSE
         next_look = self._clock() + jittered(pause)
         self._note_look(server, ServerLook("Foreign", self._system(server), next_look, pause=pause))

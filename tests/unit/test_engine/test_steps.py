@@ -42,7 +42,7 @@ async def test_a_call_that_the_api_server_fails_names_the_next_step(error: ApiEr
     memory, ended = Memory(), list[str]()
     runner = StepRunner(memory, lambda: NOW, lambda: 0.0, Errands(workers=16))
     await runner.begin(SERVER, "look", fail, lambda: ended.append("ended"))
-    failed = memory.server(SERVER.uid).failed
+    failed = memory.steps(SERVER.uid).failed
     assert failed is not None
     assert (failed.fault.kind, failed.fault.reason.name) == ("Retry", "ProviderUnavailable")
     assert failed.fault.message == message
