@@ -124,10 +124,15 @@ class Memory:
         self.amend_look(uid, next_look=_AT_ONCE)
         self.note_steps(uid, outdated=True)
 
-    def hurry_steps(self, uid: str) -> None:
-        """Look and try anew at once, as on the first day."""
+    def try_again(self, uid: str) -> None:
+        """Look and try anew at once, as on the first day; a step that is under way and fails keeps its pause."""
         self.look_again(uid)
         self.note_steps(uid, failed=None)
+
+    def hurry_steps(self, uid: str) -> None:
+        """Do so also after the step that is under way, which began before somebody asked for it, should that fail."""
+        self.try_again(uid)
+        self.note_steps(uid, hurried=True)
 
     def since(self, target: Target) -> Since | None:
         """Return the Ready reason that this process saw last on an object, and since when."""

@@ -178,7 +178,7 @@ class ServerWork:
         """Remember that somebody else has the Secret: looked at again soon, and ever later, as a key's is."""
         before = self._look_of(server)
         pause = longer(before.pause) if before is not None and before.secret == "Foreign" else FIRST_PAUSE
-        next_look = self._clock() + jittered(pause)
+        next_look = self._runner.next_look(server.metadata.uid, self._clock() + jittered(pause))
         self._note_look(server, ServerLook("Foreign", self._system(server), next_look, pause=pause))
 
     def _note_look(self, server: CommServer, look: ServerLook) -> None:
