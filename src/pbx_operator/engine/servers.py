@@ -6,7 +6,9 @@ that comes next finds out what it did.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
@@ -46,7 +48,12 @@ Providers = Callable[[CommServer], SystemProvider]
 
 
 class ServerWork:
-    """Carries out the steps of CommServers; `address` tells a box of provider Builtin where to connect to."""
+    """Carries out the steps of CommServers; `address` tells a box of provider Builtin where to connect to.
+
+    Steps at provider Builtin call the API server of this cluster, on the connections of the workers, and at a start all
+    CommServers look at once.  As many go at a time as there are `workers`, so that what a worker calls itself waits for
+    as many other calls again at most.  Providers outside have limits of their own, and may hang without harm to these.
+    """
 
     def __init__(
         self,
@@ -59,6 +66,7 @@ class ServerWork:
         runner: StepRunner,
         recorder: Happenings,
         address: Mapping[str, str],
+        workers: int,
     ) -> None:
         self._cluster = cluster
         self._providers = providers
@@ -69,6 +77,7 @@ class ServerWork:
         self._runner = runner
         self._recorder = recorder
         self._address = address
+        self._turns = asyncio.Semaphore(workers)
 
     async def begin(self, key: ObjectKey, step: StepName) -> None:
         """Begin a step; its end is an event."""
@@ -81,7 +90,8 @@ class ServerWork:
     async def _carry_out(self, server: CommServer, step: StepName) -> None:
         """Carry out a step, or find that the Secret is not ours. Raises ProviderError, ApiError."""
         try:
-            await self._step(server, step)
+            async with self._turns if server.spec.provider.type == "Builtin" else nullcontext():
+                await self._step(server, step)
         except NotOurSecretError:
             self._note_foreign(server)
 
