@@ -266,7 +266,7 @@ class Process:
         customer_work: Customers = NoSteps()
         if providers is not None:
             store, intake, memory = self.store, self.intake, self.memory
-            servers = ServerWork(wire, providers, store, intake, memory, now, runner, self.heard, address)
+            servers = ServerWork(wire, providers, store, intake, memory, now, runner, self.heard, address, WORKERS)
         if customers is not None:
             customer_work = CustomerWork(customers, self.store, self.intake, self.memory, now, runner, self.heard)
         link = self.snapshots.link

@@ -2,9 +2,13 @@
 
 There is one order for all claims: whoever holds the thing already and still wants it, then the older object,
 then the name.  Who holds it is what the objects' own statuses show, and those are written one at a time, in any
-order, and some of them late.  Hence the rule that makes two holders impossible: a status may start to show a
-thing only when no other status shows it any more.  Giving up comes first, in a write of its own; taking over
-follows once the Store has seen that write.
+order, and some of them late.  Hence the rule: a status may start to show a thing only when no other status shows it
+any more.  Giving up comes first, in a write of its own; taking over follows once the Store has seen that write.
+
+Objects whose plans are made one after the other, such as the numbers of one account, never hold a thing together.
+Others may for a moment: the awards of two objects are made before the status of either is written.  So every change of
+a claim wakes all who have an interest in the thing (`contested`), the same order decides again between those who show
+it, and all but one give it up.
 """
 
 from __future__ import annotations
@@ -28,6 +32,11 @@ class Claim:
     wants: str | None
     shows: str | None
     """What the object's status, as the Store knows it, says that it holds."""
+
+    @property
+    def things(self) -> set[str]:
+        """What it is about."""
+        return {thing for thing in (self.wants, self.shows) if thing is not None}
 
 
 def created(metadata: ObjectMeta) -> datetime:
@@ -62,6 +71,13 @@ def settle(claims: Sequence[Claim]) -> dict[ObjectKey, Award]:
         if claim.shows is not None:
             shown_by[claim.shows].append(claim.key)
     return {c.key: _award(c, winners[c.wants], shown_by[c.wants]) for c in claims if c.wants is not None}
+
+
+def contested(before: Claim | None, after: Claim | None) -> set[str]:
+    """Return the things that may be awarded otherwise since one object's claim changed."""
+    if before == after:
+        return set()
+    return {thing for claim in (before, after) if claim is not None for thing in claim.things}
 
 
 def _order(claim: Claim) -> tuple[bool, datetime, ObjectKey]:

@@ -11,6 +11,7 @@ from typing import Literal, NamedTuple, Protocol, TypeVar
 
 from pbx_operator.api.meta import ObjectKey, Resource
 from pbx_operator.api.v1alpha1 import DialPlanSlice, Interlink, InternalNumber, LinkRecord, PBXAccount
+from pbx_operator.domain.claims import Claim, contested
 from pbx_operator.domain.customers.impact import CustomerIndex, customer_rivals, has_customer_work
 from pbx_operator.domain.dialplan.slices import owner_of
 from pbx_operator.domain.links.facts import account_ready
@@ -69,8 +70,8 @@ class Index(ServerIndex, CustomerIndex, Protocol):
     def accounts_of_domain(self, domain: str) -> Iterable[PBXAccount]:
         """Return the accounts that want or show a SIP domain."""
 
-    def domains_of_account(self, account: PBXAccount) -> set[str]:
-        """Return the SIP domains that an account wants or shows."""
+    def domain_claim(self, account: PBXAccount | Unreadable) -> Claim:
+        """Return the claim of an account on its SIP domain."""
 
     def interlink(self, key: ObjectKey) -> Interlink | None:
         """Return the Interlink at a place, if it can be read."""
@@ -210,8 +211,8 @@ def _of_account(key: ObjectKey, old: PBXAccount | None, new: PBXAccount | None, 
 
 
 def _of_what_accounts_claim(old: Observed, new: Observed, index: Index) -> set[WorkKey]:
-    """Return the accounts with an interest in the SIP domains or the customer that an account lets go or asks for."""
-    domains = _domains(old, index) ^ _domains(new, index)
+    """Return the accounts with an interest in the SIP domains or the customer on which the account's claim changed."""
+    domains = contested(_domain_claim(old, index), _domain_claim(new, index))
     work = {WorkKey("Account", rival.key) for domain in domains for rival in index.accounts_of_domain(domain)}
     for rival in customer_rivals(old, new, index):
         work |= {WorkKey("Account", rival), WorkKey("Customer", rival)}
@@ -244,11 +245,8 @@ def _seen_by_linked(account: PBXAccount | None) -> object:
     return (account.metadata.uid, account.spec.display_name, account.status.sip_domain)
 
 
-def _domains(account: Observed, index: Index) -> set[str]:
-    if isinstance(account, Unreadable):
-        held = account.claim("sipDomain").shows
-        return {held} if held is not None else set()
-    return index.domains_of_account(account) if isinstance(account, PBXAccount) else set()
+def _domain_claim(account: Observed, index: Index) -> Claim | None:
+    return index.domain_claim(account) if isinstance(account, PBXAccount | Unreadable) else None
 
 
 def _shown_domain(account: PBXAccount | None) -> str | None:

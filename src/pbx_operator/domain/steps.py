@@ -54,6 +54,8 @@ class StepAttempts(Generic[L]):
     """A step is under way."""
     outdated: bool = False
     """Something happened since the last look began, so it may have seen too little."""
+    hurried: bool = False
+    """Somebody asked for another try since the last step began, which may have known too little."""
 
 
 def look_due(look: Look | None, now: datetime) -> bool:

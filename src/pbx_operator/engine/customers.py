@@ -88,14 +88,14 @@ class CustomerWork:
         look = CustomerLook(await provider.observe(wish), self._runner.next_look(uid))
         self._memory.note_steps(uid, look=look)
         now = self._clock()
-        if may_show_up(account, self._memory.customer(uid), now):
+        if may_show_up(account, self._memory.steps(uid), now):
             self._memory.amend_look(uid, next_look=min(look.next_look, now + RELOOK))
 
     async def _update(
         self, account: PBXAccount, place: TelecomCenterProvider, provider: CustomerProvider, wish: CustomerWish
     ) -> None:
         """Give what is not applied, and tell of what somebody else had changed."""
-        look = self._memory.customer(account.metadata.uid).look
+        look = self._memory.steps(account.metadata.uid).look
         if look is None or look.customer is None:
             return
         drifted, changes = (

@@ -142,7 +142,8 @@ class Engine:
         elsewhere = Elsewhere(cluster, authority, identity, intake, now, self._federation.peer)
         keys = KeyWork(cluster, authority, identity, intake, memory, now, contact, elsewhere, errands)
         runner = StepRunner(memory, now, self._clocks.monotonic, errands)
-        servers = ServerWork(cluster, providers, store, intake, memory, now, runner, events, self._address)
+        workers = self._settings.workers
+        servers = ServerWork(cluster, providers, store, intake, memory, now, runner, events, self._address, workers)
         steps = (servers, CustomerWork(customers, store, intake, memory, now, runner, events))
         return Executor(cluster, store, intake, authority, keys, self._snapshots.link, events, *steps)
 

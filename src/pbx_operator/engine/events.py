@@ -41,6 +41,10 @@ CONTROLLER = f"{GROUP}/operator"
 QUEUE_LENGTH = 1_000
 """Events that may wait in each of the two lines."""
 PER_SECOND = 10.0
+MAX_NAME = 253
+"""Characters of a name, as of every object (RFC 1123)."""
+MAX_NOTE = 1024
+"""Bytes of a note: the API server refuses an Event with more (`NoteLengthLimit` of Kubernetes)."""
 
 _log = logging.getLogger(__name__)
 
@@ -218,13 +222,13 @@ class EventRecorder:
         return {
             "apiVersion": EVENTS.api_version,
             "kind": EVENTS.kind,
-            "metadata": {"name": f"{target.key.name}.{uuid4().hex[:16]}", "namespace": target.key.namespace},
+            "metadata": {"name": _name_for(target.key.name), "namespace": target.key.namespace},
             "eventTime": self._clock().astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
             "reportingController": CONTROLLER,
             "reportingInstance": self._instance,
             "action": "Reconcile",
             "reason": found.reason,
-            "note": found.message[:1024],
+            "note": found.message.encode()[:MAX_NOTE].decode(errors="ignore"),
             "type": found.type,
             "regarding": {
                 "apiVersion": target.resource.api_version,
@@ -244,3 +248,9 @@ class EventRecorder:
             except ApiError as error:
                 _log.debug("an event was lost: %s", error)
             await asyncio.sleep(1 / PER_SECOND)
+
+
+def _name_for(regarding: str) -> str:
+    """Return a name for an Event that begins with that of its object, as far as there is room."""
+    own = f".{uuid4().hex[:16]}"
+    return regarding[: MAX_NAME - len(own)].rstrip("-.") + own

@@ -135,13 +135,13 @@ class Intake:
             self._memory.hurry_steps(new.metadata.uid)
 
     def _notice_equipment(self, observation: Observation) -> None:
-        """What happened to a box makes a look at it due."""
+        """What happened to a box makes a look at it due; a step that fails may have done it itself."""
         old, new = observation.old, observation.new
         if isinstance(old, EquipmentRecord) or isinstance(new, EquipmentRecord):
             for place in servers_of_record(old, new):
                 server = self._store.servers.get(place)
                 if server is not None:
-                    self._memory.hurry_steps(server.metadata.uid)
+                    self._memory.try_again(server.metadata.uid)
 
     def _enqueue_all(self, resource: ResourceType, key: ObjectKey) -> None:
         for work in self._initial_work(resource, key):

@@ -11,11 +11,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from pbx_operator.api.meta import ObjectKey
+from pbx_operator.api.v1alpha1 import PBXAccount
 from pbx_operator.domain.conditions import Since, find
-from pbx_operator.domain.customers.facts import CustomerAttempts
 from pbx_operator.domain.links.facts import Attempts
 from pbx_operator.domain.plan import StatusUpdate, Target
-from pbx_operator.domain.servers.facts import ServerAttempts
 from pbx_operator.domain.steps import StepAttempts
 from pbx_operator.network.trouble import Trouble
 
@@ -88,16 +87,8 @@ class Memory:
         """Remember the outcome of a try, by the fields of Attempts."""
         self._attempts[uid] = replace(self.attempts(uid), **outcome)
 
-    def server(self, uid: str) -> ServerAttempts:
-        """Return what was tried for a CommServer."""
-        return self._steps.get(uid, StepAttempts())
-
-    def customer(self, uid: str) -> CustomerAttempts:
-        """Return what was tried for the customer of an account."""
-        return self._steps.get(uid, StepAttempts())
-
     def steps(self, uid: str) -> StepAttempts[Any]:
-        """Return what was tried at a provider for either of them."""
+        """Return what was tried at a provider for a CommServer, or for the customer of an account."""
         return self._steps.get(uid, StepAttempts())
 
     def note_steps(self, uid: str, **outcome: Any) -> None:
@@ -121,7 +112,8 @@ class Memory:
         self._troubles.pop(target.uid, None)
         self._reasons.pop(target, None)
         self._shown.pop(target, None)
-        self._published.pop(target.key, None)
+        if target.resource == PBXAccount.resource:
+            self._published.pop(target.key, None)
 
     def hurry(self, uid: str) -> None:
         """Look and try anew at once, as on the first day."""
@@ -132,10 +124,15 @@ class Memory:
         self.amend_look(uid, next_look=_AT_ONCE)
         self.note_steps(uid, outdated=True)
 
-    def hurry_steps(self, uid: str) -> None:
-        """Look and try anew at once, as on the first day."""
+    def try_again(self, uid: str) -> None:
+        """Look and try anew at once, as on the first day; a step that is under way and fails keeps its pause."""
         self.look_again(uid)
         self.note_steps(uid, failed=None)
+
+    def hurry_steps(self, uid: str) -> None:
+        """Do so also after the step that is under way, which began before somebody asked for it, should that fail."""
+        self.try_again(uid)
+        self.note_steps(uid, hurried=True)
 
     def since(self, target: Target) -> Since | None:
         """Return the Ready reason that this process saw last on an object, and since when."""

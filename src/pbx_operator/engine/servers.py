@@ -6,7 +6,9 @@ that comes next finds out what it did.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
@@ -19,6 +21,7 @@ from pbx_operator.cluster import Cluster
 from pbx_operator.domain.differences import described
 from pbx_operator.domain.plan import Target
 from pbx_operator.domain.servers.facts import (
+    ServerAttempts,
     ServerLook,
     StepName,
     known_revision,
@@ -45,7 +48,12 @@ Providers = Callable[[CommServer], SystemProvider]
 
 
 class ServerWork:
-    """Carries out the steps of CommServers; `address` tells a box of provider Builtin where to connect to."""
+    """Carries out the steps of CommServers; `address` tells a box of provider Builtin where to connect to.
+
+    Steps at provider Builtin call the API server of this cluster, on the connections of the workers, and at a start all
+    CommServers look at once.  As many go at a time as there are `workers`, so that what a worker calls itself waits for
+    as many other calls again at most.  Providers outside have limits of their own, and may hang without harm to these.
+    """
 
     def __init__(
         self,
@@ -58,6 +66,7 @@ class ServerWork:
         runner: StepRunner,
         recorder: Happenings,
         address: Mapping[str, str],
+        workers: int,
     ) -> None:
         self._cluster = cluster
         self._providers = providers
@@ -68,6 +77,7 @@ class ServerWork:
         self._runner = runner
         self._recorder = recorder
         self._address = address
+        self._turns = asyncio.Semaphore(workers)
 
     async def begin(self, key: ObjectKey, step: StepName) -> None:
         """Begin a step; its end is an event."""
@@ -80,7 +90,8 @@ class ServerWork:
     async def _carry_out(self, server: CommServer, step: StepName) -> None:
         """Carry out a step, or find that the Secret is not ours. Raises ProviderError, ApiError."""
         try:
-            await self._step(server, step)
+            async with self._turns if server.spec.provider.type == "Builtin" else nullcontext():
+                await self._step(server, step)
         except NotOurSecretError:
             self._note_foreign(server)
 
@@ -103,7 +114,7 @@ class ServerWork:
             case "readdress":
                 await self._readdress(server)
             case "delete":
-                system_id = system_to_delete(server, self._memory.server(server.metadata.uid).look)
+                system_id = system_to_delete(server, self._look_of(server))
                 if system_id is not None:
                     await provider.delete(wish_of(server), system_id)
                     self._amend_look(server, system=None, deleted=True)
@@ -140,7 +151,7 @@ class ServerWork:
 
     async def _new_code(self, server: CommServer, provider: SystemProvider, system_id: str, *, reset: bool) -> None:
         """Put the code that the box must use now into the Secret; a new one if wanted, or if nobody knows it."""
-        look, wish = self._memory.server(server.metadata.uid).look, wish_of(server)
+        look, wish = self._look_of(server), wish_of(server)
         revision = server.spec.activation.revision if reset or look is None else known_revision(server, look)
         code = None if reset else await provider.current_code(wish, system_id)
         if code is None:
@@ -165,15 +176,19 @@ class ServerWork:
 
     # --- what is known ------------------------------------------------------------------------------------------
 
+    def _look_of(self, server: CommServer) -> ServerLook | None:
+        attempts: ServerAttempts = self._memory.steps(server.metadata.uid)
+        return attempts.look
+
     def _system(self, server: CommServer) -> SystemFacts | None:
-        look = self._memory.server(server.metadata.uid).look
+        look = self._look_of(server)
         return look.system if look is not None else None
 
     def _note_foreign(self, server: CommServer) -> None:
         """Remember that somebody else has the Secret: looked at again soon, and ever later, as a key's is."""
-        before = self._memory.server(server.metadata.uid).look
+        before = self._look_of(server)
         pause = longer(before.pause) if before is not None and before.secret == "Foreign" else FIRST_PAUSE
-        next_look = self._clock() + jittered(pause)
+        next_look = self._runner.next_look(server.metadata.uid, self._clock() + jittered(pause))
         self._note_look(server, ServerLook("Foreign", self._system(server), next_look, pause=pause))
 
     def _note_look(self, server: CommServer, look: ServerLook) -> None:

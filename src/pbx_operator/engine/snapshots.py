@@ -242,7 +242,7 @@ class Snapshots:
         claims = [customer_claim(r, at) for r in rivals if (at := place_of(r)) is not None]
         opaque = (u.claim("customerID") for u in self._store.accounts.unreadables())
         claims += [replace(c, wants=wanted, shows=wanted) for c in opaque if c.shows == customer_id(account, place)]
-        return CustomerSnapshot(account, tuple(claims), self._memory.customer(account.metadata.uid))
+        return CustomerSnapshot(account, tuple(claims), self._memory.steps(account.metadata.uid))
 
     def server(self, key: ObjectKey) -> ServerSnapshot:
         """Gather what bears on one CommServer, or on the place of one."""
@@ -255,7 +255,7 @@ class Snapshots:
             server,
             self._store.accounts.get(ObjectKey(key.namespace, account.name)) if account is not None else None,
             self._equipment_rivals(server),
-            self._memory.server(uid),
+            self._memory.steps(uid),
             self._memory.since(Target(CommServer.resource, key, uid)),
             self._cluster.reachable,
         )

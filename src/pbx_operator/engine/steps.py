@@ -66,7 +66,7 @@ class StepRunner:
         self, target: Target, step: str, work: Callable[[], Awaitable[None]], ended: Callable[[], None]
     ) -> None:
         """Begin a step; `ended` is called once its outcome is noted."""
-        self._memory.note_steps(target.uid, busy=True)
+        self._memory.note_steps(target.uid, busy=True, hurried=False)
         await self._errands.run(self._carry_out(target, step, work, ended))
 
     async def _carry_out(
@@ -97,6 +97,8 @@ class StepRunner:
                 _log.info("step '%s' succeeds again", step, extra=about)
         if failed is not None and failed.step == step:
             self._memory.look_again(uid)
+        if failed is not None and self._memory.steps(uid).hurried:  # not at once: its status tells first what failed
+            failed = replace(failed, next_try=self._clock() + FIRST_PAUSE, pause=FIRST_PAUSE)
         self._memory.note_steps(uid, busy=False, failed=failed)
         ended()
 

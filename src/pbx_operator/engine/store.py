@@ -18,7 +18,7 @@ from pbx_operator.api.v1alpha1 import (
     LinkRecord,
     PBXAccount,
 )
-from pbx_operator.domain.accounts.plan import wanted_domain
+from pbx_operator.domain.accounts.plan import domain_claim
 from pbx_operator.domain.customers.facts import claimed_customers
 from pbx_operator.domain.dialplan.numbers import server_of
 from pbx_operator.domain.dialplan.slices import owner_of
@@ -106,7 +106,7 @@ class Store:
         self._scope = scope
         self.domain_suffix = domain_suffix
         """The domain below which accounts without an own SIP domain get theirs."""
-        self.accounts = Table(PBXAccount, domain=self.domains_of, customer=claimed_customers)
+        self.accounts = Table(PBXAccount, domain=self._domains_of, customer=claimed_customers)
         self.interlinks = Table(
             Interlink, account=_account_of_reference, key=_key_of_status, secret=_secret_of_user, prefix=_prefix_of_link
         )
@@ -140,11 +140,6 @@ class Store:
             )
         }
 
-    def domains_of(self, account: PBXAccount) -> set[str]:
-        """Return the SIP domains that an account wants or shows."""
-        shown = account.status.sip_domain
-        return {wanted_domain(account, self.domain_suffix), *([shown] if shown is not None else [])}
-
     def neighbour(self, namespace: str) -> str | None:
         """Return the other installation whose namespace this is, if it is one's."""
         theirs = [*self.records.others.select("claimed", namespace), *self.equipment.select("claimed", namespace)]
@@ -153,6 +148,9 @@ class Store:
         every = (claim for record in (*theirs, *self.records, *self.equipment) for claim in claims_of(record))
         first = first_claim((claim for claim in every if claim.key.namespace == namespace), self._stands)
         return first.instance if first is not None and first.instance != self._scope.instance else None
+
+    def _domains_of(self, account: PBXAccount) -> set[str]:
+        return domain_claim(account, self.domain_suffix).things
 
     def _stands(self, claim: Claim) -> bool:
         """Whether the object of a claim is there, in the life that the claim is about."""

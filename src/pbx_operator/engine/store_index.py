@@ -13,7 +13,10 @@ from pbx_operator.api.v1alpha1 import (
     LinkRecord,
     PBXAccount,
 )
+from pbx_operator.domain.accounts.plan import domain_claim
+from pbx_operator.domain.claims import Claim
 from pbx_operator.domain.records.facts import Party
+from pbx_operator.domain.unreadable import Unreadable
 from pbx_operator.engine.store import Store
 
 
@@ -47,9 +50,9 @@ class StoreIndex:
         """Return the accounts that want or show a SIP domain."""
         return self._store.accounts.select("domain", domain)
 
-    def domains_of_account(self, account: PBXAccount) -> set[str]:
-        """Return the SIP domains that an account wants or shows."""
-        return self._store.domains_of(account)
+    def domain_claim(self, account: PBXAccount | Unreadable) -> Claim:
+        """Return the claim of an account on its SIP domain."""
+        return domain_claim(account, self._store.domain_suffix)
 
     def numbers_of_server(self, server: ObjectKey) -> list[InternalNumber]:
         """Return the InternalNumbers that ring at a CommServer."""

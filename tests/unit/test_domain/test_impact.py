@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from builders import NOW, SUFFIX, interlink, number, record
+from builders import NOW, SUFFIX, account, interlink, number, record
 from federated_builders import FAR_REDEEMER, authority, heard, replica
 from link_builders import NOTHING_TRIED, SIDES, closing, end, gather, looked, ready_account, showing, with_spec
 from pbx_operator.api.meta import ObjectKey, Resource
@@ -18,7 +18,8 @@ from pbx_operator.api.v1alpha1 import CommServer, DialPlanSlice, Interlink, Inte
 from pbx_operator.api.v1alpha1.interlink import AllowedRedeemer, IssueKey
 from pbx_operator.api.v1alpha1.internalnumber import Destination, ServerDestination
 from pbx_operator.api.v1alpha1.linkrecord import Policy
-from pbx_operator.domain.accounts.plan import wanted_domain
+from pbx_operator.domain.accounts.plan import domain_claim
+from pbx_operator.domain.claims import Claim
 from pbx_operator.domain.customers.facts import claimed_customers
 from pbx_operator.domain.dialplan.numbers import server_of
 from pbx_operator.domain.impact import WorkKey, affected
@@ -64,10 +65,10 @@ class Index:
         return [r for r in self.records if r.spec.state == "Established" and pair_of(r.spec) == pair]
 
     def accounts_of_domain(self, domain: str) -> Iterable[PBXAccount]:
-        return [a for a in self.accounts if domain in self.domains_of_account(a)]
+        return [a for a in self.accounts if domain in self.domain_claim(a).things]
 
-    def domains_of_account(self, account: PBXAccount) -> set[str]:
-        return {d for d in (wanted_domain(account, SUFFIX), account.status.sip_domain) if d}
+    def domain_claim(self, account: PBXAccount | Unreadable) -> Claim:
+        return domain_claim(account, SUFFIX)
 
     def interlink(self, key: ObjectKey) -> Interlink | None:
         return next((i for i in self.interlinks if i.key == key), None)
@@ -155,6 +156,16 @@ class TestAccount:
         rival = ready_account("rival", sip_domain="shared.example")
         old, new = (ready_account("a", sip_domain=d) for d in ("shared.example", "own.example"))
         assert "Account rival" in woken(old, new, Index([], [], [rival, new]))
+
+    @pytest.mark.parametrize("held_too", [None, "shared.example"])
+    def test_a_domain_that_is_shown_from_now_on_is_news_for_whoever_was_awarded_it_meanwhile(
+        self, held_too: str | None
+    ) -> None:
+        old, new = (account("a", domain=shown, sip_domain="shared.example") for shown in (None, "shared.example"))
+        rival = account("rival", domain=held_too, sip_domain="shared.example")
+        assert woken(old, new, Index([], [], [rival, new])) == {"Account a", "Account rival"}
+        assert woken(old, new, Index([], [], [new])) == {"Account a"}, "without a rival it wakes nobody else"
+        assert woken(new, new, Index([], [], [rival, new])) == {"Account a"}, "nor with one while nothing changes"
 
 
 class TestRecord:

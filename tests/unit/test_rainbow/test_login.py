@@ -177,6 +177,50 @@ async def test_a_token_is_used_until_it_gets_old_then_renewed_then_replaced(benc
     assert bench.logins() == 2, "a token can be renewed five times"
 
 
+@pytest.mark.parametrize("status", [500, 503])
+async def test_a_token_that_is_good_is_used_while_it_cannot_be_renewed(bench: Bench, status: int) -> None:
+    provider = bench.provider()
+    await provider.observe(WISH, CODE)
+    bench.rainbow.add(Fault(calls(operation="GetRenew"), times=10, then=Answer(status)))
+    bench.clock.advance(TOKEN_LIFE * 0.8)
+    for _ in range(3):
+        assert await provider.observe(WISH, CODE) is None
+    assert len(bench.rainbow.journal.select(operation="GetRenew")) == 1, "it is not asked for each call"
+    bench.clock.advance(TOKEN_LIFE * 0.19)
+    assert await provider.observe(WISH, CODE) is None
+    assert len(bench.rainbow.journal.select(operation="GetRenew")) == 2
+    assert bench.logins() == 1
+    bench.clock.advance(TOKEN_LIFE * 0.01)
+    assert await provider.observe(WISH, CODE) is None
+    assert bench.logins() == 2, "it is over"
+
+
+async def test_a_renewal_that_asks_for_patience_delays_calls_and_stops_none(bench: Bench) -> None:
+    provider = bench.provider()
+    await provider.observe(WISH, CODE)
+    bench.rainbow.add(Fault(calls(operation="GetRenew"), times=10, then=Answer(429, retry_after=30)))
+    bench.clock.advance(TOKEN_LIFE * 0.8)
+    fault = await look(bench)
+    assert (fault.reason.name, fault.retry_after) == ("ProviderBusy", timedelta(seconds=30))
+    bench.clock.advance(30)
+    assert await provider.observe(WISH, CODE) is None
+    assert bench.logins() == 1
+
+
+async def test_a_renewal_that_is_refused_leads_to_one_login(bench: Bench) -> None:
+    provider = bench.provider()
+    await provider.observe(WISH, CODE)
+    bench.rainbow.add(Fault(calls(operation="GetRenew"), times=10, then=Answer(403)))
+    bench.rainbow.add(Fault(calls(operation="GetBasicLogin"), then=Answer(503)))
+    bench.clock.advance(TOKEN_LIFE * 0.8)
+    assert await provider.observe(WISH, CODE) is None, "with the token that is still good"
+    bench.world.admin.password = "another one"
+    bench.clock.advance(TOKEN_LIFE * 0.19)
+    for _ in range(3):
+        assert (await look(bench)).reason.name == "CredentialsRejected"
+    assert bench.logins() == 3, "one that was accepted, one without an answer, and one that was refused"
+
+
 async def test_an_expired_token_is_not_renewed(bench: Bench) -> None:
     await bench.provider().observe(WISH, CODE)
     bench.clock.advance(TOKEN_LIFE)

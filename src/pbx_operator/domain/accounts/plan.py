@@ -119,6 +119,14 @@ def wanted_domain(account: PBXAccount, suffix: str) -> str:
     return account.spec.sip_domain or account.status.sip_domain or generated
 
 
+def domain_claim(account: PBXAccount | Unreadable, suffix: str) -> Claim:
+    """Return the claim of an account on its SIP domain, which it gives up when it goes."""
+    if isinstance(account, Unreadable):
+        return account.claim("sipDomain")
+    wants = None if account.metadata.deleting else wanted_domain(account, suffix)
+    return Claim(account.key, created(account.metadata), wants, account.status.sip_domain)
+
+
 # --- an account that lives --------------------------------------------------------------------------------------
 
 
@@ -128,7 +136,7 @@ def _serve(s: AccountSnapshot, account: PBXAccount, now: datetime) -> Plan:
     wanted = draft_slices(account, resolution.held, s.links, protected)
     changes = diff_slices(account, wanted, _free_to_change(s), s.taken)
     domain = wanted_domain(account, s.domain_suffix)
-    award, customer = _settle_domain(s, account, domain), view_customer(s.customer, now)
+    award, customer = _settle_domain(s, account), view_customer(s.customer, now)
     ready = _ready(account, domain, award, changes)
     serving = ready.status == "True" and (customer is None or customer.exists)
     if customer is not None and ready.status == "True":
@@ -182,16 +190,9 @@ def _kept_numbers(account: PBXAccount, slices: tuple[DialPlanSlice, ...]) -> set
     return {number for s in slices if is_ours(s, account) for number in s.spec.emergency_numbers}
 
 
-def _settle_domain(s: AccountSnapshot, account: PBXAccount, domain: str) -> Award:
-    own = Claim(s.key, created(account.metadata), domain, account.status.sip_domain)
-    return settle([own, *(_rival_claim(r, s.domain_suffix) for r in s.rivals)])[s.key]
-
-
-def _rival_claim(rival: PBXAccount | Unreadable, suffix: str) -> Claim:
-    if isinstance(rival, Unreadable):
-        return rival.claim("sipDomain")
-    wants = None if rival.metadata.deleting else wanted_domain(rival, suffix)
-    return Claim(rival.key, created(rival.metadata), wants, rival.status.sip_domain)
+def _settle_domain(s: AccountSnapshot, account: PBXAccount) -> Award:
+    claims = (domain_claim(each, s.domain_suffix) for each in (account, *s.rivals))
+    return settle(tuple(claims))[s.key]
 
 
 def _accepted(account: PBXAccount) -> Verdict:

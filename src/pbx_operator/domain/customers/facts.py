@@ -111,10 +111,7 @@ def shows_customer(account: PBXAccount, place: TelecomCenterProvider) -> bool:
 def claimed_customers(account: PBXAccount) -> set[str]:
     """Return the customers that an account wants or shows, as its claim has them."""
     place = place_of(account)
-    if place is None:
-        return set()
-    claim = customer_claim(account, place)
-    return {text for text in (claim.wants, claim.shows) if text is not None}
+    return customer_claim(account, place).things if place is not None else set()
 
 
 def _at(place: TelecomCenterProvider, identifier: str) -> str:

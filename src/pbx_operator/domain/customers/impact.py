@@ -7,7 +7,8 @@ from typing import Protocol
 
 from pbx_operator.api.meta import ObjectKey
 from pbx_operator.api.v1alpha1 import PBXAccount
-from pbx_operator.domain.customers.facts import claimed_customers, place_of
+from pbx_operator.domain.claims import Claim, contested
+from pbx_operator.domain.customers.facts import customer_claim, place_of
 from pbx_operator.domain.unreadable import Observed
 
 
@@ -32,10 +33,11 @@ def _seen_by_customer(account: Observed) -> object:
 
 
 def customer_rivals(old: Observed, new: Observed, index: CustomerIndex) -> set[ObjectKey]:
-    """Return the accounts with an interest in a customer that an account lets go or asks for."""
-    changed = _customers(old) ^ _customers(new)
+    """Return the accounts with an interest in a customer on which the claim of an account changed."""
+    changed = contested(_claim(old), _claim(new))
     return {rival.key for customer in changed for rival in index.accounts_of_customer(customer)}
 
 
-def _customers(account: Observed) -> set[str]:
-    return claimed_customers(account) if isinstance(account, PBXAccount) else set()
+def _claim(account: Observed) -> Claim | None:
+    place = place_of(account) if isinstance(account, PBXAccount) else None
+    return customer_claim(account, place) if isinstance(account, PBXAccount) and place is not None else None

@@ -76,8 +76,7 @@ def equipment_id(server: CommServer) -> str:
 
 def equipment_of(server: CommServer) -> set[str]:
     """Return the equipment IDs that a CommServer wants or shows."""
-    shown = server.status.equipment_id
-    return {equipment_id(server), *([shown] if shown is not None else [])}
+    return claim_of(server).things
 
 
 def claim_of(server: CommServer) -> Claim:

@@ -7,8 +7,9 @@ from typing import Protocol
 
 from pbx_operator.api.meta import ObjectKey
 from pbx_operator.api.v1alpha1 import CommServer, EquipmentRecord, PBXAccount
+from pbx_operator.domain.claims import Claim, contested
 from pbx_operator.domain.servers.equipment import is_news
-from pbx_operator.domain.servers.facts import equipment_of
+from pbx_operator.domain.servers.facts import claim_of
 from pbx_operator.domain.unreadable import Observed, Unreadable
 
 
@@ -23,8 +24,8 @@ class ServerIndex(Protocol):
 
 
 def servers_of_change(old: Observed, new: Observed, index: ServerIndex) -> set[ObjectKey]:
-    """Return a changed CommServer, and those with an interest in an equipment ID that it lets go or asks for."""
-    changed = _equipment(old) ^ _equipment(new)
+    """Return a changed CommServer, and those with an interest in an equipment ID on which its claim changed."""
+    changed = contested(_claim(old), _claim(new))
     rivals = {rival.key for equipment in changed for rival in index.servers_of_equipment(equipment)}
     return rivals | {o.key for o in (old, new) if o is not None}
 
@@ -44,11 +45,10 @@ def servers_of_record(old: Observed, new: Observed) -> set[ObjectKey]:
     return {record.spec.owner.key for record in (before, after) if record is not None}
 
 
-def _equipment(server: Observed) -> set[str]:
+def _claim(server: Observed) -> Claim | None:
     if isinstance(server, Unreadable):
-        held = server.claim("equipmentID").shows
-        return {held} if held is not None else set()
-    return equipment_of(server) if isinstance(server, CommServer) else set()
+        return server.claim("equipmentID")
+    return claim_of(server) if isinstance(server, CommServer) else None
 
 
 def _seen_by_servers(account: Observed) -> object:

@@ -30,7 +30,7 @@ from pbx_operator.providers.rainbow.refusals import MEMBER, login_refused, unrea
 LOGIN_ENTRIES = ("username", "password")
 APPLICATION_ENTRIES = ("id", "secret")
 RENEW_AFTER = 0.75
-"""The part of a token's life after which it is renewed."""
+"""The part of a token's life, or of what is left of it after a failure, after which it is renewed."""
 MAX_TOKEN = 16 * 1024
 """Characters of the longest token that is kept; one of a real login has about one thousand."""
 _ROOT = "/api/rainbow/authentication/v1.0"
@@ -73,7 +73,7 @@ class Session:
         answer = await self._account.call(_authorized(call, token))
         if answer.status != HTTPStatus.UNAUTHORIZED:
             return answer
-        if self._token is token:
+        if self._token is not None and self._token.text == token.text:
             self._token = None
         answer = await self._account.call(_authorized(call, await self._good_token(credentials, rejected)))
         if answer.status == HTTPStatus.UNAUTHORIZED:
@@ -84,9 +84,18 @@ class Session:
         async with self._changing:
             token = self._token
             if token is None or self._monotonic() >= token.stale_at:
-                token = await self._renew(token) or await self._log_in(credentials, rejected)
-                self._token = token
+                token = self._token = await self._fresh_token(token, credentials, rejected)
             return token
+
+    async def _fresh_token(self, token: Token | None, credentials: Credentials, rejected: str | None) -> Token:
+        """Return another token, or the same one for a while longer if Rainbow gives none now and it is still good."""
+        try:
+            return await self._renew(token) or await self._log_in(credentials, rejected)
+        except ProviderError as error:
+            now = self._monotonic()
+            if token is None or now >= token.expires_at or error.fault.kind != "Retry":
+                raise
+            return replace(token, stale_at=now + RENEW_AFTER * (token.expires_at - now))
 
     async def _renew(self, token: Token | None) -> Token | None:
         """Return a renewed token; None if there is nothing to renew, or Rainbow does not want to."""

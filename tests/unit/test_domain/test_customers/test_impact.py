@@ -58,6 +58,7 @@ def test_counters_and_accounts_without_a_customer_make_none() -> None:
 
 def test_rivals_hear_of_a_customer_that_is_asked_for_or_let_go() -> None:
     assert customer_rivals(None, A, INDEX) == customer_rivals(A, None, INDEX) == {A.key, B.key}
+    assert customer_rivals(A, with_customer(holds="7"), INDEX) == {A.key, B.key}, "B may have been awarded it, too"
     assert not customer_rivals(A, with_customer(generation=2), INDEX)
     assert not customer_rivals(None, account("a"), INDEX)
 

@@ -34,6 +34,8 @@ class Index:
 
 
 HOLDER = commserver("holder", status=CommServerStatus(equipment_id=BOX), **STOCK)
+WANTING = commserver("holder", **STOCK)
+RENAMED = commserver("holder", displayName="new", status=HOLDER.status, **STOCK)
 RIVAL = commserver("rival", **STOCK)
 OTHER = commserver("other", accountRef={"name": "a"})
 UNREADABLE = Unreadable(
@@ -48,7 +50,8 @@ INDEX = Index([HOLDER, RIVAL, OTHER])
         pytest.param(HOLDER, None, {"holder", "rival"}, id="the holder is gone"),
         pytest.param(None, RIVAL, {"holder", "rival"}, id="a rival comes"),
         pytest.param(OTHER, None, {"other"}, id="one without rivals is gone"),
-        pytest.param(HOLDER, commserver("holder", displayName="new", **STOCK), {"holder"}, id="another spec"),
+        pytest.param(WANTING, HOLDER, {"holder", "rival"}, id="it holds what the rival may have been awarded, too"),
+        pytest.param(HOLDER, RENAMED, {"holder"}, id="another spec"),
         pytest.param(HOLDER, UNREADABLE, {"holder"}, id="it cannot be read, and keeps its box"),
         pytest.param(UNREADABLE, None, {"holder", "rival"}, id="one that could not be read is gone"),
     ],

@@ -108,7 +108,7 @@ def test_a_deletion_does_not_wait_for_the_first_look(site: CustomerSite, center:
     assert site.account() is None
     site.settle()
     assert center.asked == ["GET 404"]
-    assert site.process.memory.customer(uid) == StepAttempts(), "what nobody needs any more is forgotten"
+    assert site.process.memory.steps(uid) == StepAttempts(), "what nobody needs any more is forgotten"
 
 
 def test_an_account_whose_login_vanished_waits_and_says_what_ends_that(site: CustomerSite, center: Center) -> None:

@@ -8,10 +8,12 @@ from datetime import timedelta
 import pytest
 
 from builders import NAMESPACE, NOW
+from pbx_operator.api import provider_reasons
 from pbx_operator.api.meta import SECRETS, ObjectKey
 from pbx_operator.api.v1alpha1 import InternalNumber, PBXAccount
 from pbx_operator.api.v1alpha1.pbxaccount import NumberCounts
 from pbx_operator.domain.conditions import find
+from pbx_operator.domain.faults import fault
 from pbx_operator.domain.steps import POLL_PERIOD
 from simulation.customers import DOWN, NAMED, Center, CustomerSite
 from simulation.process import Request
@@ -269,6 +271,21 @@ def test_a_failure_that_turned_out_to_be_none_is_forgotten(site: CustomerSite) -
     assert site.status().internal_numbers == NumberCounts(shared=1)
     assert site.shown("Provisioned") == ("True", "Provisioned")
     site.settle()
+
+
+def test_an_edit_is_not_forgotten_that_comes_while_a_call_is_refused(site: CustomerSite, center: Center) -> None:
+    center.fails = fault("Final", provider_reasons.PROVIDER_REFUSED, words="no", code=1)
+    site.apply()
+    assert site.settle(lambda task: isinstance(task.waiting, Request) and task.waiting.what.startswith("GET /api"))
+    (looking,) = site.process.requests()
+    assert isinstance(looking.waiting, Request)
+    looking.waiting.arrive()
+    center.fails = None
+    site.apply(displayName="Acme Ltd")
+    site.work_beside(looking)
+    looking.resume()
+    site.settle_for(timedelta(seconds=2))
+    assert site.shown("Ready") == ("True", "Serving")
 
 
 def add_number(site: CustomerSite) -> None:

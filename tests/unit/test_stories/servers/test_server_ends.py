@@ -100,7 +100,7 @@ def test_a_deletion_does_not_wait_for_the_first_look(site: Site) -> None:
     site.delete()
     assert site.server() is None
     site.settle()
-    assert site.process.memory.server(server.metadata.uid) == StepAttempts(), "what nobody needs any more is forgotten"
+    assert site.process.memory.steps(server.metadata.uid) == StepAttempts(), "what nobody needs any more is forgotten"
 
 
 @pytest.mark.parametrize("status", ["kept", "lost"])

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from builders import NAMESPACE
+from builders import NAMESPACE, NOW
 from pbx_operator.api import provider_reasons, reasons
 from pbx_operator.api.meta import SECRETS, ObjectKey
 from pbx_operator.api.v1alpha1 import CommServer
@@ -17,6 +17,7 @@ from pbx_operator.domain.servers.equipment import record_name
 from pbx_operator.domain.steps import POLL_PERIOD
 from pbx_operator.providers.errors import unavailable
 from server_builders import STOCK
+from simulation.process import Request
 from simulation.servers import Provider, Site
 
 
@@ -284,6 +285,24 @@ def test_a_secret_name_that_is_freed_is_noticed_soon(site: Site) -> None:
     assert site.ready() == ("False", "SecretNameTaken")
     site.api.delete(SECRETS, ObjectKey(NAMESPACE, "pbx-activation"))
     site.settle_for(timedelta(minutes=2))
+    assert site.ready() == ("True", "Declared")
+
+
+def test_another_secret_name_is_not_forgotten_that_comes_while_the_taken_one_is_looked_at(site: Site) -> None:
+    site.keep("pbx-activation", note="ours")
+    site.apply()
+    site.settle_for(timedelta(hours=1))
+    due = site.process.queue.next_appointment()
+    assert due is not None
+    site.now = NOW + timedelta(seconds=due + 1)
+    assert site.settle(lambda task: isinstance(task.waiting, Request) and task.waiting.what.startswith("GET secrets"))
+    (looking,) = site.process.requests()
+    assert isinstance(looking.waiting, Request)
+    looking.waiting.arrive()
+    site.apply(activation={"secretName": "pbx-code"})
+    site.work_beside(looking)
+    looking.resume()
+    site.settle_for(timedelta(seconds=2))
     assert site.ready() == ("True", "Declared")
 
 
