@@ -40,6 +40,11 @@ def load(periods: dict[str, timedelta]) -> Callable[[], object]:
 
     signs.RENEW_PERIOD = periods.get("lease", signs.RENEW_PERIOD)
 
+    from pbx_operator.exchange import tls
+
+    if "certificate" in periods:
+        tls.REFRESH_SECONDS = periods["certificate"].total_seconds()
+
     from pbx_operator.engine import sync
 
     if "prune" in periods:
