@@ -26,6 +26,7 @@ from pbx_operator.domain.protocol.endpoints import EXAMPLES
 from pbx_operator.engine.engine import EngineSettings
 from pbx_operator.engine.identity import Identity, rotate_identity
 from pbx_operator.exchange.beside import ExchangeSettings
+from pbx_operator.links.signs import SYNC_PERIOD
 from pbx_operator.network.addresses import Network, NetworkRules
 from pbx_operator.options import kubeconfig_option, namespace_option, watch_namespace_option
 
@@ -134,8 +135,9 @@ def _certificate_option(name: str) -> Callable[[F], F]:
     "--sync-interval",
     default=60.0,
     show_default=True,
-    type=click.FloatRange(1, 3600),
-    help="Seconds between two syncs with another installation where nothing changes.",
+    type=click.FloatRange(1, SYNC_PERIOD.total_seconds()),
+    help="Seconds between two syncs with another installation where nothing changes. An installation that cannot be "
+    "dialled is known by them to live.",
 )
 @click.option(
     "--forbid-network",

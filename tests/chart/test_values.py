@@ -33,6 +33,7 @@ REFUSED: list[tuple[Manifest, str]] = [
     ({"logLevel": "trace"}, "at '/logLevel': value must be one of 'debug', 'info', 'warning', 'error'"),
     ({"domainSuffix": "Example.com"}, "at '/domainSuffix': 'Example.com' does not match pattern"),
     ({"syncIntervalSeconds": 0}, "at '/syncIntervalSeconds': minimum"),
+    ({"syncIntervalSeconds": 61}, "at '/syncIntervalSeconds': maximum: got 61, want 60"),
     ({"watchNamespaces": ["a", "B"]}, "at '/watchNamespaces/1': 'B' does not match pattern"),
     ({"network": {"forbid": ["10.0.0.0"]}}, "at '/network/forbid/0': '10.0.0.0' does not match pattern"),
     ({"image": {"digest": "sha256:0"}}, "at '/image/digest': 'sha256:0' does not match pattern"),

@@ -38,7 +38,7 @@ def load(periods: dict[str, timedelta]) -> Callable[[], object]:
 
     from pbx_operator.links import signs
 
-    signs.RENEW_PERIOD = periods.get("lease", signs.RENEW_PERIOD)
+    signs.SYNC_PERIOD = periods.get("syncs", signs.SYNC_PERIOD)
 
     from pbx_operator.exchange import tls
 

@@ -151,6 +151,7 @@ def test_every_option_of_the_operator_is_explained() -> None:
         ("--health-port", "65536", "0<=x<=65535"),
         ("--metrics-port", "-1", "0<=x<=65535"),
         ("--exchange-port", "65536", "0<=x<=65535"),
+        ("--sync-interval", "61.0", "1<=x<=60.0"),
     ],
 )
 def test_a_number_out_of_bounds_is_refused_with_the_bounds(option: str, value: str, bounds: str) -> None:

@@ -38,7 +38,7 @@ class ExchangeSettings:
     port: int = 8443
     """Where it listens, on all addresses of the machine; 0: exchange servers of their own listen instead."""
     sync_interval: float = 60.0
-    """Seconds between two syncs with a peer where nothing changes."""
+    """Seconds between two syncs with a peer where nothing changes; no more than `links.signs` demands."""
     certificate: Path | None = None
     """The directory with a certificate to show; None: one is made."""
     network: NetworkRules = field(default_factory=NetworkRules)
