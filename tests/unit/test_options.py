@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 import gc
-import os
-import signal
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -15,9 +12,9 @@ import pytest
 from click import Command
 from click.testing import CliRunner, Result
 
-from pbx_operator import logs, operator, process
+from pbx_operator import logs, operator
 from pbx_operator.cli.main import main as pbx
-from pbx_operator.cluster import ApiError, Cluster, Conflict, Forbidden, Unavailable
+from pbx_operator.cluster import Cluster, Conflict, Forbidden, Unavailable
 from pbx_operator.domain.protocol.endpoints import EXAMPLES
 from pbx_operator.domain.protocol.keys import base64url
 from pbx_operator.engine.identity import Identity
@@ -112,23 +109,6 @@ def test_five_endpoints_are_too_many() -> None:
     assert (result.exit_code, "5 endpoints are too many: give at most 4" in result.stderr) == (2, True)
 
 
-@pytest.mark.parametrize("what", ["operator", "exchange"])
-async def test_a_signal_says_what_ends(what: str, caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level("INFO")
-    waiting = asyncio.create_task(asyncio.Event().wait())
-    process._cancel_by_signal(what, waiting)
-    loop = asyncio.get_running_loop()
-    try:
-        os.kill(os.getpid(), signal.SIGTERM)
-        async with asyncio.timeout(30):
-            await asyncio.wait((waiting,))
-    finally:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.remove_signal_handler(number)
-    assert waiting.cancelled()
-    assert caplog.messages == [f"SIGTERM: the {what} ends"]
-
-
 def test_a_port_that_is_taken_is_named(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
     taken = mock.Mock(side_effect=OSError(98, "Address already in use"))
     monkeypatch.setattr(operator, "start_http_server", taken)
@@ -158,23 +138,6 @@ def test_a_number_out_of_bounds_is_refused_with_the_bounds(option: str, value: s
     result = CliRunner().invoke(operator.main, [option, value])
     assert result.exit_code == 2
     assert f"Invalid value for '{option}': {value} is not in the range {bounds}" in result.stderr
-
-
-@pytest.mark.parametrize(
-    ("error", "step"),
-    [
-        (Forbidden("GET /x: 403", status=403), "GET /x: 403; check the operator's ClusterRole (examples/install/rbac"),
-        (Forbidden("GET /x: 401", status=401), "GET /x: 401; check the operator's credentials; trying again"),
-        (Unavailable("GET /x: 503", status=503), "GET /x: 503; trying again"),
-    ],
-)
-async def test_what_is_refused_at_the_start_is_told_with_the_next_step(
-    error: ApiError, step: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    monkeypatch.setattr(process, "RETRY_SECONDS", 0)
-    call = mock.AsyncMock(side_effect=[error, "an answer"])
-    assert await process._until_answered(call, "looking for the CRDs") == "an answer"
-    assert f"looking for the CRDs failed: {step}" in caplog.text
 
 
 class TestRotateIdentity:
