@@ -192,12 +192,17 @@ async def _wait_for_cluster(cluster: Cluster, options: Options) -> Identity:
 
 
 async def _until_answered(call: Callable[[], Awaitable[T]], doing: str) -> T:
+    """Return the answer as soon as there is one; what hinders it is told when that begins, or is something else."""
+    told = ""
     while True:
         try:
             return await call()
         except (ApiError, ValueError) as error:
-            _log.error("%s failed: %s; trying again", doing, explained(error))
-            await asyncio.sleep(RETRY_SECONDS)
+            problem = explained(error)
+        if problem != told:
+            _log.error("%s failed: %s; trying again", doing, problem)
+        told = problem
+        await asyncio.sleep(RETRY_SECONDS)
 
 
 async def _work(engine: Engine, watches: Watches) -> None:

@@ -59,6 +59,17 @@ async def test_what_is_refused_at_the_start_is_told_with_the_next_step(
     assert f"looking for the CRDs failed: {step}" in caplog.text
 
 
+async def test_what_hinders_the_start_is_told_once_and_again_when_it_is_something_else(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(process, "RETRY_SECONDS", 0)
+    away, broken = Unavailable("no answer"), ValueError("no UID")
+    call = mock.AsyncMock(side_effect=[away, away, broken, broken, away, "an answer"])
+    await process._until_answered(call, "looking")
+    told = [message.removeprefix("looking failed: ") for message in caplog.messages]
+    assert told == [f"{what}; trying again" for what in ("no answer", "no UID", "no answer")]
+
+
 def leading() -> float | None:
     return REGISTRY.get_sample_value("leader_election_master_status", {"name": LEASE})
 
