@@ -1,6 +1,6 @@
 """The two processes, operator and exchange, from their start to their end: in which order everything begins and stops.
 
-`operator` is the command line in front of them.
+`commands.operator` and `commands.exchange` are the command lines in front of them.
 """
 
 from __future__ import annotations

@@ -55,7 +55,7 @@ def load(periods: dict[str, timedelta]) -> Callable[[], object]:
     if "identity" in periods:
         identity.USABLE_SECONDS = periods["identity"].total_seconds()
 
-    from pbx_operator.operator import main
+    from pbx_operator.commands.operator import main
 
     return main
 

@@ -12,9 +12,11 @@ import pytest
 from click import Command
 from click.testing import CliRunner, Result
 
-from pbx_operator import logs, operator
+from pbx_operator import logs
 from pbx_operator.cli.main import main as pbx
 from pbx_operator.cluster import Cluster, Conflict, Forbidden, Unavailable
+from pbx_operator.commands import operator, rotate_identity, serving
+from pbx_operator.commands.exchange import exchange
 from pbx_operator.domain.protocol.endpoints import EXAMPLES
 from pbx_operator.domain.protocol.keys import base64url
 from pbx_operator.engine.identity import Identity
@@ -36,7 +38,7 @@ def test_a_domain_suffix_that_is_no_host_name_is_refused(value: str) -> None:
 @pytest.mark.parametrize("value", ["pbx.local", "a", "sip-1.example.com", "127.example"])
 def test_a_host_name_is_taken(value: str, monkeypatch: pytest.MonkeyPatch) -> None:
     served = mock.Mock(side_effect=OSError("taken"))
-    monkeypatch.setattr(operator, "start_http_server", served)
+    monkeypatch.setattr(serving, "start_http_server", served)
     monkeypatch.setattr(logs, "configure", mock.Mock())
     monkeypatch.setattr(gc, "set_threshold", mock.Mock())
     assert CliRunner().invoke(operator.main, ["--domain-suffix", value]).exit_code == 1
@@ -111,7 +113,7 @@ def test_five_endpoints_are_too_many() -> None:
 
 def test_a_port_that_is_taken_is_named(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
     taken = mock.Mock(side_effect=OSError(98, "Address already in use"))
-    monkeypatch.setattr(operator, "start_http_server", taken)
+    monkeypatch.setattr(serving, "start_http_server", taken)
     monkeypatch.setattr(logs, "configure", mock.Mock())
     monkeypatch.setattr(gc, "set_threshold", mock.Mock())
     assert CliRunner().invoke(operator.main, ["--metrics-port", "9123"]).exit_code == 1
@@ -119,7 +121,7 @@ def test_a_port_that_is_taken_is_named(monkeypatch: pytest.MonkeyPatch, caplog: 
 
 
 def test_every_option_of_the_operator_is_explained() -> None:
-    commands = [operator.main, operator.exchange]
+    commands = [operator.main, exchange]
     assert [p.name for c in commands for p in c.params if not getattr(p, "help", None)] == []
 
 
@@ -143,7 +145,7 @@ def test_a_number_out_of_bounds_is_refused_with_the_bounds(option: str, value: s
 class TestRotateIdentity:
     def rotate(self, monkeypatch: pytest.MonkeyPatch, **outcome: Any) -> Result:
         rotated = mock.AsyncMock(**outcome)
-        monkeypatch.setattr(operator, "rotate_identity", rotated)
+        monkeypatch.setattr(rotate_identity, "rotate_identity", rotated)
         monkeypatch.setattr(Cluster, "connect", mock.MagicMock())
         result = CliRunner().invoke(operator.main, ["rotate-identity", "--namespace", "elsewhere"])
         assert rotated.await_args is not None
