@@ -9,7 +9,7 @@ from prometheus_client import REGISTRY, CollectorRegistry
 from prometheus_client.metrics import MetricWrapperBase
 from prometheus_client.registry import Collector
 
-import pbx_operator.operator  # noqa: F401 - it brings in every module that registers metrics
+import pbx_operator.commands.operator  # noqa: F401 - it brings in every module that registers metrics
 from pbx_operator.engine.identity import Identity
 from pbx_operator.engine.memory import Memory
 from pbx_operator.engine.metrics import Metrics

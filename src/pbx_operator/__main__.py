@@ -1,5 +1,5 @@
 """`python -m pbx_operator`: the operator process."""
 
-from pbx_operator.operator import main
+from pbx_operator.commands.operator import main
 
 main()

@@ -1,6 +1,6 @@
 """The two processes, operator and exchange, from their start to their end: in which order everything begins and stops.
 
-`operator` is the command line in front of them.
+`commands.operator` and `commands.exchange` are the command lines in front of them.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from datetime import UTC, datetime
 from functools import partial
 from http import HTTPStatus
 from importlib.metadata import version
-from typing import Any, NoReturn, TypeVar
+from typing import Any, TypeVar
 from uuid import uuid4
 
 from aiohttp import web
@@ -113,7 +113,7 @@ async def operate(options: Options) -> None:
     async with (
         health.endpoint(options.health_port),
         Cluster.connect(options.kubeconfig) as cluster,
-        _turn(options, cluster, clocks, health) as turn,
+        _turn(options, cluster, clocks, health),
     ):
         identity = await _wait_for_cluster(cluster, options)
         certificate = await _until_answered(
@@ -129,7 +129,7 @@ async def operate(options: Options) -> None:
         health.ready = lambda: watches.complete
         equipment = EquipmentDesk(cluster, identity.instance, clocks.now)
         async with exchange_beside(engine.desk, equipment, identity, certificate, options.exchange, clocks.now):
-            await _work(engine, watches, turn)
+            await _work(engine, watches)
 
 
 def _engine(options: Options, cluster: Cluster, identity: Identity, contact: Contact, clocks: Clocks) -> Engine:
@@ -144,18 +144,20 @@ def _engine(options: Options, cluster: Cluster, identity: Identity, contact: Con
 
 
 @asynccontextmanager
-async def _turn(
-    options: Options, cluster: Cluster, clocks: Clocks, health: _Health
-) -> AsyncIterator[asyncio.Future[None]]:
-    """Wait until it is this process's turn to work; the future fails when another one may."""
+async def _turn(options: Options, cluster: Cluster, clocks: Clocks, health: _Health) -> AsyncIterator[None]:
+    """Wait until it is this process's turn to work; from the moment when another one may, this process is no more.
+
+    That goes for its start, which may wait long for the CRDs, as for its work and for its end.
+    """
     if not options.leader_elect:
-        yield asyncio.get_running_loop().create_future()
+        yield
         return
     lease = Lease(cluster, options.engine.namespace, f"{socket.gethostname()}_{uuid4()}", clocks)
     LEADS.labels(LEASE).set_function(lambda: lease.leads)
     health.ready = lambda: lease.standing_by
     async with lease.held() as keeping:
-        yield keeping
+        keeping.add_done_callback(_end_at_once)
+        yield
 
 
 def _introduce(identity: Identity, contact: Contact) -> None:
@@ -190,35 +192,39 @@ async def _wait_for_cluster(cluster: Cluster, options: Options) -> Identity:
 
 
 async def _until_answered(call: Callable[[], Awaitable[T]], doing: str) -> T:
+    """Return the answer as soon as there is one; what hinders it is told when that begins, or is something else."""
+    told = ""
     while True:
         try:
             return await call()
         except (ApiError, ValueError) as error:
-            _log.error("%s failed: %s; trying again", doing, explained(error))
-            await asyncio.sleep(RETRY_SECONDS)
+            problem = explained(error)
+        if problem != told:
+            _log.error("%s failed: %s; trying again", doing, problem)
+        told = problem
+        await asyncio.sleep(RETRY_SECONDS)
 
 
-async def _work(engine: Engine, watches: Watches, turn: asyncio.Future[None]) -> None:
-    """Run until cancelled; then no new work comes in, and what is in work may end. Raises what breaks the engine.
-
-    If the turn is over before, everything ends at once: another process may work already.
-    """
+async def _work(engine: Engine, watches: Watches) -> None:
+    """Run until cancelled; then no new work comes in, and what is in work may end. Raises what breaks the engine."""
     working = asyncio.create_task(engine.run())
     watching = asyncio.create_task(watches.run())
     try:
-        await asyncio.wait((working, watching, turn), return_when=asyncio.FIRST_COMPLETED)
-        if turn.done():
-            _end_at_once(turn)
+        await asyncio.wait((working, watching), return_when=asyncio.FIRST_COMPLETED)
     finally:
         await _end(watching)
         await engine.drain(DRAIN_SECONDS)
         await _end(working)
 
 
-def _end_at_once(turn: asyncio.Future[None]) -> NoReturn:
-    """End the process, as client-go does: another one may work already, and nothing in here is worth waiting for."""
-    _log.critical("%s: this process ends, so that it can stand by", turn.exception())
-    os._exit(1)
+def _end_at_once(keeping: asyncio.Task[None]) -> None:
+    """End the process, as client-go does: another one may work already, and nothing in here is worth waiting for.
+
+    A Lease that is given back in order was not lost.
+    """
+    if not keeping.cancelled():
+        _log.critical("%s: this process ends, so that it can stand by", keeping.exception())
+        os._exit(1)
 
 
 async def _end(task: asyncio.Task[None]) -> None:

@@ -130,9 +130,9 @@ class _Requests:
         """The tasks of kopf that made requests; some of them kopf itself would not end."""
 
     def session(self) -> aiohttp.ClientSession:
-        """Return the session for kopf. Raises CredentialsError."""
+        """Return the session for kopf."""
         return aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(ssl=self._credentials.ssl_context(), limit=0),
+            connector=aiohttp.TCPConnector(ssl=self._credentials.ssl_context, limit=0),
             cookie_jar=aiohttp.DummyCookieJar(),
             middlewares=(self._send,),
             proxy=self._credentials.proxy,

@@ -35,6 +35,7 @@ REFUSED: list[tuple[Manifest, str]] = [
     ({"domainSuffix": "a." * 65 + "aa"}, "at '/domainSuffix': maxLength: got 132, want 131"),
     ({"fullnameOverride": "x" * 41}, "at '/fullnameOverride': maxLength: got 41, want 40"),
     ({"syncIntervalSeconds": 0}, "at '/syncIntervalSeconds': minimum"),
+    ({"syncIntervalSeconds": 61}, "at '/syncIntervalSeconds': maximum: got 61, want 60"),
     ({"watchNamespaces": ["a", "B"]}, "at '/watchNamespaces/1': 'B' does not match pattern"),
     ({"network": {"forbid": ["10.0.0.0"]}}, "at '/network/forbid/0': '10.0.0.0' does not match pattern"),
     ({"image": {"digest": "sha256:0"}}, "at '/image/digest': 'sha256:0' does not match pattern"),

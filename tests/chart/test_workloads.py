@@ -10,7 +10,7 @@ import click
 import pytest
 from helm_chart.rendering import Manifest, ci_values, objects, rendered
 
-from pbx_operator.operator import main
+from pbx_operator.commands.operator import main
 from pbx_operator.process import DRAIN_SECONDS
 
 PROBES = ("startupProbe", "readinessProbe", "livenessProbe")

@@ -77,7 +77,7 @@ print("all")
 def test_what_is_loaded_comes_with_its_bytecode(image: UnpackedImage) -> None:
     """Without it, each start of a read-only container would compile everything."""
     program = """
-import os, sys, pbx_operator.operator
+import os, sys, pbx_operator.commands.operator
 compiled = {name: getattr(module, "__cached__", None) for name, module in sys.modules.items()}
 print(*(name for name, path in compiled.items() if path and not os.path.exists(path)))
 """

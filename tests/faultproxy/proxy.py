@@ -61,7 +61,7 @@ class FaultProxy:
             self._authority = CertificateAuthority.create(directory)
             self._upstream = await stack.enter_async_context(
                 aiohttp.ClientSession(
-                    connector=aiohttp.TCPConnector(ssl=self._credentials.ssl_context(), limit=0),
+                    connector=aiohttp.TCPConnector(ssl=self._credentials.ssl_context, limit=0),
                     cookie_jar=aiohttp.DummyCookieJar(),
                     middlewares=(never_resend,),
                     skip_auto_headers=("Accept-Encoding",),

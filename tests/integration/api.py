@@ -48,7 +48,7 @@ class Api:
         async with AsyncExitStack() as stack:
             await self._credentials.load()
             await stack.enter_async_context(self.cluster)
-            connector = aiohttp.TCPConnector(ssl=self._credentials.ssl_context(), limit=0)
+            connector = aiohttp.TCPConnector(ssl=self._credentials.ssl_context, limit=0)
             timeout = aiohttp.ClientTimeout(total=None, sock_connect=10)
             session = aiohttp.ClientSession(self._credentials.host, connector=connector, timeout=timeout)
             self._session = await stack.enter_async_context(session)

@@ -38,7 +38,12 @@ def load(periods: dict[str, timedelta]) -> Callable[[], object]:
 
     from pbx_operator.links import signs
 
-    signs.RENEW_PERIOD = periods.get("lease", signs.RENEW_PERIOD)
+    signs.SYNC_PERIOD = periods.get("syncs", signs.SYNC_PERIOD)
+
+    from pbx_operator.exchange import tls
+
+    if "certificate" in periods:
+        tls.REFRESH_SECONDS = periods["certificate"].total_seconds()
 
     from pbx_operator.engine import sync
 
@@ -50,7 +55,7 @@ def load(periods: dict[str, timedelta]) -> Callable[[], object]:
     if "identity" in periods:
         identity.USABLE_SECONDS = periods["identity"].total_seconds()
 
-    from pbx_operator.operator import main
+    from pbx_operator.commands.operator import main
 
     return main
 

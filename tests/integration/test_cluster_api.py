@@ -241,7 +241,7 @@ async def watch(kubeconfig: Path, path: str) -> AsyncIterator[aiohttp.StreamRead
     """Open a watch with nothing but aiohttp."""
     credentials = Credentials(str(kubeconfig))
     await credentials.load()
-    connector = aiohttp.TCPConnector(ssl=credentials.ssl_context())
+    connector = aiohttp.TCPConnector(ssl=credentials.ssl_context)
     async with (
         aiohttp.ClientSession(credentials.host, connector=connector) as session,
         session.get(path, params={"watch": "true"}) as response,

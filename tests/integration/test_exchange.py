@@ -29,6 +29,7 @@ from pbx_operator.domain.records.redemption import sign_redemption
 from pbx_operator.domain.servers.equipment import Association, code_key, record_name
 from pbx_operator.domain.servers.equipment_messages import AssociateAnswer, AssociateRequest
 from pbx_operator.exchange.client import RemotePeer
+from pbx_operator.exchange.secret_pairs import CERTIFICATE_SECRET
 from pbx_operator.links.peer import PeerUnavailable
 from pbx_operator.sandbox import ControlPlane
 from pbx_operator.sandbox.ports import unused_port
@@ -39,6 +40,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 SERVERS = 3
 RIVALS = 50
+PERIODS = {"certificate": 0.2}
 
 
 class Rival:
@@ -80,10 +82,10 @@ async def stage(
     kubeconfig = proxy.kubeconfig(directory / "exchange-kubeconfig")
     async with open_stage(installed, directory) as stage:
         await stage.observer.ready()
-        stage.start(*endpoints, "--exchange-port", "0")
+        stage.start(*endpoints, "--exchange-port", "0", periods=PERIODS)
         async with AsyncExitStack() as servers:
             for port in ports:
-                server = exchange_server(kubeconfig, directory / f"exchange-{port}.log", port, *ports)
+                server = exchange_server(kubeconfig, directory / f"exchange-{port}.log", port, *ports, periods=PERIODS)
                 await servers.enter_async_context(server)
             yield stage, ports
 
@@ -173,6 +175,21 @@ async def test_one_says_where_it_listens_and_that_it_ends(
     assert [line for line in said if f":{port} (" in line and f" as {endpoints}; its certificate has the pin " in line]
     assert [line for line in said if "new certificate" in line] == []
     assert said[-1] == "SIGTERM: the exchange ends"
+
+
+async def test_a_certificate_that_is_deleted_is_stored_again(stage: tuple[Stage, list[int]]) -> None:
+    """By the first of all processes that look, and peers know it still."""
+    operator, _ = stage
+    world, name = operator.world("exchange"), ObjectKey("pbx-system", CERTIFICATE_SECRET)
+    before = await operator.api.cluster.get(SECRETS, name)
+    await operator.api.cluster.delete(SECRETS, name)
+
+    def stored_again() -> bool:
+        secret = world.raw(SECRETS, name)
+        return secret is not None and secret["metadata"]["uid"] != before["metadata"]["uid"]
+
+    await world.until(stored_again, "the certificate is stored again")
+    assert (await operator.api.cluster.get(SECRETS, name))["data"] == before["data"]
 
 
 async def test_they_have_no_other_rights(stage: tuple[Stage, list[int]], proxy: FaultProxy) -> None:

@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 import pytest_asyncio
 
 from builders import interlink
-from faultproxy import Fault, Hold, writes
+from faultproxy import Answer, Fault, Hold, calls, writes
 from integration.harness import Stage, World, open_stage
 from integration.process import DEADLINE, POLL, OperatorProcess
 from pbx_operator.api.meta import LEASES, ObjectKey
 from pbx_operator.api.v1alpha1 import Interlink
+from pbx_operator.cluster import Cluster, Conflict
 from pbx_operator.engine.lease import LEASE
 from pbx_operator.sandbox import ControlPlane
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
+KEY = ObjectKey("pbx-system", LEASE)
 STANDING_BY = "standing by, while"
 
 
@@ -84,7 +87,7 @@ async def test_one_that_ends_in_order_gives_the_lease_back(pair: Stage) -> None:
     await standby.says("listed")
     for link in links:
         await world.ready(link, "KeyIssued")
-    lease = await pair.api.cluster.get(LEASES, ObjectKey("pbx-system", LEASE))
+    lease = await pair.api.cluster.get(LEASES, KEY)
     assert lease["spec"]["leaseTransitions"] >= 1
 
 
@@ -110,3 +113,26 @@ async def test_one_that_was_frozen_ends_and_what_it_had_sent_does_no_harm(pair: 
     await pair.settle()
     assert len(world.records()) == len(links)
     assert standby.running
+
+
+async def test_one_that_loses_the_lease_while_it_starts_ends_too(installed: ControlPlane, tmp_path: Path) -> None:
+    """It waits for a list, perhaps for long; meanwhile another one works, and two must not claim to."""
+    async with open_stage(installed, tmp_path) as stage:
+        await stage.observer.ready()
+        stage.proxy.add(Fault(calls(verb="list", resource="pbxaccounts"), times=None, then=Answer(500)))
+        operator = stage.start("--leader-elect")
+        await operator.says("listing the objects failed")
+        await take(stage.api.cluster, "another")
+        line = await operator.says("another works now", "this process ends")
+        assert line["level"] == "critical"
+        assert await operator.ended() == 1
+        await stage.api.cluster.delete(LEASES, KEY)
+
+
+async def take(cluster: Cluster, holder: str) -> None:
+    """Take the Lease from whoever renews it."""
+    while True:
+        lease = await cluster.get(LEASES, KEY)
+        with suppress(Conflict):
+            await cluster.put(LEASES, {**lease, "spec": {**lease["spec"], "holderIdentity": holder}})
+            return

@@ -18,7 +18,7 @@ from pbx_operator.sandbox import ControlPlane
 
 DIALS = ("--allow-network", "127.0.0.0/8", "--allow-network", "::1/128", "--sync-interval", "1")
 
-PERIODS = {"lease": 1.0}
+PERIODS = {"syncs": 1.0}
 
 
 @dataclass

@@ -19,15 +19,15 @@ from ruamel.yaml import YAML
 
 from pbx_operator.api.meta import TEARDOWN_FINALIZER, ResourceType
 from pbx_operator.api.v1alpha1 import KINDS
-from pbx_operator.check_command import MAX_SHOWN
 from pbx_operator.checkup import probes
 from pbx_operator.checkup.permissions import EVERYWHERE, HOME, WATCHED, Permission, needed, permissions
 from pbx_operator.checkup.probes import Finding, finding
 from pbx_operator.cluster import Cluster
 from pbx_operator.cluster.client import Listing
+from pbx_operator.commands.check import MAX_SHOWN
+from pbx_operator.commands.operator import main
 from pbx_operator.exchange.certificates import LIFETIME, KeyPair, make_pair
 from pbx_operator.exchange.secret_pairs import SecretPairs
-from pbx_operator.operator import main
 from pbx_operator.sandbox.ports import unused_port
 from support import ROOT
 

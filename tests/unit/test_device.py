@@ -26,8 +26,8 @@ from pbx_operator.api.v1alpha1 import EquipmentRecord
 from pbx_operator.api.v1alpha1.commserver import Channel
 from pbx_operator.api.v1alpha1.equipmentrecord import EquipmentRecordStatus
 from pbx_operator.api.v1alpha1.linkrecord import Contact
+from pbx_operator.commands.device import device as command
 from pbx_operator.device import DeviceError, DeviceProgram, DeviceSettings, Probe, load_key
-from pbx_operator.device_command import device as command
 from pbx_operator.domain.servers.equipment import Report, hear, record_name
 from pbx_operator.domain.servers.systems import SystemOwner, SystemSettings, SystemWish
 from pbx_operator.exchange.certificates import make_pair

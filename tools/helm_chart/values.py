@@ -284,8 +284,9 @@ class Values(PodValues):
     """How many accounts and Interlinks are worked on at the same time."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     """The least important log lines that are written."""
-    sync_interval_seconds: Annotated[int, Field(ge=1, le=3600)] = 60
-    """Seconds between two syncs with another installation where nothing changes."""
+    sync_interval_seconds: Annotated[int, Field(ge=1, le=60)] = 60
+    """Seconds between two syncs with another installation where nothing changes. An installation that cannot be
+    dialled is known by them to live, so at most 60."""
     after_restore: bool = False
     """A backup is being restored: for 10 minutes after each start, records are left alone. Set it back afterwards."""
     network: NetworkValues = NetworkValues()

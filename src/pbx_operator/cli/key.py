@@ -15,7 +15,7 @@ import click
 from pbx_operator.api.manifest import to_yaml
 from pbx_operator.api.v1alpha1.interlink import LAST_YEAR
 from pbx_operator.api.v1alpha1.shared import DnsLabel, InstanceID, ObjectName
-from pbx_operator.checks import fits, names_namespace
+from pbx_operator.arguments import fits, names_namespace
 from pbx_operator.domain.protocol.keys import (
     SECRET_ENTRY,
     SECRET_TYPE,

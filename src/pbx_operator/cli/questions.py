@@ -11,7 +11,7 @@ import click
 from pydantic import ValidationError
 
 from pbx_operator.api.meta import ObjectKey, Resource
-from pbx_operator.checks import names_namespace
+from pbx_operator.arguments import names_namespace
 from pbx_operator.cli.failures import CannotAnswerError, Needs, absent, failed_call
 from pbx_operator.cluster import ApiError, Cluster, CredentialsError, Gone
 from pbx_operator.cluster.client import REQUESTS

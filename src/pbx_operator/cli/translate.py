@@ -15,7 +15,7 @@ import click
 from pbx_operator.api.meta import ObjectKey
 from pbx_operator.api.v1alpha1 import CommServer, PBXAccount
 from pbx_operator.api.v1alpha1.shared import DnsLabel
-from pbx_operator.checks import fits
+from pbx_operator.arguments import fits
 from pbx_operator.cli.failures import CannotAnswerError, Needs
 from pbx_operator.cli.questions import Place, options, parse, read
 from pbx_operator.cli.tables import make_console, print_steps

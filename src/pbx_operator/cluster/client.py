@@ -91,7 +91,6 @@ class Cluster:
     async def __aenter__(self) -> Self:
         await self._credentials.load()
         self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(ssl=self._credentials.ssl_context()),
             cookie_jar=aiohttp.DummyCookieJar(),
             headers={"User-Agent": self._user_agent, "Accept": _JSON},
             middlewares=(never_resend,),
@@ -246,6 +245,7 @@ class Cluster:
                 data=data,
                 headers=headers,
                 allow_redirects=False,
+                ssl=self._credentials.ssl_context,
                 server_hostname=self._credentials.tls_server_name,
             ) as response:
                 answer = Answer(response.status, response.headers, await response.read())

@@ -1,8 +1,8 @@
 """Where the API server is and who we are.
 
 The `kubernetes` package knows every way to describe that (service account, kubeconfig, exec plugins, OIDC), so
-its loaders are used and nothing else of it.  What they loaded is read again once a minute, because the tokens
-of service accounts are rotated under a running process.
+its loaders are used and nothing else of it.  What they loaded is read again once a minute, because tokens and
+certificates are rotated under a running process.
 """
 
 from __future__ import annotations
@@ -61,6 +61,8 @@ class Credentials:
         self._clock = clock
         self._refresh_at = 0.0
         self._configuration = Configuration()
+        self._ssl_context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        self._ssl_made_of: tuple[object, ...] = ()
 
     async def load(self) -> None:
         """Read everything; raise CredentialsError, which says what is wrong with which file."""
@@ -79,7 +81,25 @@ class Credentials:
         except Exception as error:  # the loaders raise whatever a malformed file leads to
             step = f": see what `KUBECONFIG={self._kubeconfig} kubectl config view` says" if self._kubeconfig else ""
             raise CredentialsError(f"{self._source} cannot be used ({_in_words(error)}){step}") from error
+        try:
+            self._load_tls(configuration)
+        except OSError as error:
+            raise CredentialsError(f"{self._source}: unusable certificate or key: {error}") from error
         self._configuration = configuration
+
+    def _load_tls(self, loaded: Configuration) -> None:
+        """Make an SSL context if what goes into it has changed. Raises OSError, of which SSLError is one."""
+        files = (loaded.ssl_ca_cert, loaded.cert_file, loaded.key_file)
+        made_of = (loaded.verify_ssl, *(Path(file).read_bytes() if file else None for file in files))
+        if made_of == self._ssl_made_of:
+            return
+        context = ssl.create_default_context(cafile=loaded.ssl_ca_cert)
+        if loaded.cert_file:
+            context.load_cert_chain(loaded.cert_file, loaded.key_file)
+        if not loaded.verify_ssl:
+            context.check_hostname = False
+            context.verify_mode = ssl.CERT_NONE
+        self._ssl_context, self._ssl_made_of = context, made_of
 
     async def authorization(self) -> str | None:
         """Return the Authorization header, or None if a client certificate says who we are."""
@@ -110,19 +130,10 @@ class Credentials:
         """The name to expect in the server's certificate, if it is not the host."""
         return self._configuration.tls_server_name
 
+    @property
     def ssl_context(self) -> ssl.SSLContext:
-        """Return the TLS settings; raise CredentialsError if a certificate cannot be used."""
-        loaded = self._configuration
-        try:
-            context = ssl.create_default_context(cafile=loaded.ssl_ca_cert)
-            if loaded.cert_file:
-                context.load_cert_chain(loaded.cert_file, loaded.key_file)
-        except OSError as error:
-            raise CredentialsError(f"{self._source}: unusable certificate or key: {error}") from error
-        if not loaded.verify_ssl:
-            context.check_hostname = False
-            context.verify_mode = ssl.CERT_NONE
-        return context
+        """The TLS settings; another object as soon as the certificates or the key are others."""
+        return self._ssl_context
 
     @property
     def _source(self) -> str:

@@ -158,7 +158,7 @@ class Conversations:
         """Return whether a peer that only dials has spoken. Raises PeerUnavailable if it fell silent, and ApiError."""
         silent = await self._is_silent(peer)
         if silent:
-            self._tell_problem(peer, "it dials us, at no address that we could dial, and was not heard for 2 minutes")
+            self._tell_problem(peer, "it dials us, at no address that we could dial, and was not heard for 3 minutes")
             raise PeerUnavailable
         return silent is not None
 

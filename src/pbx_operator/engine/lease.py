@@ -39,22 +39,25 @@ class Lease:
         self._clocks = clocks
         self.standing_by = False
         """Whether another process is known to work."""
-        self.leads = False
-        """Whether this process works."""
+        self._keeping: asyncio.Task[None] | None = None
         self._seen: LeaseSpec | None = None
         self._since = 0.0
         """Since when the Lease has been as it was seen last."""
+
+    @property
+    def leads(self) -> bool:
+        """Whether this process works: it has the Lease, and has not lost it."""
+        return self._keeping is not None and not self._keeping.done()
 
     @asynccontextmanager
     async def held(self) -> AsyncIterator[asyncio.Task[None]]:
         """Wait for the Lease, and give it back in the end; the task ends with LeaseLostError if it is lost."""
         began = await self._acquire()
-        self.standing_by, self.leads = False, True
-        keeping = asyncio.create_task(self._keep(began))
+        self.standing_by = False
+        self._keeping = keeping = asyncio.create_task(self._keep(began))
         try:
             yield keeping
         finally:
-            self.leads = False
             if not keeping.done():
                 keeping.cancel()
                 await asyncio.wait((keeping,))

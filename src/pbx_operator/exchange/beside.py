@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -39,7 +38,7 @@ class ExchangeSettings:
     port: int = 8443
     """Where it listens, on all addresses of the machine; 0: exchange servers of their own listen instead."""
     sync_interval: float = 60.0
-    """Seconds between two syncs with a peer where nothing changes."""
+    """Seconds between two syncs with a peer where nothing changes; no more than `links.signs` demands."""
     certificate: Path | None = None
     """The directory with a certificate to show; None: one is made."""
     network: NetworkRules = field(default_factory=NetworkRules)
@@ -97,27 +96,27 @@ async def exchange_beside(
     settings: ExchangeSettings,
     clock: Callable[[], datetime],
 ) -> AsyncIterator[None]:
-    """Answer other installations and boxes while the context is entered. Raises OSError if the port is taken."""
-    if certificate is None or not settings.port:
+    """Answer other installations and boxes while the context is entered. Raises OSError if the port is taken.
+
+    Where exchange servers of their own listen, the certificate is kept all the same: its pin is what is announced here.
+    """
+    if certificate is None:
         yield
         return
-    host = everywhere()
-    async with serve(
-        make_app(_Signer(voice), desk, equipment, clock), certificate.context, host, settings.port
-    ) as port:
-        _log.info(
-            "the exchange of installation %s listens on %s as %s; its certificate has %s",
-            voice.instance,
-            f"[{host}]:{port} (IPv6 and IPv4)" if ":" in host else f"{host}:{port} (IPv4)",
-            ", ".join(settings.endpoints),
-            certificate.summary,
-        )
-        fresh = asyncio.create_task(certificate.keep_fresh())
-        try:
+    async with certificate.kept_fresh():
+        if not settings.port:
             yield
-        finally:
-            fresh.cancel()
-            await asyncio.gather(fresh, return_exceptions=True)
+            return
+        app, host = make_app(_Signer(voice), desk, equipment, clock), everywhere()
+        async with serve(app, certificate.context, host, settings.port) as port:
+            _log.info(
+                "the exchange of installation %s listens on %s as %s; its certificate has %s",
+                voice.instance,
+                f"[{host}]:{port} (IPv6 and IPv4)" if ":" in host else f"{host}:{port} (IPv4)",
+                ", ".join(settings.endpoints),
+                certificate.summary,
+            )
+            yield
 
 
 class RecordsAlone:

@@ -90,21 +90,37 @@ class PairStore(Protocol):
 class SelfMade:
     """A certificate for these DNS names and IP addresses that is made when there is none and renewed in time.
 
-    The key stays the same for ever.  To ask for a new one, remove the pair from the store; peers that dial this
-    installation must learn the new pin then.
+    The key stays the same for ever: peers know the exchange by it, and those that cannot be dialled would never hear of
+    another one.  A pair that is lost from the store is therefore stored again, and only a process that starts without
+    one makes a key.
     """
 
     def __init__(self, store: PairStore, names: Sequence[str], clock: Callable[[], datetime]) -> None:
         self._store = store
         self._names = tuple(names)
         self._clock = clock
+        self._last: KeyPair | None = None
 
     async def current(self) -> KeyPair:
-        """Return the certificate, made or renewed if it is time."""
-        stored = await self._store.load()
-        now = self._clock()
-        if stored is None:
-            return await self._replace(None, make_pair(self._names, now))
+        """Return the certificate, made, renewed or stored again where that is due."""
+        stored, now = await self._store.load(), self._clock()
+        if stored is not None:
+            pair = await self._in_time(stored, now)
+        elif self._last is None:
+            pair = await self._replace(None, make_pair(self._names, now))
+        else:
+            pair = await self._store.store(self._last, None)
+            _log.warning("the certificate of the exchange was not stored any more, and was stored again")
+        if self._last is not None and pair.pin != self._last.pin:
+            raise CertificateError(
+                "what is stored has another key, by which no peer knows the exchange: restore the one before, or start"
+                " the operator and its exchange servers anew to show it"
+            )
+        self._last = pair
+        return pair
+
+    async def _in_time(self, stored: KeyPair, now: datetime) -> KeyPair:
+        """Return what is stored, renewed if it is time."""
         try:
             certificate = stored.parse()
         except CertificateError as error:

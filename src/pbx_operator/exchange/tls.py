@@ -6,6 +6,8 @@ import asyncio
 import logging
 import os
 import ssl
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 from prometheus_client import Gauge
 
@@ -58,8 +60,17 @@ class ServedCertificate:
             _log.info("the exchange shows a new certificate, which has %s", self.summary)
         return True
 
-    async def keep_fresh(self) -> None:
-        """Refresh for ever; a failure is logged, and the old certificate stays meanwhile."""
+    @asynccontextmanager
+    async def kept_fresh(self) -> AsyncIterator[None]:
+        """Refresh while the context is entered; a failure is logged, and the old certificate stays meanwhile."""
+        keeping = asyncio.create_task(self._keep_fresh())
+        try:
+            yield
+        finally:
+            keeping.cancel()
+            await asyncio.gather(keeping, return_exceptions=True)
+
+    async def _keep_fresh(self) -> None:
         while True:
             await asyncio.sleep(REFRESH_SECONDS)
             try:

@@ -1,8 +1,7 @@
 """Signs of life: when an installation that cannot be dialled was heard last.
 
 Whoever dials knows whether its peer answers.  Whoever is only dialled, by a peer behind NAT, hears it in an exchange,
-which may be another process: that renews a Lease, one per installation and at most once a minute, and the operator
-looks at it.
+which may be another process: that renews a Lease, one per installation, and the operator looks at it.
 """
 
 from __future__ import annotations
@@ -15,8 +14,13 @@ from typing import Any
 from pbx_operator.api.meta import LEASES, ObjectKey
 from pbx_operator.cluster import AlreadyExists, ApiError, Cluster, Conflict, Gone
 
-RENEW_PERIOD = timedelta(minutes=1)
-"""A Lease is renewed only so often, however often its installation is heard."""
+SYNC_PERIOD = timedelta(minutes=1)
+"""The longest interval between two syncs that an installation may be given.
+
+How long it takes really, up to a fifth more, is never said to the other side, so this has to hold for all.  A Lease is
+renewed by every sync that comes half a period or more after the last renewal, and an installation is silent after
+three: when that one sync was skipped, and the next was lost, the one after it still comes in time (30 + 72 + 72 s).
+"""
 
 _log = logging.getLogger(__name__)
 
@@ -33,7 +37,7 @@ class SignsOfLife:
     async def heard(self, peer: str) -> None:
         """Note that an installation which a link of ours leads to speaks; a note that is lost costs nothing."""
         now = self._clock()
-        if now - self._renewed.get(peer, datetime.min.replace(tzinfo=UTC)) < RENEW_PERIOD:
+        if now - self._renewed.get(peer, datetime.min.replace(tzinfo=UTC)) < SYNC_PERIOD / 2:
             return
         self._renewed[peer] = now
         try:
@@ -44,12 +48,12 @@ class SignsOfLife:
             _log.warning("that installation %s was heard could not be noted: %s", peer, error)
 
     async def is_silent(self, peer: str) -> bool | None:
-        """Return whether the installation has not been heard for two periods; None if it never was. Raises ApiError."""
+        """Return whether the installation was not heard for three periods; None if it never was. Raises ApiError."""
         try:
             lease = await self._cluster.get(LEASES, self._name(peer))
         except Gone:
             return None
-        return self._clock() - datetime.fromisoformat(lease["spec"]["renewTime"]) > 2 * RENEW_PERIOD
+        return self._clock() - datetime.fromisoformat(lease["spec"]["renewTime"]) > 3 * SYNC_PERIOD
 
     async def _renew(self, peer: str, now: datetime) -> None:
         spec = {"holderIdentity": peer, "renewTime": now.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")}

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import json
 import socket
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,10 +16,12 @@ import aiohttp
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import RawTestServer
+from cryptography import x509
 from prometheus_client import CollectorRegistry
 
 from pbx_operator.api.meta import SECRETS, ObjectKey
 from pbx_operator.cluster import Cluster, Conflict, Forbidden, Gone, Unavailable, client, request_counter
+from pbx_operator.sandbox.pki import CertificateAuthority
 
 KEY = ObjectKey("a", "s")
 SECRET: dict[str, Any] = {"metadata": {"namespace": "a", "name": "s", "resourceVersion": "1"}}
@@ -154,6 +157,39 @@ async def test_an_answer_that_breaks_off_is_no_answer(server: Server, cluster: C
     server.replies = [lambda _: web.Response(body=b'{"metadata":', content_type="application/json")]
     with pytest.raises(Unavailable, match="not JSON"):
         await cluster.get(SECRETS, KEY)
+
+
+async def test_a_rotated_client_certificate_is_shown(tmp_path: Path) -> None:
+    """Also by a client that has connections open, which the former one had to do with."""
+    shown: list[int] = []
+
+    async def look(request: web.BaseRequest) -> web.StreamResponse:
+        assert request.transport is not None
+        shown.append(int(request.transport.get_extra_info("peercert")["serialNumber"], 16))
+        return web.json_response({"kind": "Status"}, status=401)
+
+    authority = CertificateAuthority.create(tmp_path)
+    served = authority.issue_server(["127.0.0.1"])
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=authority.files.certificate)
+    context.verify_mode = ssl.CERT_REQUIRED
+    context.load_cert_chain(served.certificate, served.key)
+    upstream, mine = RawTestServer(look, scheme="https"), authority.issue_client("u")
+    await upstream.start_server(ssl=context)
+    config = authority.write_kubeconfig(tmp_path / "config", str(upstream.make_url("")), "u", mine)
+    serials = [serial_number(mine.certificate)]
+    async with upstream, Cluster.connect(str(config), requests=request_counter(CollectorRegistry())) as cluster:
+        for _ in range(2):
+            with pytest.raises(Forbidden):
+                await cluster.get(SECRETS, KEY)
+        authority.issue_client("u")
+        serials.append(serial_number(mine.certificate))
+        with pytest.raises(Forbidden):
+            await cluster.get(SECRETS, KEY)
+    assert shown == [serials[0], *serials]
+
+
+def serial_number(certificate: Path) -> int:
+    return x509.load_pem_x509_certificate(certificate.read_bytes()).serial_number
 
 
 async def test_a_silent_server_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,6 +12,7 @@ from kubernetes.aio.config import incluster_config
 
 from pbx_operator.cluster import CredentialsError
 from pbx_operator.cluster.credentials import REFRESH_SECONDS, Credentials, find_kubeconfig
+from pbx_operator.sandbox.pki import CertificateAuthority
 
 
 class Clock:
@@ -97,7 +98,7 @@ async def test_an_unreadable_token_keeps_the_previous_one(tmp_path: Path, caplog
 async def test_the_service_account_of_a_pod(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     clock, token, ca = Clock(), tmp_path / "token", tmp_path / "ca.crt"
     token.write_text("t1")
-    ca.write_text("a certificate")
+    ca.write_bytes(CertificateAuthority.create(tmp_path).files.certificate.read_bytes())
     monkeypatch.setattr(incluster_config, "SERVICE_TOKEN_FILENAME", str(token))
     monkeypatch.setattr(incluster_config, "SERVICE_CERT_FILENAME", str(ca))
     monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "10.0.0.1")
@@ -172,7 +173,40 @@ async def test_an_unusable_certificate_is_named(tmp_path: Path) -> None:
     certificate = tmp_path / "client.crt"
     certificate.write_text("not a certificate")
     user = {"client-certificate": str(certificate), "client-key": str(certificate)}
-    credentials = Credentials(write_kubeconfig(tmp_path / "config", user))
-    await credentials.load()
     with pytest.raises(CredentialsError, match="unusable certificate or key"):
-        credentials.ssl_context()
+        await Credentials(write_kubeconfig(tmp_path / "config", user)).load()
+
+
+async def test_a_rotated_client_certificate_is_read_again(tmp_path: Path) -> None:
+    clock, authority = Clock(), CertificateAuthority.create(tmp_path)
+    credentials = Credentials(str(authority.kubeconfig_for("https://api.example", "u")), clock=clock)
+    await credentials.load()
+    first = credentials.ssl_context
+    clock.now += REFRESH_SECONDS
+    await credentials.authorization()
+    assert credentials.ssl_context is first  # connections are kept while nothing changes
+    authority.issue_client("u")
+    await credentials.authorization()
+    assert credentials.ssl_context is first
+    clock.now += REFRESH_SECONDS
+    await credentials.authorization()
+    assert credentials.ssl_context is not first
+
+
+async def test_a_client_certificate_that_is_being_replaced_is_read_later(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    clock, authority = Clock(), CertificateAuthority.create(tmp_path)
+    credentials = Credentials(str(authority.kubeconfig_for("https://api.example", "u")), clock=clock)
+    await credentials.load()
+    first, mine = credentials.ssl_context, authority.issue_client("u")
+    key = mine.key.read_bytes()
+    mine.key.write_bytes(authority.issue_client("another").key.read_bytes())
+    clock.now += REFRESH_SECONDS
+    await credentials.authorization()
+    assert credentials.ssl_context is first
+    assert "previous credentials" in caplog.text
+    mine.key.write_bytes(key)
+    clock.now += REFRESH_SECONDS
+    await credentials.authorization()
+    assert credentials.ssl_context is not first

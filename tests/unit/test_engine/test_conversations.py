@@ -189,6 +189,6 @@ async def test_a_silent_peer_that_only_dials_is_told_of_once_and_when_it_is_hear
     assert await about.happen(rounds=5) == [False, False, False, True, True]
     assert caplog.messages == [
         f"Peer {THERE.instance} cannot be reached: "
-        "it dials us, at no address that we could dial, and was not heard for 2 minutes",
+        "it dials us, at no address that we could dial, and was not heard for 3 minutes",
         f"Peer {THERE.instance} answers again",
     ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+import asyncio
 from functools import partial
 from ipaddress import ip_network
 from pathlib import Path
@@ -11,15 +11,15 @@ from unittest import mock
 import pytest
 from prometheus_client import REGISTRY
 
-from builders import NOW
+from builders import DAY, NOW
 from pbx_operator.api.meta import format_time
 from pbx_operator.api.v1alpha1.linkrecord import InterlinkIdentity, NamespacedName
 from pbx_operator.domain.protocol.endpoints import parse_endpoint
 from pbx_operator.domain.protocol.keys import Bundle, IssuerAddress, SigningKey, parse_key
 from pbx_operator.domain.protocol.messages import SyncAnswer, SyncRequest
-from pbx_operator.exchange import beside
+from pbx_operator.exchange import beside, tls
 from pbx_operator.exchange.beside import ExchangeSettings, contact_of, exchange_beside, prepare_certificate
-from pbx_operator.exchange.certificates import CLOCK_SKEW, LIFETIME, make_pair
+from pbx_operator.exchange.certificates import CLOCK_SKEW, LIFETIME, KeyPair, make_pair
 from pbx_operator.exchange.client import RemotePeer
 from pbx_operator.exchange.tls import ServedCertificate
 from pbx_operator.network.addresses import NetworkRules
@@ -106,9 +106,39 @@ async def test_without_an_endpoint_or_a_port_nothing_listens(
         assert caplog.messages == []
 
 
+async def test_where_others_listen_the_certificate_is_kept_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is announced here must stay true; and metrics would tell that a certificate expires that was renewed."""
+    monkeypatch.setattr(tls, "REFRESH_SECONDS", 0.0)
+    asked_again = asyncio.Event()
+
+    class Renewing:
+        pair = make_pair(["pbx.example.com"], NOW)
+
+        async def current(self) -> KeyPair:
+            if self.pair is renewed:
+                asked_again.set()
+            elif certificate.pin:
+                self.pair = renewed
+            return self.pair
+
+    renewed = make_pair(["pbx.example.com"], NOW + DAY, Renewing.pair.key)
+    certificate = ServedCertificate(Renewing())
+    await certificate.refresh()
+    settings = ExchangeSettings(("https://pbx.example.com:8443",), 0)
+    async with (
+        asyncio.timeout(30),
+        exchange_beside(FakeDesk(), FakeDesk(), US, certificate, settings, lambda: NOW),
+    ):
+        await asked_again.wait()
+    assert expires() == (NOW + DAY - CLOCK_SKEW + LIFETIME).timestamp()
+
+
+def expires() -> float | None:
+    return REGISTRY.get_sample_value("pbx_operator_exchange_certificate_expiration_timestamp_seconds")
+
+
 async def test_metrics_tell_when_the_certificate_expires() -> None:
     certificate = await served(ExchangeSettings(("https://127.0.0.1:8443",)))
-    name = "pbx_operator_exchange_certificate_expiration_timestamp_seconds"
-    expires = REGISTRY.get_sample_value(name)
-    assert expires == (NOW - CLOCK_SKEW + LIFETIME).timestamp()
-    assert format_time(datetime.fromtimestamp(expires, UTC)) in certificate.summary
+    end = NOW - CLOCK_SKEW + LIFETIME
+    assert expires() == end.timestamp()
+    assert format_time(end) in certificate.summary

@@ -113,7 +113,7 @@ async def test_only_a_certificate_that_was_made_is_called_new(caplog: pytest.Log
     assert caplog.messages == ["a new certificate was made for the exchange, with the same key"]
     caplog.clear()
     store.stored, store.faster = None, make_pair(NAMES, NOW)
-    await source.current()
+    await SelfMade(store, NAMES, lambda: hands.wall).current()
     assert caplog.messages == []
 
 
@@ -135,12 +135,47 @@ async def test_it_is_for_ipv6_addresses_too() -> None:
     assert store.writes == 1
 
 
-async def test_a_new_key_is_made_when_the_pair_was_removed() -> None:
+async def test_a_pair_that_was_removed_under_a_running_process_is_stored_again(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     store = MemoryStore()
-    source = SelfMade(store, NAMES, lambda: NOW)
-    first = await source.current()
+    served = ServedCertificate(SelfMade(store, NAMES, lambda: NOW))
+    await served.refresh()
+    kept, pin, store.stored = store.stored, served.pin, None
+    assert await served.refresh() is False
+    assert (store.stored, served.pin) == (kept, pin)
+    assert caplog.messages == ["the certificate of the exchange was not stored any more, and was stored again"]
+
+
+async def test_only_a_process_that_starts_without_a_pair_makes_a_key() -> None:
+    store = MemoryStore()
+    first = await SelfMade(store, NAMES, lambda: NOW).current()
     store.stored = None
-    assert (await source.current()).pin != first.pin
+    assert (await SelfMade(store, NAMES, lambda: NOW).current()).pin != first.pin
+
+
+async def test_another_replica_may_store_the_pair_again_first() -> None:
+    store = MemoryStore(GOOD)
+    source = SelfMade(store, NAMES, lambda: NOW)
+    await source.current()
+    store.stored, store.faster = None, RENEWED
+    assert await source.current() == RENEWED
+
+
+@pytest.mark.parametrize("faster", [False, True], ids=["it is there", "a replica just made it"])
+async def test_a_stored_pair_with_another_key_is_refused_by_a_running_process(faster: bool) -> None:
+    """It has told peers the pin that it shows, and would go on telling them that one."""
+    store = MemoryStore(GOOD)
+    source = SelfMade(store, NAMES, lambda: NOW)
+    await source.current()
+    store.stored, store.faster = (None, OTHER) if faster else (OTHER, None)
+    for _ in range(2):
+        with pytest.raises(CertificateError, match=r"another key, by which no peer .* start the operator"):
+            await source.current()
+    assert store.stored == OTHER
+    assert await SelfMade(store, NAMES, lambda: NOW).current() == OTHER
+    store.stored = GOOD
+    assert await source.current() == GOOD
 
 
 async def test_all_replicas_show_what_the_fastest_of_them_stored() -> None:
@@ -377,10 +412,8 @@ async def test_a_failing_source_is_asked_again(
             return GOOD
 
     served = ServedCertificate(Failing())
-    keeping = asyncio.create_task(served.keep_fresh())
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(30), served.kept_fresh():
         await asked_again.wait()
-    keeping.cancel()
     assert served.pin == GOOD.pin
     warnings = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
     assert warnings == [

@@ -1,4 +1,4 @@
-"""Signs of life of peers that only dial: one Lease each, renewed once a minute at most."""
+"""Signs of life of peers that only dial: one Lease each, renewed twice a minute at most."""
 
 from __future__ import annotations
 
@@ -7,14 +7,17 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from builders import NOW
 from pbx_operator.api.meta import ObjectKey, ResourceType
 from pbx_operator.cluster import AlreadyExists, ApiError, Cluster, Conflict, Gone, Unavailable
-from pbx_operator.links.signs import SignsOfLife
+from pbx_operator.links.signs import SYNC_PERIOD, SignsOfLife
 
 JSON = dict[str, Any]
 PEER = "p" * 26
+INDEX = st.integers(0, 50)
 SECOND, MINUTE = timedelta(seconds=1), timedelta(minutes=1)
 
 
@@ -67,23 +70,35 @@ async def test_nobody_knows_of_a_peer_that_never_spoke(exchange: Exchange) -> No
     assert await exchange.signs.is_silent(PEER) is None
 
 
-async def test_it_is_renewed_once_a_minute_however_often_it_speaks(leases: Leases, exchange: Exchange) -> None:
+async def test_it_is_renewed_twice_a_minute_however_often_it_speaks(leases: Leases, exchange: Exchange) -> None:
     for second in range(180):
         exchange.now = NOW + second * SECOND
         await exchange.signs.heard(PEER)
-    assert leases.written == 3
+    assert leases.written == 6
 
 
 async def test_another_process_sees_it_and_when_it_falls_silent(leases: Leases, exchange: Exchange) -> None:
     await exchange.signs.heard(PEER)
     operator = Exchange(leases)
-    operator.now = NOW + 2 * MINUTE
+    operator.now = NOW + 3 * MINUTE
     assert await operator.signs.is_silent(PEER) is False
     operator.now += SECOND
     assert await operator.signs.is_silent(PEER) is True
     exchange.now = operator.now
     await exchange.signs.heard(PEER)
     assert await operator.signs.is_silent(PEER) is False
+
+
+@given(pauses=st.lists(st.floats(0, 1.2 * SYNC_PERIOD.total_seconds()), min_size=1, max_size=50), lost=st.sets(INDEX))
+async def test_a_peer_is_not_missed_for_one_sync_that_was_lost(pauses: list[float], lost: set[int]) -> None:
+    """However long it waits, as far as it may, and whatever else it says meanwhile."""
+    exchange = Exchange(Leases())
+    await exchange.signs.heard(PEER)
+    for number, pause in enumerate(pauses):
+        exchange.now += pause * SECOND
+        assert await exchange.signs.is_silent(PEER) is False
+        if number not in lost or number - 1 in lost:
+            await exchange.signs.heard(PEER)
 
 
 async def test_the_lease_says_whose_it_is(leases: Leases, exchange: Exchange) -> None:

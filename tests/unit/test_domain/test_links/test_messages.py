@@ -28,11 +28,11 @@ from link_builders import (
 )
 from pbx_operator.api.meta import ObjectKey
 from pbx_operator.api.v1alpha1 import Interlink, LinkRecord
+from pbx_operator.commands.options import RESTORE_PERIOD
 from pbx_operator.domain.conditions import find
 from pbx_operator.domain.links.facts import ClusterFacts, LinkSnapshot, RedeemTry
 from pbx_operator.domain.links.plan import redemption_basis
 from pbx_operator.domain.records.redemption import Busy, Refused, Used
-from pbx_operator.operator import RESTORE_PERIOD
 
 RESTORING = ClusterFacts(INSTANCE, started=NOW, restoring_until=NOW + RESTORE_PERIOD)
 DUPLICATE = "another link joins the two accounts; delete this Interlink"

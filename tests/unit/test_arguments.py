@@ -6,7 +6,7 @@ import click
 import pytest
 
 from pbx_operator.api.v1alpha1.shared import DnsLabel
-from pbx_operator.checks import Check, each_fits, fits, names_namespace
+from pbx_operator.arguments import Check, each_fits, fits, names_namespace
 
 CONTEXT = click.Context(click.Command("pbx"))
 OPTION = click.Option(["--account"])

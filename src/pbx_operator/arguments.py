@@ -1,6 +1,6 @@
-"""What a command line checks before anything is done: texts that fields of our kinds would refuse later.
+"""What a command line checks of its arguments before anything is done: texts that our kinds would refuse later.
 
-All command lines, `operator`, `device_command` and `cli`, ask here, so that one mistake is told in one way.
+All command lines, those in `commands` and in `cli`, ask here, so that one mistake is told in one way.
 """
 
 from __future__ import annotations

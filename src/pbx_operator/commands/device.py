@@ -1,4 +1,4 @@
-"""`pbx-operator device`: the command line in front of `device`."""
+"""`pbx-operator device`: the command line in front of `pbx_operator.device`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pbx_operator.api.v1alpha1.commserver import Channel, EquipmentID
 from pbx_operator.api.v1alpha1.equipmentrecord import MAX_CHANNELS
 from pbx_operator.api.v1alpha1.linkrecord import Contact
 from pbx_operator.api.v1alpha1.shared import InstanceID, Pin
-from pbx_operator.checks import each_fits, fits, names_endpoints
+from pbx_operator.arguments import each_fits, fits, names_endpoints
 from pbx_operator.device import DeviceError, DeviceProgram, DeviceSettings, Probe
 from pbx_operator.domain.protocol.endpoints import EXAMPLES
 from pbx_operator.domain.servers.typed import canonical_equipment_id

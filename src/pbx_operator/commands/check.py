@@ -13,13 +13,13 @@ from pathlib import Path
 import click
 from yarl import URL
 
-from pbx_operator.checks import names_endpoints
+from pbx_operator.arguments import names_endpoints
 from pbx_operator.checkup import probes
 from pbx_operator.checkup.leftovers import Leftover, leftovers
 from pbx_operator.checkup.permissions import needed
 from pbx_operator.checkup.probes import Finding, finding
 from pbx_operator.cluster import ApiError, Cluster, CredentialsError
-from pbx_operator.options import kubeconfig_option, namespace_option, watch_namespace_option
+from pbx_operator.commands.options import kubeconfig_option, namespace_option, watch_namespace_option
 
 MAX_SHOWN = 20
 """Objects that are named, of those that are left."""

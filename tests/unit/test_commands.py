@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 import gc
-import os
-import signal
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -15,9 +12,11 @@ import pytest
 from click import Command
 from click.testing import CliRunner, Result
 
-from pbx_operator import logs, operator, process
+from pbx_operator import logs
 from pbx_operator.cli.main import main as pbx
-from pbx_operator.cluster import ApiError, Cluster, Conflict, Forbidden, Unavailable
+from pbx_operator.cluster import Cluster, Conflict, Forbidden, Unavailable
+from pbx_operator.commands import operator, rotate_identity, serving
+from pbx_operator.commands.exchange import exchange
 from pbx_operator.domain.protocol.endpoints import EXAMPLES
 from pbx_operator.domain.protocol.keys import base64url
 from pbx_operator.engine.identity import Identity
@@ -39,7 +38,7 @@ def test_a_domain_suffix_that_is_no_host_name_is_refused(value: str) -> None:
 @pytest.mark.parametrize("value", ["pbx.local", "a", "sip-1.example.com", "127.example", "a." * 65 + "a"])
 def test_a_host_name_is_taken(value: str, monkeypatch: pytest.MonkeyPatch) -> None:
     served = mock.Mock(side_effect=OSError("taken"))
-    monkeypatch.setattr(operator, "start_http_server", served)
+    monkeypatch.setattr(serving, "start_http_server", served)
     monkeypatch.setattr(logs, "configure", mock.Mock())
     monkeypatch.setattr(gc, "set_threshold", mock.Mock())
     assert CliRunner().invoke(operator.main, ["--domain-suffix", value]).exit_code == 1
@@ -112,26 +111,9 @@ def test_five_endpoints_are_too_many() -> None:
     assert (result.exit_code, "5 endpoints are too many: give at most 4" in result.stderr) == (2, True)
 
 
-@pytest.mark.parametrize("what", ["operator", "exchange"])
-async def test_a_signal_says_what_ends(what: str, caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level("INFO")
-    waiting = asyncio.create_task(asyncio.Event().wait())
-    process._cancel_by_signal(what, waiting)
-    loop = asyncio.get_running_loop()
-    try:
-        os.kill(os.getpid(), signal.SIGTERM)
-        async with asyncio.timeout(30):
-            await asyncio.wait((waiting,))
-    finally:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.remove_signal_handler(number)
-    assert waiting.cancelled()
-    assert caplog.messages == [f"SIGTERM: the {what} ends"]
-
-
 def test_a_port_that_is_taken_is_named(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
     taken = mock.Mock(side_effect=OSError(98, "Address already in use"))
-    monkeypatch.setattr(operator, "start_http_server", taken)
+    monkeypatch.setattr(serving, "start_http_server", taken)
     monkeypatch.setattr(logs, "configure", mock.Mock())
     monkeypatch.setattr(gc, "set_threshold", mock.Mock())
     assert CliRunner().invoke(operator.main, ["--metrics-port", "9123"]).exit_code == 1
@@ -139,7 +121,7 @@ def test_a_port_that_is_taken_is_named(monkeypatch: pytest.MonkeyPatch, caplog: 
 
 
 def test_every_option_of_the_operator_is_explained() -> None:
-    commands = [operator.main, operator.exchange]
+    commands = [operator.main, exchange]
     assert [p.name for c in commands for p in c.params if not getattr(p, "help", None)] == []
 
 
@@ -151,6 +133,7 @@ def test_every_option_of_the_operator_is_explained() -> None:
         ("--health-port", "65536", "0<=x<=65535"),
         ("--metrics-port", "-1", "0<=x<=65535"),
         ("--exchange-port", "65536", "0<=x<=65535"),
+        ("--sync-interval", "61.0", "1<=x<=60.0"),
     ],
 )
 def test_a_number_out_of_bounds_is_refused_with_the_bounds(option: str, value: str, bounds: str) -> None:
@@ -159,27 +142,10 @@ def test_a_number_out_of_bounds_is_refused_with_the_bounds(option: str, value: s
     assert f"Invalid value for '{option}': {value} is not in the range {bounds}" in result.stderr
 
 
-@pytest.mark.parametrize(
-    ("error", "step"),
-    [
-        (Forbidden("GET /x: 403", status=403), "GET /x: 403; check the operator's ClusterRole (examples/install/rbac"),
-        (Forbidden("GET /x: 401", status=401), "GET /x: 401; check the operator's credentials; trying again"),
-        (Unavailable("GET /x: 503", status=503), "GET /x: 503; trying again"),
-    ],
-)
-async def test_what_is_refused_at_the_start_is_told_with_the_next_step(
-    error: ApiError, step: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    monkeypatch.setattr(process, "RETRY_SECONDS", 0)
-    call = mock.AsyncMock(side_effect=[error, "an answer"])
-    assert await process._until_answered(call, "looking for the CRDs") == "an answer"
-    assert f"looking for the CRDs failed: {step}" in caplog.text
-
-
 class TestRotateIdentity:
     def rotate(self, monkeypatch: pytest.MonkeyPatch, **outcome: Any) -> Result:
         rotated = mock.AsyncMock(**outcome)
-        monkeypatch.setattr(operator, "rotate_identity", rotated)
+        monkeypatch.setattr(rotate_identity, "rotate_identity", rotated)
         monkeypatch.setattr(Cluster, "connect", mock.MagicMock())
         result = CliRunner().invoke(operator.main, ["rotate-identity", "--namespace", "elsewhere"])
         assert rotated.await_args is not None
