@@ -285,8 +285,8 @@ class Values(PodValues):
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     """The least important log lines that are written."""
     sync_interval_seconds: Annotated[int, Field(ge=1, le=60)] = 60
-    """Seconds between two syncs with another installation where nothing changes. An installation that cannot be
-    dialled is known by them to live, so at most 60."""
+    """Seconds between two syncs with another installation where nothing changes. Those that cannot dial
+    this one know by these syncs that it lives, so at most 60."""
     after_restore: bool = False
     """A backup is being restored: for 10 minutes after each start, records are left alone. Set it back afterwards."""
     network: NetworkValues = NetworkValues()

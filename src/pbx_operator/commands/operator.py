@@ -94,8 +94,8 @@ def _networks(_context: click.Context, _parameter: click.Parameter, values: tupl
     default=60.0,
     show_default=True,
     type=click.FloatRange(1, SYNC_PERIOD.total_seconds()),
-    help="Seconds between two syncs with another installation where nothing changes. An installation that cannot be "
-    "dialled is known by them to live.",
+    help="Seconds between two syncs with another installation where nothing changes. Those that cannot dial "
+    "this one know by these syncs that it lives.",
 )
 @click.option(
     "--forbid-network",
