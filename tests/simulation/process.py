@@ -122,11 +122,12 @@ class Wire(Cluster):
 
     async def delete(
         self, resource: ResourceType, key: ObjectKey, *, uid: str | None = None, resource_version: str | None = None
-    ) -> None:
+    ) -> JSON | None:
         perform = lambda: self._api.delete(resource, key, uid)  # noqa: E731
         what = f"DELETE {resource.plural} {key}"
-        await Request(what, True, perform, self._api.clock())
+        held: JSON | None = await Request(what, True, perform, self._api.clock())
         self.written.append(what)
+        return held
 
     async def _read(self, what: str, perform: Callable[[], JSON]) -> JSON:
         answer: JSON = await Request(what, False, perform, self._api.clock())

@@ -67,12 +67,13 @@ class Direct(Cluster):
         *,
         uid: str | None = None,
         resource_version: str | None = None,
-    ) -> None:
+    ) -> JSON | None:
         if resource_version not in (None, self._api.get(resource, key)["metadata"]["resourceVersion"]):
             raise Conflict(f"{resource.plural} {key} was changed meanwhile", status=409)
         self.before("delete")
-        self._api.delete(resource, key, uid)
+        held = self._api.delete(resource, key, uid)
         self.written.append("delete")
+        return held
 
     def _write(self, what: str, perform: Callable[[], JSON]) -> JSON:
         self.before(what)

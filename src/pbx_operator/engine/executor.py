@@ -12,7 +12,7 @@ from typing import Any, Protocol
 from pbx_operator.api.meta import TEARDOWN_FINALIZER, Condition, ObjectKey, ResourceType
 from pbx_operator.api.provider_reasons import LEFT_AT_PROVIDER
 from pbx_operator.api.reasons import Verdict
-from pbx_operator.api.v1alpha1 import DialPlanSlice, Interlink, LinkRecord
+from pbx_operator.api.v1alpha1 import DialPlanSlice, LinkRecord
 from pbx_operator.cluster import AlreadyExists, Cluster, Conflict, Gone, Unavailable
 from pbx_operator.domain.customers.facts import CustomerStepName
 from pbx_operator.domain.links.facts import LinkSnapshot
@@ -204,16 +204,16 @@ class Executor:
             self._intake.missed(target.resource, target.key)
 
     async def _delete(self, target: Target) -> bool:
-        """Delete an object in this life only, and return whether it was there; the watch tells when it is gone."""
+        """Delete an object in this life only, and return whether it was there; if it is held, a watch tells its end."""
         try:
-            await self._cluster.delete(target.resource, target.key, uid=target.uid)
+            held = await self._cluster.delete(target.resource, target.key, uid=target.uid)
         except (Gone, Conflict):
             await self._refresh(target)
             return False
-        if target.resource is Interlink.resource:
-            await self._refresh(target)
-        else:
+        if held is None:
             self._intake.deleted(target.resource, target.key, target.uid)
+        else:
+            self._intake.saw(target.resource, held)
         return True
 
     async def _write_slice(self, slice_: DialPlanSlice) -> None:

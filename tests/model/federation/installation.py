@@ -83,8 +83,8 @@ class Local(Direct):
 
     async def delete(
         self, resource: ResourceType, key: ObjectKey, *, uid: str | None = None, resource_version: str | None = None
-    ) -> None:
-        self._api.delete(resource, key, uid)
+    ) -> JSON | None:
+        return self._api.delete(resource, key, uid)
 
 
 class AtOnce(Errands):

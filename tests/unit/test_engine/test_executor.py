@@ -1,0 +1,75 @@
+"""The executor: what the API server answers to a write is what is known from then on."""
+
+from __future__ import annotations
+
+from typing import Any
+from unittest import mock
+
+from builders import NAMESPACE, NOW, SUFFIX
+from pbx_operator.api.meta import ObjectKey
+from pbx_operator.api.v1alpha1 import DialPlanSlice
+from pbx_operator.domain.plan import DeleteSlice, Target
+from pbx_operator.engine.executor import Executor
+from pbx_operator.engine.intake import Intake
+from pbx_operator.engine.memory import Memory
+from pbx_operator.engine.store import Store
+from simulation.api import JSON, Api
+from simulation.process import Queue, ignore
+from simulation.site import Direct
+
+SLICES = DialPlanSlice.resource
+SLICE = ObjectKey(NAMESPACE, "a.own")
+OTHER_FINALIZER = "another.example/keeps"
+
+
+class Bench:
+    """An executor on a simulated API server, whose watches tell nothing by themselves."""
+
+    def __init__(self) -> None:
+        self.api = Api(lambda: NOW, lambda resource, old, new: None)
+        self.store = Store(SUFFIX)
+        self.intake = Intake(self.store, Queue(lambda: 0.0, accounts=True), Memory(), ignore)
+        parts: tuple[Any, ...] = (mock.AsyncMock(), mock.AsyncMock(), mock.Mock(), mock.Mock())
+        steps = (mock.AsyncMock(), mock.AsyncMock())
+        self.executor = Executor(Direct(self.api), self.store, self.intake, *parts, *steps)
+
+    def slice(self, *finalizers: str) -> JSON:
+        """Create a slice, and let it be seen."""
+        metadata = {"name": SLICE.name, "namespace": SLICE.namespace, "finalizers": list(finalizers)}
+        spec = {"accountRef": {"name": "a"}, "source": {"type": "Own"}, "rank": "0", "rev": "a" * 26}
+        made = self.api.create(SLICES, {"metadata": metadata, "spec": spec})
+        self.intake.saw(SLICES, made)
+        return made
+
+    def metadata(self) -> JSON:
+        """Return the metadata of the slice as the API server has it."""
+        metadata: JSON = self.api.get(SLICES, SLICE)["metadata"]
+        return metadata
+
+    def known(self) -> DialPlanSlice | None:
+        return self.store.slices.get(SLICE)
+
+
+class TestDeletion:
+    async def test_what_is_gone_does_not_come_back_by_a_late_event(self) -> None:
+        bench = Bench()
+        made = bench.slice()
+        await bench.executor.execute(DeleteSlice(Target(SLICES, SLICE, made["metadata"]["uid"])))
+        assert (bench.api.find(SLICES, SLICE), bench.known()) == (None, None)
+        bench.intake.saw(SLICES, made | {"metadata": made["metadata"] | {"resourceVersion": "1000"}})
+        assert bench.known() is None
+
+    async def test_what_a_finalizer_holds_is_seen_to_go(self) -> None:
+        """Its name is not free, and whoever wants it must know."""
+        bench = Bench()
+        made = bench.slice(OTHER_FINALIZER)
+        await bench.executor.execute(DeleteSlice(Target(SLICES, SLICE, made["metadata"]["uid"])))
+        known = bench.known()
+        assert known is not None
+        assert known.metadata.deleting
+        last = bench.api.put_finalizers(SLICES, SLICE, {"metadata": {**bench.metadata(), "finalizers": []}})
+        bench.intake.deleted(SLICES, SLICE, last["metadata"]["uid"])
+        bench.slice()
+        known = bench.known()
+        assert known is not None
+        assert not known.metadata.deleting, "the name was free"
