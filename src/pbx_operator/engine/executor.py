@@ -161,7 +161,9 @@ class Executor:
         if metadata is None or metadata.uid != target.uid or before == status:
             return False
         body = _reference(target.resource, target.key, metadata.resource_version)
-        await self._guarded(target, self._cluster.put_status(target.resource, {**body, "status": status.to_json()}))
+        call = self._cluster.put_status(target.resource, {**body, "status": status.to_json()})
+        if not await self._guarded(target, call):
+            return False
         self._recorder.status_written(update, before.conditions if before is not None else ())
         return True
 
@@ -178,8 +180,11 @@ class Executor:
         }
         await self._guarded(target, self._cluster.patch(target.resource, target.key, patch))
 
-    async def _guarded(self, target: Target, call: Awaitable[dict[str, Any]]) -> None:
-        """Await a write that names the version it rests on; if that is outdated, look again before the next plan."""
+    async def _guarded(self, target: Target, call: Awaitable[dict[str, Any]]) -> bool:
+        """Await a write that names the version it rests on, and return whether the object was there to be written.
+
+        If that version is outdated, the object is looked at again before the next plan.
+        """
         try:
             raw = await call
         except Conflict:
@@ -190,12 +195,13 @@ class Executor:
             raise
         except Gone:
             self._intake.deleted(target.resource, target.key, target.uid)
-            return
+            return False
         metadata = raw["metadata"]
         if "deletionTimestamp" in metadata and not metadata.get("finalizers"):
             self._intake.deleted(target.resource, target.key, metadata["uid"])
         else:
             self._intake.saw(target.resource, raw)
+        return True
 
     async def _refresh(self, target: Target) -> None:
         try:

@@ -113,8 +113,9 @@ class Worker:
     async def _show(self, updates: tuple[StatusUpdate, ...], now: datetime) -> None:
         for update in updates:
             self._memory.note_reason(update, now)
-            if await self._executor.write_status(update):
-                self._memory.note_shown(update.target, now)
+            written = await self._executor.write_status(update)
+            if written and update.target.resource is PBXAccount.resource:
+                self._memory.note_counted(update.target, now)
 
     def _back_off(self, key: WorkKey, error: ApiError | None) -> None:
         """Try the key again after a pause that doubles from failure to failure."""

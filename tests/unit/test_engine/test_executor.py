@@ -7,8 +7,9 @@ from unittest import mock
 
 from builders import NAMESPACE, NOW, SUFFIX
 from pbx_operator.api.meta import ObjectKey
-from pbx_operator.api.v1alpha1 import DialPlanSlice
-from pbx_operator.domain.plan import DeleteSlice, Target
+from pbx_operator.api.v1alpha1 import DialPlanSlice, PBXAccount
+from pbx_operator.api.v1alpha1.pbxaccount import PBXAccountStatus
+from pbx_operator.domain.plan import DeleteSlice, StatusUpdate, Target
 from pbx_operator.engine.executor import Executor
 from pbx_operator.engine.intake import Intake
 from pbx_operator.engine.memory import Memory
@@ -19,6 +20,8 @@ from simulation.site import Direct
 
 SLICES = DialPlanSlice.resource
 SLICE = ObjectKey(NAMESPACE, "a.own")
+ACCOUNTS = PBXAccount.resource
+ACCOUNT = ObjectKey(NAMESPACE, "a")
 OTHER_FINALIZER = "another.example/keeps"
 
 
@@ -29,7 +32,8 @@ class Bench:
         self.api = Api(lambda: NOW, lambda resource, old, new: None)
         self.store = Store(SUFFIX)
         self.intake = Intake(self.store, Queue(lambda: 0.0, accounts=True), Memory(), ignore)
-        parts: tuple[Any, ...] = (mock.AsyncMock(), mock.AsyncMock(), mock.Mock(), mock.Mock())
+        self.recorder = mock.Mock()
+        parts: tuple[Any, ...] = (mock.AsyncMock(), mock.AsyncMock(), mock.Mock(), self.recorder)
         steps = (mock.AsyncMock(), mock.AsyncMock())
         self.executor = Executor(Direct(self.api), self.store, self.intake, *parts, *steps)
 
@@ -40,6 +44,19 @@ class Bench:
         made = self.api.create(SLICES, {"metadata": metadata, "spec": spec})
         self.intake.saw(SLICES, made)
         return made
+
+    def account(self) -> JSON:
+        """Create an account, and let it be seen."""
+        metadata = {"name": ACCOUNT.name, "namespace": ACCOUNT.namespace}
+        made = self.api.create(ACCOUNTS, {"metadata": metadata, "spec": {"country": "NL"}})
+        self.intake.saw(ACCOUNTS, made)
+        return made
+
+    def update(self, made: JSON) -> StatusUpdate:
+        """Return a status for an account to show."""
+        return StatusUpdate(
+            Target(ACCOUNTS, ACCOUNT, made["metadata"]["uid"]), PBXAccountStatus(sip_domain="x.example")
+        )
 
     def metadata(self) -> JSON:
         """Return the metadata of the slice as the API server has it."""
@@ -73,3 +90,19 @@ class TestDeletion:
         known = bench.known()
         assert known is not None
         assert not known.metadata.deleting, "the name was free"
+
+
+class TestStatus:
+    async def test_one_that_is_shown_is_told_once(self) -> None:
+        bench = Bench()
+        update = bench.update(bench.account())
+        assert [await bench.executor.write_status(update) for _ in range(2)] == [True, False]
+        bench.recorder.status_written.assert_called_once_with(update, ())
+
+    async def test_one_of_an_object_that_is_gone_is_not_told(self) -> None:
+        bench = Bench()
+        made = bench.account()
+        bench.api.delete(ACCOUNTS, ACCOUNT)
+        assert not await bench.executor.write_status(bench.update(made))
+        bench.recorder.status_written.assert_not_called()
+        assert bench.store.accounts.get(ACCOUNT) is None
