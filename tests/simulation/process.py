@@ -247,11 +247,11 @@ class Process:
         customers: CustomerProviders | None = None,
         address: Mapping[str, str] = ADDRESS,
     ) -> None:
-        facts = replace(facts, reachable=bool(address))
+        facts, scope = replace(facts, reachable=bool(address)), Scope(identity.instance)
         clocks = Clocks(now, lambda: (now() - NOW).total_seconds())
         self.wire = wire = Wire(api)
         self.store, self.memory, self.queue = (
-            Store("pbx.example"),
+            Store("pbx.example", scope),
             Memory(),
             Queue(clocks.monotonic, accounts=customers is not None),
         )
@@ -272,7 +272,7 @@ class Process:
             customer_work = CustomerWork(customers, self.store, self.intake, self.memory, now, runner, self.heard)
         link = self.snapshots.link
         executor = Executor(wire, self.store, self.intake, authority, keys, link, self.heard, servers, customer_work)
-        self.planner = Planner(self.store, self.snapshots, Scope(identity.instance))
+        self.planner = Planner(self.store, self.snapshots, scope)
         metrics = Metrics(CollectorRegistry(), WORKERS)
         worker = Worker(self.queue, self.planner.plan, executor, self.memory, clocks, metrics)
         self._api, self._seen = api, {kind.resource.plural: len(api.events[kind.resource.plural]) for kind in KINDS}

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
 from unittest import mock
 
-from builders import NAMESPACE, NOW, SUFFIX
+from builders import INSTANCE, NAMESPACE, NOW, SUFFIX
 from pbx_operator.api.meta import ObjectKey
 from pbx_operator.api.v1alpha1 import DialPlanSlice, PBXAccount
 from pbx_operator.api.v1alpha1.pbxaccount import PBXAccountStatus
 from pbx_operator.domain.plan import DeleteSlice, StatusUpdate, Target
+from pbx_operator.domain.records.scope import Scope
 from pbx_operator.engine.executor import Executor
 from pbx_operator.engine.intake import Intake
 from pbx_operator.engine.memory import Memory
@@ -30,12 +30,12 @@ class Bench:
 
     def __init__(self) -> None:
         self.api = Api(lambda: NOW, lambda resource, old, new: None)
-        self.store = Store(SUFFIX)
+        self.store = Store(SUFFIX, Scope(INSTANCE))
         self.intake = Intake(self.store, Queue(lambda: 0.0, accounts=True), Memory(), ignore)
         self.recorder = mock.Mock()
-        parts: tuple[Any, ...] = (mock.AsyncMock(), mock.AsyncMock(), mock.Mock(), self.recorder)
-        steps = (mock.AsyncMock(), mock.AsyncMock())
-        self.executor = Executor(Direct(self.api), self.store, self.intake, *parts, *steps)
+        unused = mock.AsyncMock()
+        parts = (unused, unused, mock.Mock(), self.recorder, unused, unused)
+        self.executor = Executor(Direct(self.api), self.store, self.intake, *parts)
 
     def slice(self, *finalizers: str) -> JSON:
         """Create a slice, and let it be seen."""
