@@ -98,7 +98,11 @@ class Executor:
         self._doubtful: set[Target] = set()
 
     async def settle_doubts(self) -> None:
-        """Read again what a write may or may not have changed, before anything is planned on it. Raises ApiError."""
+        """Read again what a write may or may not have changed, before any key is planned. Raises ApiError.
+
+        Not only before the key that wrote: its status may show a SIP domain by now, for example, and a rival whose plan
+        does not know of that would show it, too (see `domain/claims`).
+        """
         while self._doubtful:
             target = next(iter(self._doubtful))
             await self._refresh(target)

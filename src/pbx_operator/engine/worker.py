@@ -1,7 +1,8 @@
 """The workers: take a key, gather, plan, act, and plan again until nothing is left to do; then show the status.
 
 A key is in work at most once, so that everything about one object happens in order.  Errors of the API server
-are met here and nowhere else: they delay the key that met them and no other.
+are met here and nowhere else: they delay the key that met them and no other.  Only a write without an answer concerns
+all keys: until somebody has looked what became of it, nothing is planned (`Executor.settle_doubts`).
 """
 
 from __future__ import annotations

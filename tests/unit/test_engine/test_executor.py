@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
 from unittest import mock
 
+import pytest
+
 from builders import INSTANCE, NAMESPACE, NOW, SUFFIX
-from pbx_operator.api.meta import ObjectKey
+from pbx_operator.api.meta import ObjectKey, ResourceType
 from pbx_operator.api.v1alpha1 import DialPlanSlice, PBXAccount
 from pbx_operator.api.v1alpha1.pbxaccount import PBXAccountStatus
+from pbx_operator.cluster import Unavailable
 from pbx_operator.domain.plan import DeleteSlice, StatusUpdate, Target
 from pbx_operator.domain.records.scope import Scope
 from pbx_operator.engine.executor import Executor
@@ -25,6 +30,18 @@ ACCOUNT = ObjectKey(NAMESPACE, "a")
 OTHER_FINALIZER = "another.example/keeps"
 
 
+class Mute(Direct):
+    """The way to an API server that does what it is asked, and may keep silent about it."""
+
+    silent = False
+
+    async def put_status(self, resource: ResourceType, body: Mapping[str, Any]) -> JSON:
+        answer = await super().put_status(resource, body)
+        if self.silent:
+            raise Unavailable("no answer")
+        return answer
+
+
 class Bench:
     """An executor on a simulated API server, whose watches tell nothing by themselves."""
 
@@ -35,7 +52,8 @@ class Bench:
         self.recorder = mock.Mock()
         unused = mock.AsyncMock()
         parts = (unused, unused, mock.Mock(), self.recorder, unused, unused)
-        self.executor = Executor(Direct(self.api), self.store, self.intake, *parts)
+        self.cluster = Mute(self.api)
+        self.executor = Executor(self.cluster, self.store, self.intake, *parts)
 
     def slice(self, *finalizers: str) -> JSON:
         """Create a slice, and let it be seen."""
@@ -54,9 +72,8 @@ class Bench:
 
     def update(self, made: JSON) -> StatusUpdate:
         """Return a status for an account to show."""
-        return StatusUpdate(
-            Target(ACCOUNTS, ACCOUNT, made["metadata"]["uid"]), PBXAccountStatus(sip_domain="x.example")
-        )
+        target = Target(ACCOUNTS, ACCOUNT, made["metadata"]["uid"])
+        return StatusUpdate(target, PBXAccountStatus(sip_domain="x.example"))
 
     def metadata(self) -> JSON:
         """Return the metadata of the slice as the API server has it."""
@@ -106,3 +123,15 @@ class TestStatus:
         assert not await bench.executor.write_status(bench.update(made))
         bench.recorder.status_written.assert_not_called()
         assert bench.store.accounts.get(ACCOUNT) is None
+
+    async def test_one_that_was_written_without_an_answer_is_found_before_the_next_plan(self) -> None:
+        bench = Bench()
+        update = bench.update(bench.account())
+        bench.cluster.silent = True
+        with pytest.raises(Unavailable):
+            await bench.executor.write_status(update)
+        bench.recorder.status_written.assert_not_called()
+        await bench.executor.settle_doubts()
+        known = bench.store.accounts.get(ACCOUNT)
+        assert known is not None
+        assert known.status == update.status

@@ -60,6 +60,7 @@ class Bench:
     planned: list[WorkKey] = field(default_factory=list)
     queue: Queue = field(default_factory=Queue)
     memory: Memory = field(default_factory=Memory)
+    executor: mock.AsyncMock = field(default_factory=mock.AsyncMock)
 
     def plan(self, key: WorkKey, now: datetime) -> Plan:
         self.planned.append(key)
@@ -82,7 +83,7 @@ class Bench:
         """Run the worker; it must not end by itself."""
         metrics = Metrics(CollectorRegistry(), 1)
         clocks = Clocks(lambda: NOW, lambda: 0.0)
-        worker = Worker(self.queue, self.plan, mock.AsyncMock(), self.memory, clocks, metrics)
+        worker = Worker(self.queue, self.plan, self.executor, self.memory, clocks, metrics)
         task = asyncio.create_task(worker.run())
         yield
         assert not task.done()
@@ -143,6 +144,17 @@ async def test_a_conflict_is_no_failure(bench: Bench, caplog: pytest.LogCaptureF
     assert bench.planned == [BAD, BAD, BAD, GOOD]
     assert bench.queue.pauses == []
     assert caplog.records == []
+
+
+async def test_nothing_is_planned_while_a_write_is_in_doubt(bench: Bench) -> None:
+    """Whoever wrote: the status of a rival may show by now what this plan would claim."""
+    bench.executor.settle_doubts.side_effect = Unavailable("no answer")
+    async with bench.running():
+        await bench.work(GOOD)
+        assert bench.planned == []
+        bench.executor.settle_doubts.side_effect = None
+        await bench.work(GOOD)
+    assert bench.planned == [GOOD]
 
 
 async def test_of_statuses_that_were_written_those_of_accounts_are_remembered(bench: Bench) -> None:
