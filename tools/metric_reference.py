@@ -10,6 +10,7 @@ from prometheus_client.metrics import MetricWrapperBase
 from prometheus_client.registry import Collector
 
 import pbx_operator.commands.operator  # noqa: F401 - it brings in every module that registers metrics
+from pbx_operator.domain.records.scope import Scope
 from pbx_operator.engine.identity import Identity
 from pbx_operator.engine.memory import Memory
 from pbx_operator.engine.metrics import Metrics
@@ -78,7 +79,7 @@ def engine_metrics() -> Iterator[Described]:
     """Return the metrics of an engine."""
     registry = CollectorRegistry()
     Metrics(registry, workers=1)
-    registry.register(StateMetrics(Store("example.com"), Memory(), NOBODY, {}))
+    registry.register(StateMetrics(Store("example.com", Scope(NOBODY.instance)), Memory(), NOBODY, {}))
     return described(collectors(registry))
 
 

@@ -48,7 +48,7 @@ def load(periods: dict[str, timedelta]) -> Callable[[], object]:
     from pbx_operator.engine import sync
 
     if "prune" in periods:
-        sync.PRUNE_SECONDS = periods["prune"].total_seconds()
+        sync.PRUNE_SECONDS = sync.LAG_SECONDS = periods["prune"].total_seconds()
 
     from pbx_operator.engine import identity
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from faultproxy import Answer, Call, EventDrop, Fault, FaultProxy
 
 PERIODS = {"prune": 1.0}
-"""What no event tells is found by the periodic list, one second later here."""
+"""What no event tells is found by the periodic list, two seconds later at most here."""
 
 
 def some(share: float, when: Callable[[Call], bool]) -> Callable[[Call], bool]:

@@ -13,8 +13,11 @@ import aiohttp
 import pytest
 from prometheus_client import CollectorRegistry
 
+from builders import account
 from faultproxy import EventDrop, Fault, FaultProxy, calls, events, writes
+from integration.api import manifest
 from pbx_operator.api.meta import NAMESPACES, SECRETS, ObjectKey, ResourceType
+from pbx_operator.api.v1alpha1 import PBXAccount
 from pbx_operator.cluster import (
     AlreadyExists,
     Cluster,
@@ -55,10 +58,10 @@ def config_map(namespace: str, name: str = "x", **data: str) -> dict[str, Any]:
     return {"metadata": {"namespace": namespace, "name": name}, "data": data}
 
 
-async def release(cluster: Cluster, key: ObjectKey) -> None:
+async def release(cluster: Cluster, key: ObjectKey, resource: ResourceType = CONFIG_MAPS) -> None:
     """Remove all finalizers of an object."""
-    version = (await cluster.get(CONFIG_MAPS, key))["metadata"]["resourceVersion"]
-    await cluster.patch(CONFIG_MAPS, key, {"metadata": {"resourceVersion": version, "finalizers": None}})
+    version = (await cluster.get(resource, key))["metadata"]["resourceVersion"]
+    await cluster.patch(resource, key, {"metadata": {"resourceVersion": version, "finalizers": None}})
 
 
 async def test_an_object_from_creation_to_deletion(cluster: Cluster, namespace: str) -> None:
@@ -115,6 +118,26 @@ async def test_deletion_demands_uid_and_version(cluster: Cluster, namespace: str
     await cluster.delete(CONFIG_MAPS, key, uid=metadata["uid"], resource_version=metadata["resourceVersion"])
     with pytest.raises(Gone):
         await cluster.get(CONFIG_MAPS, key)
+
+
+async def test_deletion_tells_whether_the_object_is_gone(
+    crds_installed: ControlPlane, cluster: Cluster, namespace: str
+) -> None:
+    """A custom resource, as all that the operator deletes; it may be deleted again while a finalizer holds it."""
+    made, accounts = account("a", namespace), PBXAccount.resource
+    await cluster.create(accounts, manifest(made))
+    assert await cluster.delete(accounts, made.key) is None
+    body = manifest(made)
+    body["metadata"]["finalizers"] = ["another.example/keeps"]
+    await cluster.create(accounts, body)
+    for _ in range(2):
+        held = await cluster.delete(accounts, made.key)
+        assert held is not None
+        assert held["metadata"]["deletionTimestamp"]
+        assert held == await cluster.get(accounts, made.key)
+    await release(cluster, made.key, accounts)
+    with pytest.raises(Gone):
+        await cluster.get(accounts, made.key)
 
 
 async def test_a_list_in_pages_is_complete(cluster: Cluster, namespace: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,10 +15,12 @@ from integration.api import Raw
 from integration.conftest import install
 from integration.harness import Stage, World, number, open_stage
 from pbx_operator.api.meta import NAMESPACES, SECRETS, ObjectKey, ResourceType
-from pbx_operator.api.v1alpha1 import Interlink, InternalNumber, LinkRecord, PBXAccount
+from pbx_operator.api.v1alpha1 import CommServer, Interlink, InternalNumber, LinkRecord, PBXAccount
 from pbx_operator.domain.protocol.keys import base64url
 from pbx_operator.domain.records.facts import interlink_of
 from pbx_operator.sandbox import ControlPlane
+from pbx_operator.sandbox.ports import unused_port
+from server_builders import BTCO
 from support import install_crds
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -193,6 +195,26 @@ async def test_a_lost_identity_is_never_replaced(old: Stage) -> None:
     old.start()
     await world.ready(fresh, "KeyIssued")
     await world.green(ISSUER, REDEEMER)
+
+
+async def test_a_lost_identity_of_boxes_alone_is_not_replaced_either(new: Stage) -> None:
+    """Another one would take the namespace for a neighbour's, and its CommServers could never go."""
+    port = unused_port()
+    exchange = ("--exchange-endpoint", f"https://localhost:{port}", "--exchange-port", str(port))
+    operator, world = new.start(*exchange), World(new, "shop")
+    metadata = {"name": "pbx", "namespace": await world.namespace()}
+    server = CommServer.model_validate({"metadata": metadata, "spec": BTCO})
+    await world.apply(server)
+    await world.ready(server, "Declared")
+    operator.kill()
+    await operator.ended()
+    await new.api.cluster.delete(SECRETS, IDENTITY)
+    operator = new.start(*exchange)
+    await operator.says("does not exist although records of installation", "restore it from a backup")
+    assert world.records() == []
+    await world.delete(server)
+    await world.gone(server)
+    assert await new.api.find(SECRETS, IDENTITY) is None
 
 
 async def test_a_lost_identity_that_comes_back_is_taken_up(old: Stage) -> None:

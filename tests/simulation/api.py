@@ -98,16 +98,16 @@ class Api:
             return self._remove(resource, key, {**old, "metadata": {**old["metadata"], "finalizers": []}})
         return self._update(resource, old, metadata={**old["metadata"], "finalizers": finalizers})
 
-    def delete(self, resource: ResourceType, key: ObjectKey, uid: str | None = None) -> None:
-        """Delete an object, or mark it while it has finalizers. Raises Gone, Conflict."""
+    def delete(self, resource: ResourceType, key: ObjectKey, uid: str | None = None) -> JSON | None:
+        """Delete an object, or mark and return it while it has finalizers. Raises Gone, Conflict."""
         old = self.get(resource, key)
         if uid is not None and uid != old["metadata"]["uid"]:
             raise Conflict(f"{resource.plural} {key} has another uid", status=409)
         if not old["metadata"].get("finalizers"):
             self._remove(resource, key, old)
-        elif "deletionTimestamp" not in old["metadata"]:
-            metadata = {**old["metadata"], "deletionTimestamp": format_time(self.clock())}
-            self._update(resource, old, metadata=metadata)
+            return None
+        metadata = {"deletionTimestamp": format_time(self.clock()), **old["metadata"]}
+        return self._update(resource, old, metadata=metadata)
 
     def edit(self, resource: ResourceType, key: ObjectKey, **spec: Any) -> JSON:
         """Change fields of a spec as a user does."""

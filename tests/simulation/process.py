@@ -122,11 +122,12 @@ class Wire(Cluster):
 
     async def delete(
         self, resource: ResourceType, key: ObjectKey, *, uid: str | None = None, resource_version: str | None = None
-    ) -> None:
+    ) -> JSON | None:
         perform = lambda: self._api.delete(resource, key, uid)  # noqa: E731
         what = f"DELETE {resource.plural} {key}"
-        await Request(what, True, perform, self._api.clock())
+        held: JSON | None = await Request(what, True, perform, self._api.clock())
         self.written.append(what)
+        return held
 
     async def _read(self, what: str, perform: Callable[[], JSON]) -> JSON:
         answer: JSON = await Request(what, False, perform, self._api.clock())
@@ -246,11 +247,11 @@ class Process:
         customers: CustomerProviders | None = None,
         address: Mapping[str, str] = ADDRESS,
     ) -> None:
-        facts = replace(facts, reachable=bool(address))
+        facts, scope = replace(facts, reachable=bool(address)), Scope(identity.instance)
         clocks = Clocks(now, lambda: (now() - NOW).total_seconds())
         self.wire = wire = Wire(api)
         self.store, self.memory, self.queue = (
-            Store("pbx.example"),
+            Store("pbx.example", scope),
             Memory(),
             Queue(clocks.monotonic, accounts=customers is not None),
         )
@@ -271,7 +272,7 @@ class Process:
             customer_work = CustomerWork(customers, self.store, self.intake, self.memory, now, runner, self.heard)
         link = self.snapshots.link
         executor = Executor(wire, self.store, self.intake, authority, keys, link, self.heard, servers, customer_work)
-        self.planner = Planner(self.store, self.snapshots, Scope(identity.instance))
+        self.planner = Planner(self.store, self.snapshots, scope)
         metrics = Metrics(CollectorRegistry(), WORKERS)
         worker = Worker(self.queue, self.planner.plan, executor, self.memory, clocks, metrics)
         self._api, self._seen = api, {kind.resource.plural: len(api.events[kind.resource.plural]) for kind in KINDS}

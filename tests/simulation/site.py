@@ -25,6 +25,7 @@ from pbx_operator.cluster import Cluster, Conflict
 from pbx_operator.domain.protocol.keys import Bundle, IssuerAddress, SigningKey, base64url, instance_id, key_id
 from pbx_operator.domain.protocol.succession import succeed
 from pbx_operator.domain.records.redemption import Redemption
+from pbx_operator.domain.records.scope import Scope
 from pbx_operator.engine.identity import Identity
 from pbx_operator.engine.intake import Intake
 from pbx_operator.engine.memory import Memory
@@ -67,12 +68,13 @@ class Direct(Cluster):
         *,
         uid: str | None = None,
         resource_version: str | None = None,
-    ) -> None:
+    ) -> JSON | None:
         if resource_version not in (None, self._api.get(resource, key)["metadata"]["resourceVersion"]):
             raise Conflict(f"{resource.plural} {key} was changed meanwhile", status=409)
         self.before("delete")
-        self._api.delete(resource, key, uid)
+        held = self._api.delete(resource, key, uid)
         self.written.append("delete")
+        return held
 
     def _write(self, what: str, perform: Callable[[], JSON]) -> JSON:
         self.before(what)
@@ -115,7 +117,7 @@ class Site:
         self.contact = Contact(endpoints=(f"https://{name}.example.com",), pins=(base64url(b"\0" * 32),))
         self.api = Api(lambda: self.now, lambda *_: None)
         self.cluster = Direct(self.api)
-        self.intake = Intake(Store("pbx.example"), Queue(lambda: 0.0), Memory(), ignore)
+        self.intake = Intake(Store("pbx.example", Scope(self.instance)), Queue(lambda: 0.0), Memory(), ignore)
         self.authority = Authority(self.cluster, self.instance, View(), lambda: self.now, self.intake)
         self.ears = Ears()
         self.desk = RecordDesk(self.authority, self.identity, self.contact, self.ears)

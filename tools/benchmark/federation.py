@@ -139,7 +139,7 @@ async def _installations(plane: ControlPlane, count: int) -> AsyncIterator[list[
                 namespace, port = f"installation-{number}", unused_port()
                 kubectl(plane, "create", "namespace", namespace)
                 settings = ExchangeSettings((f"https://localhost:{port}",), port)
-                identity = await load_identity(cluster, namespace)
+                identity = await load_identity(cluster, namespace, frozenset())
                 contact = contact_of(settings, await prepare_certificate(cluster, namespace, settings, _now))
                 processes.append(_exchange(plane, namespace, settings))
                 peers.append(_Peer(namespace, identity, contact))

@@ -148,12 +148,16 @@ class Cluster:
         *,
         uid: str | None = None,
         resource_version: str | None = None,
-    ) -> None:
-        """Ask for the deletion of an object; raise Conflict if it has not this UID or resourceVersion."""
+    ) -> dict[str, Any] | None:
+        """Delete an object; raise Conflict if it has not this UID or resourceVersion.
+
+        Return the object if a finalizer holds it still, and None if it is gone: the API server answers with a Status.
+        """
         demanded = {"uid": uid, "resourceVersion": resource_version}
         preconditions = {name: value for name, value in demanded.items() if value is not None}
         body = {"apiVersion": "v1", "kind": "DeleteOptions", "preconditions": preconditions}
-        await self._call("DELETE", resource, object_path(resource, key), body)
+        answer = await self._call("DELETE", resource, object_path(resource, key), body)
+        return answer if answer["kind"] != "Status" else None
 
     async def list(self, resource: ResourceType, namespace: str = "", *, metadata_only: bool = False) -> Listing:
         """Return all objects of a kind, of one namespace or of all.

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 from pbx_operator.api.meta import TEARDOWN_FINALIZER, Condition, ObjectKey, ResourceType
 from pbx_operator.api.provider_reasons import LEFT_AT_PROVIDER
 from pbx_operator.api.reasons import Verdict
-from pbx_operator.api.v1alpha1 import DialPlanSlice, Interlink, LinkRecord
+from pbx_operator.api.v1alpha1 import DialPlanSlice, LinkRecord
 from pbx_operator.cluster import AlreadyExists, Cluster, Conflict, Gone, Unavailable
 from pbx_operator.domain.customers.facts import CustomerStepName
 from pbx_operator.domain.links.facts import LinkSnapshot
@@ -98,7 +98,11 @@ class Executor:
         self._doubtful: set[Target] = set()
 
     async def settle_doubts(self) -> None:
-        """Read again what a write may or may not have changed, before anything is planned on it. Raises ApiError."""
+        """Read again what a write may or may not have changed, before any key is planned. Raises ApiError.
+
+        Not only before the key that wrote: its status may show a SIP domain by now, for example, and a rival whose plan
+        does not know of that would show it, too (see `domain/claims`).
+        """
         while self._doubtful:
             target = next(iter(self._doubtful))
             await self._refresh(target)
@@ -161,7 +165,9 @@ class Executor:
         if metadata is None or metadata.uid != target.uid or before == status:
             return False
         body = _reference(target.resource, target.key, metadata.resource_version)
-        await self._guarded(target, self._cluster.put_status(target.resource, {**body, "status": status.to_json()}))
+        call = self._cluster.put_status(target.resource, {**body, "status": status.to_json()})
+        if not await self._guarded(target, call):
+            return False
         self._recorder.status_written(update, before.conditions if before is not None else ())
         return True
 
@@ -178,8 +184,11 @@ class Executor:
         }
         await self._guarded(target, self._cluster.patch(target.resource, target.key, patch))
 
-    async def _guarded(self, target: Target, call: Awaitable[dict[str, Any]]) -> None:
-        """Await a write that names the version it rests on; if that is outdated, look again before the next plan."""
+    async def _guarded(self, target: Target, call: Awaitable[dict[str, Any]]) -> bool:
+        """Await a write that names the version it rests on, and return whether the object was there to be written.
+
+        If that version is outdated, the object is looked at again before the next plan.
+        """
         try:
             raw = await call
         except Conflict:
@@ -190,12 +199,13 @@ class Executor:
             raise
         except Gone:
             self._intake.deleted(target.resource, target.key, target.uid)
-            return
+            return False
         metadata = raw["metadata"]
         if "deletionTimestamp" in metadata and not metadata.get("finalizers"):
             self._intake.deleted(target.resource, target.key, metadata["uid"])
         else:
             self._intake.saw(target.resource, raw)
+        return True
 
     async def _refresh(self, target: Target) -> None:
         try:
@@ -204,16 +214,16 @@ class Executor:
             self._intake.missed(target.resource, target.key)
 
     async def _delete(self, target: Target) -> bool:
-        """Delete an object in this life only, and return whether it was there; the watch tells when it is gone."""
+        """Delete an object in this life only, and return whether it was there; if it is held, a watch tells its end."""
         try:
-            await self._cluster.delete(target.resource, target.key, uid=target.uid)
+            held = await self._cluster.delete(target.resource, target.key, uid=target.uid)
         except (Gone, Conflict):
             await self._refresh(target)
             return False
-        if target.resource is Interlink.resource:
-            await self._refresh(target)
-        else:
+        if held is None:
             self._intake.deleted(target.resource, target.key, target.uid)
+        else:
+            self._intake.saw(target.resource, held)
         return True
 
     async def _write_slice(self, slice_: DialPlanSlice) -> None:

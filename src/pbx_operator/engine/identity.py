@@ -18,8 +18,7 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from pbx_operator.api.meta import GROUP, NAMESPACES, SECRETS, ObjectKey
-from pbx_operator.api.v1alpha1 import LinkRecord
-from pbx_operator.api.v1alpha1.linkrecord import LinkRecordSpec
+from pbx_operator.api.v1alpha1 import EquipmentRecord, LinkRecord
 from pbx_operator.cluster import AlreadyExists, ApiError, Cluster, Gone
 from pbx_operator.domain.protocol.keys import SEED_BYTES, SigningKey, base64url
 from pbx_operator.domain.protocol.succession import MAX_SUCCESSIONS, Successions, instance_of, speaks_for, succeed
@@ -44,6 +43,7 @@ class Identity:
 
     instance: str
     public_key: str
+    """The public half of `key`; empty while that is lost."""
     key: SigningKey | None
     """None if there are records, but the Secret with their key is lost."""
     confirmed: bool
@@ -62,7 +62,7 @@ class Identity:
         return MAX_SUCCESSIONS - len(self.successions)
 
 
-async def load_identity(cluster: Cluster, namespace: str, watched: frozenset[str] = frozenset()) -> Identity:
+async def load_identity(cluster: Cluster, namespace: str, watched: frozenset[str]) -> Identity:
     """Read the identity, or make one if this installation never had any: no record names what it watches.
 
     `watched` are its namespaces; none means all.  Raises ApiError if the API server refuses, ValueError if the Secret
@@ -71,9 +71,8 @@ async def load_identity(cluster: Cluster, namespace: str, watched: frozenset[str
     home = await _home(cluster)
     identity = await _read(cluster, namespace, home)
     if identity is None:
-        records = [LinkRecord.model_validate(raw) for raw in (await cluster.list(LinkRecord.resource)).items]
-        if ours := [record for record in records if names_watched(record, watched)]:
-            return _lost(ours[0].spec, namespace)
+        if (instance := await _instance_on_record(cluster, watched)) is not None:
+            return _lost(instance, namespace)
         identity = _parse(await _create(cluster, namespace, home), namespace, home)
     if not identity.confirmed:
         _log.error(_unconfirmed(namespace, home))
@@ -207,15 +206,27 @@ async def _read(cluster: Cluster, namespace: str, home: str) -> Identity | None:
     return _parse(secret, namespace, home)
 
 
-def _lost(spec: LinkRecordSpec, namespace: str) -> Identity:
-    ours = spec.redeemer if spec.role == "Replica" and spec.redeemer is not None else spec.issuer
-    assert ours.public_key is not None, "only a peer's may be absent"
+async def _instance_on_record(cluster: Cluster, watched: frozenset[str]) -> str | None:
+    """Return the installation that keeps the records of what is watched; None if there are none.
+
+    Another identity than theirs would find all of them to be a neighbour's, and do nothing there for ever.
+    """
+    kinds: tuple[type[LinkRecord | EquipmentRecord], ...] = (LinkRecord, EquipmentRecord)
+    for kind in kinds:
+        for raw in (await cluster.list(kind.resource)).items:
+            record = kind.model_validate(raw)
+            if names_watched(record, watched):
+                return record.spec.instance
+    return None
+
+
+def _lost(instance: str, namespace: str) -> Identity:
     _log.error(
-        "Secret %s/%s does not exist although LinkRecords do: if --namespace is right, restore it from a backup; "
-        "links that exist go on",
-        *(namespace, IDENTITY_SECRET),
+        "Secret %s/%s does not exist although records of installation %s do: if --namespace is right, restore it from "
+        "a backup; links that exist go on",
+        *(namespace, IDENTITY_SECRET, instance),
     )
-    return Identity(ours.instance, ours.public_key, None, confirmed=True)
+    return Identity(instance, "", None, confirmed=True)
 
 
 async def _create(cluster: Cluster, namespace: str, home: str) -> dict[str, Any]:
@@ -262,7 +273,7 @@ def _encoded(data: dict[str, str]) -> dict[str, str]:
 def _missing(namespace: str) -> ValueError:
     return ValueError(
         f"Secret {namespace}/{IDENTITY_SECRET} does not exist: restore it from a backup; "
-        "only where there is no LinkRecord yet does the operator make one when it starts"
+        "only where there is neither a LinkRecord nor an EquipmentRecord yet does the operator make one when it starts"
     )
 
 

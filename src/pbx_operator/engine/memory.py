@@ -64,7 +64,7 @@ class Memory:
         self._steps: dict[str, StepAttempts[Any]] = {}
         self._troubles: dict[str, dict[str, Trouble]] = {}
         self._reasons: dict[Target, Since] = {}
-        self._shown: dict[Target, datetime] = {}
+        self._counted: dict[Target, datetime] = {}
         self._published: dict[ObjectKey, datetime] = {}
         self._reach: dict[str, Reach] = {}
 
@@ -111,7 +111,7 @@ class Memory:
         self._steps.pop(target.uid, None)
         self._troubles.pop(target.uid, None)
         self._reasons.pop(target, None)
-        self._shown.pop(target, None)
+        self._counted.pop(target, None)
         if target.resource == PBXAccount.resource:
             self._published.pop(target.key, None)
 
@@ -138,9 +138,9 @@ class Memory:
         """Return the Ready reason that this process saw last on an object, and since when."""
         return self._reasons.get(target)
 
-    def shown(self, target: Target) -> datetime | None:
-        """Return when this process last wrote the status of an object."""
-        return self._shown.get(target)
+    def counted(self, account: Target) -> datetime | None:
+        """Return when this process last wrote the status of an account, which has its counters."""
+        return self._counted.get(account)
 
     def note_reason(self, update: StatusUpdate, now: datetime) -> None:
         """Remember since when an object has had its Ready reason."""
@@ -150,9 +150,9 @@ class Memory:
         elif (seen := self._reasons.get(update.target)) is None or seen[0] != ready.reason:
             self._reasons[update.target] = (ready.reason, now)
 
-    def note_shown(self, target: Target, now: datetime) -> None:
-        """Remember that the status of an object was written."""
-        self._shown[target] = now
+    def note_counted(self, account: Target, now: datetime) -> None:
+        """Remember that the status of an account was written."""
+        self._counted[account] = now
 
     def published(self, account: ObjectKey) -> datetime | None:
         """Return when this process last wrote a slice of an account."""

@@ -178,7 +178,7 @@ class Snapshots:
             shows_customer=unreadable is not None and unreadable.to_delete("customerID") is not None,
             since=self._since(own, numbers),
             published=self._memory.published(key),
-            counters_written=self._memory.shown(own) if own is not None else None,
+            counters_written=self._memory.counted(own) if own is not None else None,
         )
 
     def _servers(self, namespace: str, numbers: Iterable[InternalNumber]) -> Iterable[str]:

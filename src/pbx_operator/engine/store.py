@@ -101,8 +101,8 @@ def _owner_by_name(part: DialPlanSlice) -> Iterable[ObjectKey]:
 class Store:
     """The tables of our kinds."""
 
-    def __init__(self, domain_suffix: str, scope: Scope | None = None) -> None:
-        """`scope` tells which records are this installation's; without it all are."""
+    def __init__(self, domain_suffix: str, scope: Scope) -> None:
+        """`scope` tells which records are this installation's."""
         self._scope = scope
         self.domain_suffix = domain_suffix
         """The domain below which accounts without an own SIP domain get theirs."""
@@ -114,7 +114,7 @@ class Store:
         self.servers = Table(CommServer, account=_account_of_server, equipment=equipment_of)
         self.records = SharedTable(
             LinkRecord,
-            scope.holds if scope is not None else lambda _: True,
+            scope.holds,
             Table(LinkRecord, claimed=_claimed_namespaces),
             interlink=_places_of_record,
             account=_accounts_of_record,
@@ -143,7 +143,7 @@ class Store:
     def neighbour(self, namespace: str) -> str | None:
         """Return the other installation whose namespace this is, if it is one's."""
         theirs = [*self.records.others.select("claimed", namespace), *self.equipment.select("claimed", namespace)]
-        if self._scope is None or not theirs:
+        if not theirs:
             return None
         every = (claim for record in (*theirs, *self.records, *self.equipment) for claim in claims_of(record))
         first = first_claim((claim for claim in every if claim.key.namespace == namespace), self._stands)
@@ -158,5 +158,4 @@ class Store:
         return any(metadata is not None and metadata.uid == claim.uid for metadata in known)
 
     def _claimed_by_others(self, record: EquipmentRecord) -> Iterable[str]:
-        ours = self._scope is None or record.spec.instance == self._scope.instance
-        return () if ours else _claimed_namespaces(record)
+        return _claimed_namespaces(record) if record.spec.instance != self._scope.instance else ()

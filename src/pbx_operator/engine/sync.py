@@ -6,9 +6,11 @@ metadata only, find every few minutes what the watches missed.
 
 from __future__ import annotations
 
+import asyncio
 import logging
-from collections.abc import Collection
+from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from pbx_operator.api.crd import missing_fields, root_schema
 from pbx_operator.api.meta import API_VERSION, GROUP, ObjectKey, ObjectMeta, ResourceType
@@ -18,6 +20,8 @@ from pbx_operator.engine.intake import Intake
 from pbx_operator.engine.store import Store
 
 PRUNE_SECONDS = 600.0
+LAG_SECONDS = 5.0
+"""What a watch may take to tell of a change; only what it has not told by then is missed."""
 
 _log = logging.getLogger(__name__)
 
@@ -61,6 +65,16 @@ def places(resource: ResourceType, namespaces: Collection[str]) -> list[str]:
     return sorted(namespaces) if resource.namespaced and namespaces else [""]
 
 
+class _Suspect(NamedTuple):
+    """An object of which a list tells something else than the Store."""
+
+    resource: ResourceType
+    key: ObjectKey
+    uid: str
+    version: int | None
+    """What the list had; None if it did not have the object."""
+
+
 @dataclass(slots=True)
 class Pruner:
     """Compares the Store with metadata lists, and knows how far behind the watches are."""
@@ -72,30 +86,49 @@ class Pruner:
     """The namespaces that are watched; none means all."""
     lagging: int = 0
     """How many rounds in a row found an object that the watches had not brought."""
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
 
     async def round(self, *, began: bool = False) -> None:
         """Mend what the watches missed; if they `began` just now, to have missed something is no fault of theirs.
 
-        Raises TimeWentBackError if a list is older than what was seen before, ApiError if the API server fails.
+        Otherwise they are given the time to tell of what was written just now.  Raises TimeWentBackError if a list is
+        older than what was seen before, ApiError if the API server fails.
         """
+        suspects = [suspect for kind in KINDS for suspect in await self._suspects(kind.resource)]
+        if suspects and not began:
+            await self.sleep(LAG_SECONDS)
         missed = 0
-        for kind in KINDS:
-            table = self.store.tables[kind.resource.plural]
-            known, listed = table.metadata(), await self._listed(kind.resource, table.resource_version)
-            for key, metadata in known.items():
-                if metadata.uid not in listed:
-                    self.intake.deleted(kind.resource, key, metadata.uid)
-                    missed += 1
-            for metadata in listed.values():
-                key = ObjectKey(metadata.namespace, metadata.name)
-                current = table.metadata_of(key)
-                if current is None or int(current.resource_version) < int(metadata.resource_version):
-                    missed += 1
-                    await self._fetch(kind.resource, key)
+        for suspect in suspects:
+            if self._is_missed(suspect):
+                missed += 1
+                await self._mend(suspect)
         self.lagging = self.lagging + 1 if missed and not began else 0
         if missed:
             level = logging.INFO if began else logging.WARNING
             _log.log(level, "the watches had missed %d changes; mended", missed)
+
+    async def _suspects(self, resource: ResourceType) -> list[_Suspect]:
+        table = self.store.tables[resource.plural]
+        known, listed = table.metadata(), await self._listed(resource, table.resource_version)
+        absent = [_Suspect(resource, key, m.uid, None) for key, m in known.items() if m.uid not in listed]
+        present = [
+            _Suspect(resource, ObjectKey(m.namespace, m.name), m.uid, int(m.resource_version)) for m in listed.values()
+        ]
+        return [suspect for suspect in (*absent, *present) if self._is_missed(suspect)]
+
+    def _is_missed(self, suspect: _Suspect) -> bool:
+        """Whether the Store is still behind what the list had."""
+        table = self.store.tables[suspect.resource.plural]
+        if suspect.version is not None:
+            return not table.knows(suspect.key, suspect.uid, suspect.version)
+        current = table.metadata_of(suspect.key)
+        return current is not None and current.uid == suspect.uid
+
+    async def _mend(self, suspect: _Suspect) -> None:
+        if suspect.version is None:
+            self.intake.deleted(suspect.resource, suspect.key, suspect.uid)
+        else:
+            await self._fetch(suspect.resource, suspect.key)
 
     async def _listed(self, resource: ResourceType, seen: int) -> dict[str, ObjectMeta]:
         """Return the metadata of all objects by UID; no list may be older than what was `seen`."""

@@ -91,6 +91,11 @@ class Table(Generic[R]):
         found = self.find(key)
         return found.metadata if found is not None else None
 
+    def knows(self, key: ObjectKey, uid: str, version: int) -> bool:
+        """Whether this version of an object was seen, or a later one, or its end."""
+        known = self.metadata_of(key)
+        return uid in self._gone or (known is not None and version <= int(known.resource_version))
+
     def put(self, raw: dict[str, Any]) -> Observation | None:
         """Take an object; return what changed, or None if it was no news.
 
@@ -100,9 +105,9 @@ class Table(Generic[R]):
         key, uid = ObjectKey(metadata.get("namespace", ""), metadata["name"]), metadata["uid"]
         version = int(metadata["resourceVersion"])
         self.resource_version = max(self.resource_version, version)
-        known = self.metadata_of(key)
-        if uid in self._gone or (known is not None and version <= int(known.resource_version)):
+        if self.knows(key, uid, version):
             return None
+        known = self.metadata_of(key)
         if known is not None and known.uid != uid:
             self._bury(known.uid)
         return self.take(self._parse(raw))

@@ -1,7 +1,8 @@
 """The workers: take a key, gather, plan, act, and plan again until nothing is left to do; then show the status.
 
 A key is in work at most once, so that everything about one object happens in order.  Errors of the API server
-are met here and nowhere else: they delay the key that met them and no other.
+are met here and nowhere else: they delay the key that met them and no other.  Only a write without an answer concerns
+all keys: until somebody has looked what became of it, nothing is planned (`Executor.settle_doubts`).
 """
 
 from __future__ import annotations
@@ -113,8 +114,9 @@ class Worker:
     async def _show(self, updates: tuple[StatusUpdate, ...], now: datetime) -> None:
         for update in updates:
             self._memory.note_reason(update, now)
-            if await self._executor.write_status(update):
-                self._memory.note_shown(update.target, now)
+            written = await self._executor.write_status(update)
+            if written and update.target.resource is PBXAccount.resource:
+                self._memory.note_counted(update.target, now)
 
     def _back_off(self, key: WorkKey, error: ApiError | None) -> None:
         """Try the key again after a pause that doubles from failure to failure."""

@@ -83,8 +83,8 @@ class Local(Direct):
 
     async def delete(
         self, resource: ResourceType, key: ObjectKey, *, uid: str | None = None, resource_version: str | None = None
-    ) -> None:
-        self._api.delete(resource, key, uid)
+    ) -> JSON | None:
+        return self._api.delete(resource, key, uid)
 
 
 class AtOnce(Errands):
@@ -118,7 +118,8 @@ class Installation:
         self.api = Api(lambda: self.now, lambda *_: None)
         self.api.objects |= cast.objects(who, side)
         cluster, identity = Local(self.api), IDENTITIES[who]
-        self.store, self.memory = Store("pbx.example"), Memory()
+        scope = Scope(identity.instance)
+        self.store, self.memory = Store("pbx.example", scope), Memory()
         intake = Intake(self.store, Queue(lambda: 0.0), self.memory, ignore)
         facts = ClusterFacts(identity.instance, restoring_until=LATE if side.restoring else None)
         self.snapshots = Snapshots(self.store, self.memory, facts, self.clock)
@@ -131,7 +132,7 @@ class Installation:
         self.executor = Executor(
             cluster, self.store, intake, authority, keys, self.snapshots.link, Silence(), NoSteps(), NoSteps()
         )
-        self.planner = Planner(self.store, self.snapshots, Scope(identity.instance))
+        self.planner = Planner(self.store, self.snapshots, scope)
         ears, keeper = Deaf(), Still(cluster, "pbx-system", identity)
         self.talk = Conversations(
             self.store, authority, line, contact, self.clock, 60, keeper, lambda *_: None, ears.is_silent

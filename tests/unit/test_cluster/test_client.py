@@ -120,6 +120,7 @@ async def test_writes_carry_body_and_field_manager(server: Server, cluster: Clus
 
 
 async def test_delete_sends_only_the_demanded_preconditions(server: Server, cluster: Cluster) -> None:
+    server.replies = [answer(200, kind="Status")]
     await cluster.delete(SECRETS, KEY)
     await cluster.delete(SECRETS, KEY, uid="u", resource_version="7")
     assert [seen.body["preconditions"] for seen in server.seen] == [{}, {"uid": "u", "resourceVersion": "7"}]

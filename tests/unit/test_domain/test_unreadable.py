@@ -83,12 +83,13 @@ class TestAccount:
 
     @pytest.mark.parametrize(("policy", "goes"), [("Delete", False), ("Orphan", True)])
     def test_deleted_it_waits_for_its_customer_and_says_so(self, policy: str, goes: bool) -> None:
-        store = Store("pbx.example")
+        scope = Scope(INSTANCE)
+        store = Store("pbx.example", scope)
         raw = account(deleting=True).to_json()
         raw["spec"], raw["status"] = {"country": 7, "deletionPolicy": policy}, {"customerID": "7"}
         store.accounts.put(raw)
         snapshots = Snapshots(store, Memory(), ClusterFacts(INSTANCE, started=NOW), lambda: NOW)
-        plan = Planner(store, snapshots, Scope(INSTANCE)).plan(WorkKey("Account", account().key), NOW)
+        plan = Planner(store, snapshots, scope).plan(WorkKey("Account", account().key), NOW)
         assert [type(action) for action in plan.actions] == ([RemoveFinalizer] if goes else [])
         (update,) = plan.statuses
         assert shown(update.status) == ("False", "Unreadable" if goes else "Deleting")
@@ -143,7 +144,7 @@ class TestServer:
         assert "spec.deletionPolicy to Orphan" in ready.message
 
     def test_deleted_as_an_orphan_it_goes_at_once(self) -> None:
-        table = Store("pbx.example").servers
+        table = Store("pbx.example", Scope(INSTANCE)).servers
         raw = {**commserver(deleting=NOW, finalizers=(TEARDOWN_FINALIZER,)).to_json()}
         raw["spec"] = {"type": 7, "deletionPolicy": "Orphan"}
         raw["status"] = {"equipmentID": "PBX1234"}

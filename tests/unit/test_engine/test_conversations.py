@@ -17,6 +17,7 @@ from pbx_operator.api.v1alpha1.linkrecord import Contact
 from pbx_operator.domain.protocol.keys import base64url
 from pbx_operator.domain.protocol.messages import LinkReport, SyncAnswer, SyncRequest
 from pbx_operator.domain.protocol.succession import Successions
+from pbx_operator.domain.records.scope import Scope
 from pbx_operator.engine.conversations import Conversations
 from pbx_operator.engine.identity import IdentityKeeper
 from pbx_operator.engine.store import Store
@@ -93,7 +94,7 @@ class Round:
         self.silent: bool | None = None
         self.rounds = 0
         self.between: Callable[[], None] = lambda: None
-        store, site = Store("pbx.example"), Site("here")
+        store, site = Store("pbx.example", Scope(GREEN.spec.instance)), Site("here")
         keeper = IdentityKeeper(site.cluster, "pbx-system", site.identity)
         for made in records:
             store.records.put(made.to_json())

@@ -40,6 +40,7 @@ from pbx_operator.domain.records.redemption import (
     Used,
     cancel_bytes,
 )
+from pbx_operator.domain.records.scope import Scope
 from pbx_operator.engine.elsewhere import Elsewhere, Question
 from pbx_operator.engine.memory import Memory
 from pbx_operator.engine.snapshots import Snapshots
@@ -379,7 +380,7 @@ async def test_the_policy_of_the_issuer_is_its_own_matter(story: Story) -> None:
 )
 def test_a_successor_presents_a_key_unless_its_link_is_over(made: LinkRecord, spent: bool) -> None:
     """A request that was given up may never have arrived; the issuer knows whether it spent the key."""
-    store, memory = Store("pbx.example"), Memory()
+    store, memory = Store("pbx.example", Scope(INSTANCE)), Memory()
     successor = REDEEMER.model_copy(update={"metadata": REDEEMER.metadata.model_copy(update={"uid": "successor"})})
     store.records.put(made.to_json())
     store.interlinks.put(successor.to_json())

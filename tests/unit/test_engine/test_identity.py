@@ -13,7 +13,10 @@ from unittest import mock
 
 import pytest
 
+import equipment_builders as equipment
+from builders import INSTANCE, NAMESPACE, interlink, record
 from pbx_operator.api.meta import NAMESPACES, ObjectKey, ResourceType
+from pbx_operator.api.v1alpha1 import EquipmentRecord, LinkRecord
 from pbx_operator.cluster import Cluster, Conflict, Gone, Listing, Unavailable
 from pbx_operator.domain.protocol.keys import SigningKey, base64url, instance_id
 from pbx_operator.domain.protocol.succession import speaks_for
@@ -22,7 +25,9 @@ from pbx_operator.engine.identity import CONFIRM_ANNOTATION, Identity, IdentityK
 from rotated import chain, keys
 
 HOME, ABROAD = "uid-of-this-cluster", "uid-of-another"
+EVERYWHERE: frozenset[str] = frozenset()
 OWN, OTHER = SigningKey(bytes(32)), SigningKey(bytes(range(32)))
+RECORDS = (record(interlink("x", "a")), equipment.record(equipment.declared()))
 
 
 class Api(Cluster):
@@ -30,7 +35,7 @@ class Api(Cluster):
 
     def __init__(self) -> None:
         self.secret: dict[str, Any] | None = None
-        self.records: list[dict[str, Any]] = []
+        self.records: list[LinkRecord | EquipmentRecord] = []
         self.away = False
         self.contended = False
 
@@ -44,7 +49,7 @@ class Api(Cluster):
         return self.secret
 
     async def list(self, resource: ResourceType, namespace: str = "", *, metadata_only: bool = False) -> Listing:
-        return Listing(self.records, "1")
+        return Listing([record.to_json() for record in self.records if record.resource is resource], "1")
 
     async def create(self, resource: ResourceType, body: Mapping[str, Any]) -> dict[str, Any]:
         assert self.secret is None
@@ -65,7 +70,7 @@ def secret(key: SigningKey, origin: str = HOME, confirmed: str = "") -> dict[str
 
 
 def lost() -> Identity:
-    return Identity(instance_id(OWN.public), OWN.public, None, confirmed=True)
+    return Identity(instance_id(OWN.public), "", None, confirmed=True)
 
 
 def rotated(line: list[SigningKey], **options: str) -> dict[str, Any]:
@@ -81,11 +86,11 @@ def api() -> Api:
 
 
 async def test_an_installation_makes_its_identity_once(api: Api) -> None:
-    first = await load_identity(api, "ns")
+    first = await load_identity(api, "ns", EVERYWHERE)
     assert first.usable
     assert first.key is not None
     assert first.instance == instance_id(first.key.public)
-    assert await load_identity(api, "ns") == first
+    assert await load_identity(api, "ns", EVERYWHERE) == first
 
 
 async def test_a_namespace_that_is_missing_is_named_with_the_next_step(
@@ -93,12 +98,12 @@ async def test_a_namespace_that_is_missing_is_named_with_the_next_step(
 ) -> None:
     monkeypatch.setattr(api, "create", mock.AsyncMock(side_effect=Gone("POST secrets: 404", status=404)))
     with pytest.raises(ValueError, match="namespace ns does not exist: kubectl create namespace ns, or choose another"):
-        await load_identity(api, "ns")
+        await load_identity(api, "ns", EVERYWHERE)
 
 
 async def test_an_identity_made_elsewhere_must_be_confirmed(api: Api, caplog: pytest.LogCaptureFixture) -> None:
     api.secret = secret(OWN, ABROAD)
-    identity = await load_identity(api, "ns")
+    identity = await load_identity(api, "ns", EVERYWHERE)
     assert not identity.usable
     assert f"kubectl annotate secret -n ns pbx-operator-identity {CONFIRM_ANNOTATION}={HOME}" in caplog.text
     keeper = IdentityKeeper(api, "ns", identity)
@@ -108,6 +113,23 @@ async def test_an_identity_made_elsewhere_must_be_confirmed(api: Api, caplog: py
     api.secret = secret(OWN, ABROAD, confirmed=HOME)
     assert await keeper.look()
     assert identity.usable
+
+
+@pytest.mark.parametrize("record", RECORDS, ids=lambda record: record.resource.kind)
+async def test_an_installation_with_records_makes_no_other_identity(
+    api: Api, caplog: pytest.LogCaptureFixture, record: LinkRecord | EquipmentRecord
+) -> None:
+    api.records = [record]
+    for watched in (EVERYWHERE, frozenset({NAMESPACE})):
+        assert await load_identity(api, "ns", watched) == Identity(INSTANCE, "", None, confirmed=True)
+    assert api.secret is None
+    assert f"does not exist although records of installation {INSTANCE} do" in caplog.text
+
+
+@pytest.mark.parametrize("record", RECORDS, ids=lambda record: record.resource.kind)
+async def test_records_of_what_others_watch_are_not_its_own(api: Api, record: LinkRecord | EquipmentRecord) -> None:
+    api.records = [record]
+    assert (await load_identity(api, "ns", frozenset({"elsewhere"}))).usable
 
 
 async def test_a_secret_that_is_lost_is_not_replaced_but_found_again(
@@ -155,7 +177,7 @@ async def test_a_secret_that_goes_while_the_operator_runs_is_told_once(
     api: Api, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Its next start could not go on."""
-    identity = await load_identity(api, "ns")
+    identity = await load_identity(api, "ns", EVERYWHERE)
     keeper, api.secret = IdentityKeeper(api, "ns", identity), None
     assert not await keeper.look()
     assert not await keeper.look()
@@ -193,10 +215,10 @@ async def refused(api: Api, problem: str) -> None:
 
 class TestRotation:
     async def test_the_secret_has_another_key_and_the_way_to_it(self, api: Api) -> None:
-        first = await load_identity(api, "ns")
+        first = await load_identity(api, "ns", EVERYWHERE)
         rotated_once = await rotate_identity(api, "ns")
         rotated_twice = await rotate_identity(api, "ns")
-        loaded = await load_identity(api, "ns")
+        loaded = await load_identity(api, "ns", EVERYWHERE)
         assert loaded == rotated_twice
         assert loaded.instance == first.instance
         assert len({one.public_key for one in (first, rotated_once, loaded)}) == 3
@@ -206,7 +228,7 @@ class TestRotation:
         assert (len(loaded.successions), loaded.rotations_left) == (2, 14)
 
     async def test_the_former_seed_is_nowhere(self, api: Api) -> None:
-        first = await load_identity(api, "ns")
+        first = await load_identity(api, "ns", EVERYWHERE)
         await rotate_identity(api, "ns")
         assert api.secret is not None
         assert first.key is not None
@@ -216,7 +238,7 @@ class TestRotation:
     async def test_what_else_the_secret_holds_stays(self, api: Api) -> None:
         api.secret = secret(OWN, ABROAD, confirmed=HOME)
         await rotate_identity(api, "ns")
-        assert (await load_identity(api, "ns")).confirmed
+        assert (await load_identity(api, "ns", EVERYWHERE)).confirmed
         assert base64.b64decode(api.secret["data"]["clusterUID"]).decode() == ABROAD
 
     async def test_of_two_at_once_one_wins(self, api: Api) -> None:
@@ -246,13 +268,13 @@ class TestRotation:
         entry = base64.b64encode((successions or "").encode()).decode()
         api.secret["data"]["successions"] = entry or rotated(line[:2])["data"]["successions"]
         with pytest.raises(ValueError, match="seed and successions do not match: restore it"):
-            await load_identity(api, "ns")
+            await load_identity(api, "ns", EVERYWHERE)
 
 
 class TestKeeper:
     async def test_a_rotation_is_taken_up(self, api: Api, caplog: pytest.LogCaptureFixture) -> None:
         caplog.set_level(logging.INFO)
-        identity, changes = await load_identity(api, "ns"), []
+        identity, changes = await load_identity(api, "ns", EVERYWHERE), []
         keeper = IdentityKeeper(api, "ns", identity, lambda: changes.append(identity.public_key))
         assert not await keeper.look()
         now = await rotate_identity(api, "ns")
@@ -265,7 +287,7 @@ class TestKeeper:
     async def test_a_former_key_is_not_and_that_is_told_once(self, api: Api, caplog: pytest.LogCaptureFixture) -> None:
         line = keys("line", 3)
         api.secret = rotated(line)
-        identity = await load_identity(api, "ns")
+        identity = await load_identity(api, "ns", EVERYWHERE)
         keeper = IdentityKeeper(api, "ns", identity)
         forks = [rotated(line[:1]), rotated(line[:2]), rotated([*line[:2], OTHER]), rotated([line[0], *keys("x", 5)])]
         for fork in forks:
@@ -285,7 +307,7 @@ class TestKeeper:
 
     async def test_it_looks_again_and_again(self, api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(identity_module, "USABLE_SECONDS", 0.0)
-        identity = await load_identity(api, "ns")
+        identity = await load_identity(api, "ns", EVERYWHERE)
         taken = asyncio.Event()
         task = asyncio.create_task(IdentityKeeper(api, "ns", identity, taken.set).run())
         for _ in range(2):

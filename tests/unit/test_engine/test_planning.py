@@ -33,11 +33,12 @@ class World:
     """A process that is up, without an API server."""
 
     def __init__(self, *objects: Resource | JSON) -> None:
-        self.store = Store(SUFFIX)
+        scope = Scope(CLUSTER.instance)
+        self.store = Store(SUFFIX, scope)
         memory, queue = Memory(), WorkQueue[WorkKey](lambda: 0.0)
         self.intake = Intake(self.store, queue, memory, lambda _: None)
         snapshots = Snapshots(self.store, memory, CLUSTER, lambda: NOW)
-        self._planner = Planner(self.store, snapshots, Scope(CLUSTER.instance))
+        self._planner = Planner(self.store, snapshots, scope)
         self._versions: Iterator[int] = count(1)
         for shown_object in objects:
             self.see(shown_object)

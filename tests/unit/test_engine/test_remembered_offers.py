@@ -8,11 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from builders import NAMESPACE, SUFFIX, account, interlink, number, sharing
+from builders import INSTANCE, NAMESPACE, SUFFIX, account, interlink, number, sharing
 from pbx_operator.api.meta import ObjectKey, Resource
 from pbx_operator.api.v1alpha1.shared import Sharing
 from pbx_operator.domain.dialplan.numbers import resolve
 from pbx_operator.domain.dialplan.offers import NO_OFFER, Offer, offer
+from pbx_operator.domain.records.scope import Scope
 from pbx_operator.engine.offers import Offers
 from pbx_operator.engine.store import Store
 
@@ -26,7 +27,7 @@ class World:
     """A Store whose objects change, and the offers remembered beside it."""
 
     def __init__(self) -> None:
-        self.store = Store(SUFFIX)
+        self.store = Store(SUFFIX, Scope(INSTANCE))
         self.offers = Offers(self.store)
         self._versions = iter(range(1, 10_000))
 

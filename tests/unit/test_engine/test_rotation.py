@@ -13,6 +13,7 @@ from pbx_operator.domain.protocol.keys import Bundle, base64url, instance_id, pa
 from pbx_operator.domain.protocol.messages import RedeemRequest, SyncRequest
 from pbx_operator.domain.records.machine import EndDuplicate
 from pbx_operator.domain.records.redemption import Linked, Result, Unproven, Unreachable
+from pbx_operator.domain.records.scope import Scope
 from pbx_operator.engine.conversations import Conversations
 from pbx_operator.engine.elsewhere import Elsewhere, Question
 from pbx_operator.engine.identity import Identity, IdentityKeeper
@@ -171,7 +172,7 @@ class TestConversation:
     async def converse(
         self, story: Story, found: Identity | None = None, rounds: int = 1, answered: bool = True
     ) -> None:
-        here, store, done = story.here, Store("pbx.example"), asyncio.Queue[bool]()
+        here, store, done = story.here, Store("pbx.example", Scope(story.here.instance)), asyncio.Queue[bool]()
         store.records.put(here.record().to_json())
         conversations = Conversations(
             store,

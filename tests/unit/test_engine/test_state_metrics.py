@@ -14,6 +14,7 @@ from pbx_operator.api.meta import Resource
 from pbx_operator.api.v1alpha1 import LinkRecord
 from pbx_operator.api.v1alpha1.interlink import InterlinkStatus
 from pbx_operator.domain.protocol.keys import SEED_BYTES, SigningKey
+from pbx_operator.domain.records.scope import Scope
 from pbx_operator.engine.identity import Identity
 from pbx_operator.engine.memory import MISSED, Memory
 from pbx_operator.engine.state_metrics import StateMetrics
@@ -27,7 +28,7 @@ class Bench:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
-        self.store, self.memory = Store(SUFFIX), Memory()
+        self.store, self.memory = Store(SUFFIX, Scope(INSTANCE)), Memory()
         self.identity = Identity(INSTANCE, "", SigningKey(bytes(SEED_BYTES)), confirmed=True)
         self.left: dict[str, str] = {}
         self.registry.register(StateMetrics(self.store, self.memory, self.identity, self.left))

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Hashable
 from typing import Any
 
-from builders import SUFFIX, record
+from builders import INSTANCE, SUFFIX, record
 from federated_builders import ELSEWHERE, authority, replica
 from link_builders import ISSUER, REDEEMER
 from pbx_operator.api.meta import ObjectKey
 from pbx_operator.api.v1alpha1 import Interlink, LinkRecord
 from pbx_operator.domain.records.facts import pair_of, places_of
+from pbx_operator.domain.records.scope import Scope
 from pbx_operator.domain.unreadable import Unreadable
 from pbx_operator.engine.store import Store
 from pbx_operator.engine.tables import SharedTable, Table
@@ -32,7 +33,7 @@ def known(links: Table[Interlink]) -> Interlink:
 
 
 def test_an_older_version_of_an_object_is_no_news() -> None:
-    links = Store(SUFFIX).interlinks
+    links = Store(SUFFIX, Scope(INSTANCE)).interlinks
     assert links.put(raw(5, displayName="new")) is not None
     assert links.put(raw(5, displayName="same")) is None
     assert links.put(raw(4, displayName="old")) is None
@@ -40,13 +41,13 @@ def test_an_older_version_of_an_object_is_no_news() -> None:
 
 
 def test_versions_are_numbers_not_text() -> None:
-    links = Store(SUFFIX).interlinks
+    links = Store(SUFFIX, Scope(INSTANCE)).interlinks
     links.put(raw(9))
     assert links.put(raw(10)) is not None
 
 
 def test_a_deleted_object_does_not_come_back_by_a_late_event() -> None:
-    links = Store(SUFFIX).interlinks
+    links = Store(SUFFIX, Scope(INSTANCE)).interlinks
     links.put(raw(5))
     assert links.remove(KEY, "one") is not None
     assert links.put(raw(6)) is None
@@ -54,7 +55,7 @@ def test_a_deleted_object_does_not_come_back_by_a_late_event() -> None:
 
 
 def test_a_successor_of_the_same_name_takes_the_place() -> None:
-    links = Store(SUFFIX).interlinks
+    links = Store(SUFFIX, Scope(INSTANCE)).interlinks
     links.put(raw(5, uid="one"))
     assert links.put(raw(7, uid="two")) is not None
     assert links.put(raw(6, uid="one")) is None
@@ -63,7 +64,7 @@ def test_a_successor_of_the_same_name_takes_the_place() -> None:
 
 
 def test_what_could_not_be_found_may_show_up_again() -> None:
-    links = Store(SUFFIX).interlinks
+    links = Store(SUFFIX, Scope(INSTANCE)).interlinks
     links.put(raw(5))
     links.forget(KEY, "one")
     assert links.get(KEY) is None
@@ -71,7 +72,7 @@ def test_what_could_not_be_found_may_show_up_again() -> None:
 
 
 def test_an_index_follows_every_change_of_an_object() -> None:
-    links = Store(SUFFIX).interlinks
+    links = Store(SUFFIX, Scope(INSTANCE)).interlinks
     north, south = ObjectKey("south", "north"), ObjectKey("south", "south")
     links.put(raw(1))
     assert [o.key for o in links.select("account", south)] == [KEY]
@@ -83,14 +84,14 @@ def test_an_index_follows_every_change_of_an_object() -> None:
 
 
 def test_the_waiting_redeemer_is_found_by_the_secret_and_the_key() -> None:
-    links = Store(SUFFIX).interlinks
+    links = Store(SUFFIX, Scope(INSTANCE)).interlinks
     links.put(raw(1) | {"status": {"keyID": "a" * 16}})
     assert [o.key for o in links.select("secret", ObjectKey("south", "from-north"))] == [KEY]
     assert [o.key for o in links.select("key", "a" * 16)] == [KEY]
 
 
 def test_an_unreadable_object_is_present_with_its_problem_and_without_its_values() -> None:
-    links = Store(SUFFIX).interlinks
+    links = Store(SUFFIX, Scope(INSTANCE)).interlinks
     links.put(raw(1, priority="very high") | {"status": {"keyID": "kept", "conditions": []}})
     unreadable = links.unreadable(KEY)
     assert isinstance(unreadable, Unreadable)
@@ -103,7 +104,7 @@ def test_an_unreadable_object_is_present_with_its_problem_and_without_its_values
 
 
 def test_an_object_that_is_corrected_can_be_read_again() -> None:
-    links = Store(SUFFIX).interlinks
+    links = Store(SUFFIX, Scope(INSTANCE)).interlinks
     links.put(raw(1, priority="very high"))
     assert links.put(raw(2, priority=1)) is not None
     assert links.unreadable(KEY) is None
@@ -112,7 +113,7 @@ def test_an_object_that_is_corrected_can_be_read_again() -> None:
 
 def test_a_record_is_found_by_what_it_names_in_this_cluster_alone() -> None:
     """Objects of another cluster have names of their own, which may be the same as some of ours."""
-    records = Store(SUFFIX).records
+    records = Store(SUFFIX, Scope(INSTANCE)).records
     for version, made in enumerate((authority(), replica()), 1):
         records.put(
             {"metadata": {**made.metadata.to_json(), "resourceVersion": str(version)}, "spec": made.spec.to_json()}

@@ -17,9 +17,12 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from pbx_operator.api.meta import ObjectKey
+from pbx_operator.api.v1alpha1 import Interlink, PBXAccount
+from pbx_operator.api.v1alpha1.interlink import InterlinkStatus
+from pbx_operator.api.v1alpha1.pbxaccount import PBXAccountStatus
 from pbx_operator.cluster import Conflict, Forbidden, Unavailable
 from pbx_operator.domain.impact import WorkKey
-from pbx_operator.domain.plan import Plan
+from pbx_operator.domain.plan import Plan, StatusUpdate, Target
 from pbx_operator.engine.memory import Memory
 from pbx_operator.engine.metrics import Metrics
 from pbx_operator.engine.queue import WorkQueue
@@ -56,6 +59,8 @@ class Bench:
     """After so many errors there are no more."""
     planned: list[WorkKey] = field(default_factory=list)
     queue: Queue = field(default_factory=Queue)
+    memory: Memory = field(default_factory=Memory)
+    executor: mock.AsyncMock = field(default_factory=mock.AsyncMock)
 
     def plan(self, key: WorkKey, now: datetime) -> Plan:
         self.planned.append(key)
@@ -78,7 +83,7 @@ class Bench:
         """Run the worker; it must not end by itself."""
         metrics = Metrics(CollectorRegistry(), 1)
         clocks = Clocks(lambda: NOW, lambda: 0.0)
-        worker = Worker(self.queue, self.plan, mock.AsyncMock(), Memory(), clocks, metrics)
+        worker = Worker(self.queue, self.plan, self.executor, self.memory, clocks, metrics)
         task = asyncio.create_task(worker.run())
         yield
         assert not task.done()
@@ -139,6 +144,26 @@ async def test_a_conflict_is_no_failure(bench: Bench, caplog: pytest.LogCaptureF
     assert bench.planned == [BAD, BAD, BAD, GOOD]
     assert bench.queue.pauses == []
     assert caplog.records == []
+
+
+async def test_nothing_is_planned_while_a_write_is_in_doubt(bench: Bench) -> None:
+    """Whoever wrote: the status of a rival may show by now what this plan would claim."""
+    bench.executor.settle_doubts.side_effect = Unavailable("no answer")
+    async with bench.running():
+        await bench.work(GOOD)
+        assert bench.planned == []
+        bench.executor.settle_doubts.side_effect = None
+        await bench.work(GOOD)
+    assert bench.planned == [GOOD]
+
+
+async def test_of_statuses_that_were_written_those_of_accounts_are_remembered(bench: Bench) -> None:
+    """Their counters wait for each other; nobody asks about the statuses of other kinds."""
+    link, account = (Target(kind.resource, GOOD.key, "uid") for kind in (Interlink, PBXAccount))
+    bench.script[GOOD] = Plan((), (StatusUpdate(link, InterlinkStatus()), StatusUpdate(account, PBXAccountStatus())))
+    async with bench.running():
+        await bench.work(GOOD)
+    assert (bench.memory.counted(link), bench.memory.counted(account)) == (None, NOW)
 
 
 def lines(caplog: pytest.LogCaptureFixture) -> list[dict[str, Any]]:

@@ -257,7 +257,7 @@ def _kept_here(s: LinkSnapshot) -> list[LinkRecord]:
 def _purge_time(s: LinkSnapshot, record: LinkRecord) -> datetime | None:
     """Return when an Ended record may go: a courtesy to whoever still wants to know how it ended."""
     end = record.spec.end
-    if end is None:
+    if end is None or record.metadata.deleting:
         return None
     acknowledged = all(_knows_end(s, record, side) for side in SIDES) and _peer_knows_end(record)
     keep = end.time + (ACKNOWLEDGED_RETENTION if acknowledged else UNACKNOWLEDGED_RETENTION)

@@ -350,5 +350,10 @@ class TestRetention:
         over = record(ISSUER, REDEEMER, origin="BringYourOwn", policy=policy, end=end("Deleted", time=NOW))
         assert [type(a) for a in todo(around(going(ISSUER), over))] == [RemoveFinalizer]
 
+    def test_one_that_somebody_else_holds_back_is_not_deleted_again(self) -> None:
+        metadata = self.OVER.metadata.model_copy(update={"deletion_timestamp": NOW + DAY})
+        s = without(ISSUER, self.OVER.model_copy(update={"metadata": metadata}))
+        assert (plan(s).requeue, todo(s, NOW + 2 * DAY)) == (None, [])
+
     def test_the_issuers_side_does_it(self) -> None:
         assert plan(without(REDEEMER, self.OVER)).requeue is None

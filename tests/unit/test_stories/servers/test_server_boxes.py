@@ -25,6 +25,7 @@ from pbx_operator.domain.unreadable import Unreadable
 from server_builders import STOCK, commserver
 from simulation.process import Request, Task
 from simulation.servers import Provider, Site, System
+from simulation.world import INSTANCE
 
 PLACE = ObjectKey(NAMESPACE, "pbx")
 SERVER = commserver(
@@ -85,7 +86,7 @@ def put_record(site: Site) -> None:
     server = site.server()
     assert server is not None
     owner = EquipmentOwner(namespace=NAMESPACE, name="pbx", uid=server.metadata.uid)
-    spec = declared(owner=owner)
+    spec = declared(owner=owner, instance=INSTANCE)
     body = {"metadata": {"name": record_name(spec.equipment_id)}, "spec": spec.to_json()}
     site.api.create(EquipmentRecord.resource, body)
 
