@@ -58,7 +58,7 @@ class Reach:
 
 
 class Memory:
-    """Attempts per Interlink (by UID, since a successor starts afresh) and reasons per object."""
+    """What was tried for objects, by UID, since a successor starts afresh; what they show; which peers answer."""
 
     def __init__(self) -> None:
         self._attempts: dict[str, Attempts] = {}

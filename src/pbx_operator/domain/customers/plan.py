@@ -1,7 +1,7 @@
 """What to do about the customer behind an account: one step after the other, until the provider has it as wanted.
 
-The order is that of `server`: look, create, update, and delete in the end.  This plan writes no status: the account's
-own plan, its only writer, shows what came of the steps (`customer_status`).
+The order is like that of `domain/servers/plan`: look, create, update, and delete in the end.  This plan writes no
+status: the account's own plan, its only writer, shows what came of the steps (`status`).
 
 `status.customerID` is shown once a look was answered, and nothing but looks happens before: an account whose provider
 never answered has nothing there, and goes without asking it.

@@ -1,7 +1,7 @@
 """How links end: Interlinks that are deleted, gone or without an account, and what time alone brings.
 
-`interlink.plan_link` puts these steps in order with those of the living side.  Each is a function from a snapshot
-to actions; whether an action still applies is decided again, on the record itself, by `record.transition`.
+`plan_link` puts these steps in order with those of the living side.  Each is a function from a snapshot to actions;
+whether an action still applies is decided again, on the record itself, by `domain/records/machine`.
 """
 
 from __future__ import annotations
