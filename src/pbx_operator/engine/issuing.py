@@ -55,8 +55,9 @@ from pbx_operator.engine.key_secrets import (
     delete_key_secret,
     read_key,
 )
-from pbx_operator.engine.memory import FIRST_PAUSE, LONGEST_PAUSE, SLOW_RETRY, Memory, jittered, longer
+from pbx_operator.engine.memory import FIRST_PAUSE, LONGEST_PAUSE, SLOW_RETRY, Memory, longer
 from pbx_operator.links.authority import Authority
+from pbx_operator.network.pauses import jittered
 
 _log = logging.getLogger(__name__)
 

@@ -5,7 +5,6 @@ Losing it costs a repetition and nothing else, so it is never written anywhere.
 
 from __future__ import annotations
 
-import random
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -34,11 +33,6 @@ _AT_ONCE = datetime.min.replace(tzinfo=UTC)
 def longer(pause: timedelta) -> timedelta:
     """Return the pause after this one: doubled, up to 5 minutes."""
     return min(pause * 2, LONGEST_PAUSE)
-
-
-def jittered(pause: timedelta) -> timedelta:
-    """Spread a pause over 80 to 120 %, so that many that fail together do not return together."""
-    return pause * random.uniform(0.8, 1.2)
 
 
 @dataclass(frozen=True, slots=True)

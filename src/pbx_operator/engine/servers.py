@@ -35,9 +35,10 @@ from pbx_operator.engine.activation_secrets import (
     write_activation,
 )
 from pbx_operator.engine.intake import Intake
-from pbx_operator.engine.memory import FIRST_PAUSE, Memory, jittered, longer
+from pbx_operator.engine.memory import FIRST_PAUSE, Memory, longer
 from pbx_operator.engine.steps import Happenings, StepRunner
 from pbx_operator.engine.store import Store
+from pbx_operator.network.pauses import jittered
 from pbx_operator.providers.systems import SystemProvider
 
 Providers = Callable[[CommServer], SystemProvider]
