@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from pbx_operator.api.meta import ObjectKey, ResourceType
+from pbx_operator.api.meta import ObjectKey, Resource, ResourceType
 from pbx_operator.api.v1alpha1.dialplanslice import DialPlanSlice
 from pbx_operator.api.v1alpha1.interlink import SecretKeyReference
 from pbx_operator.api.v1alpha1.linkrecord import SideReport
@@ -25,6 +25,11 @@ class Target:
     resource: ResourceType
     key: ObjectKey
     uid: str
+
+
+def target_of(o: Resource) -> Target:
+    """Return an object in its present life."""
+    return Target(o.resource, o.key, o.metadata.uid)
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,3 +189,8 @@ class Plan:
     actions: tuple[Action, ...] = ()
     statuses: tuple[StatusUpdate, ...] = ()
     requeue: datetime | None = None
+
+
+def earliest(*times: datetime | None) -> datetime | None:
+    """Return when to look again; None if none of the times is known."""
+    return min((time for time in times if time is not None), default=None)

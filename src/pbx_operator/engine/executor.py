@@ -38,6 +38,7 @@ from pbx_operator.domain.plan import (
     TellOrphan,
     TellPeer,
     WriteSlice,
+    target_of,
 )
 from pbx_operator.domain.servers.facts import StepName
 from pbx_operator.engine.intake import Intake
@@ -217,10 +218,9 @@ class Executor:
         return True
 
     async def _write_slice(self, slice_: DialPlanSlice) -> None:
-        resource, metadata = DialPlanSlice.resource, slice_.metadata
-        target = Target(resource, slice_.key, metadata.uid)
+        resource, target = DialPlanSlice.resource, target_of(slice_)
         body = _slice_body(slice_)
-        if metadata.uid:
+        if target.uid:
             await self._guarded(target, self._cluster.put(resource, body))
             return
         try:

@@ -24,7 +24,6 @@ from pbx_operator.api.v1alpha1.linkrecord import (
     record_name,
 )
 from pbx_operator.cluster import AlreadyExists, ApiError, Cluster, Gone
-from pbx_operator.domain.links.ending import target_of
 from pbx_operator.domain.links.facts import (
     KeyLook,
     MintTry,
@@ -34,6 +33,7 @@ from pbx_operator.domain.links.facts import (
     key_reference,
     key_secret_name,
 )
+from pbx_operator.domain.plan import target_of
 from pbx_operator.domain.protocol.keys import (
     Bundle,
     IssuerAddress,

@@ -26,10 +26,9 @@ from pbx_operator.api.v1alpha1.interlink import InterlinkStatus
 from pbx_operator.api.v1alpha1.linkrecord import LinkRecordStatus, Replay
 from pbx_operator.cluster import Forbidden, Gone
 from pbx_operator.domain.conditions import merge, stalled, summarize
-from pbx_operator.domain.links.ending import target_of
 from pbx_operator.domain.links.facts import LinkSnapshot
 from pbx_operator.domain.links.ready import gone_with_peer
-from pbx_operator.domain.plan import DeleteInterlink, StatusUpdate
+from pbx_operator.domain.plan import DeleteInterlink, StatusUpdate, target_of
 from pbx_operator.engine import events
 from pbx_operator.engine.events import EventRecorder, news
 from pbx_operator.engine.executor import Executor

@@ -34,6 +34,7 @@ from pbx_operator.domain.plan import (
     ReadKey,
     RemoveFinalizer,
     Target,
+    target_of,
 )
 from pbx_operator.domain.protocol.keys import SECRET_ENTRY, link_id
 from pbx_operator.domain.records.facts import (
@@ -285,11 +286,6 @@ def _knows_end(s: LinkSnapshot, record: LinkRecord, side: Side) -> bool:
 
 
 # --- making actions ---------------------------------------------------------------------------------------------
-
-
-def target_of(link: Interlink) -> Target:
-    """Return the object in its present life."""
-    return Target(Interlink.resource, link.key, link.metadata.uid)
 
 
 def read_key(link: Interlink) -> ReadKey:

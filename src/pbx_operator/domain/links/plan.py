@@ -13,7 +13,7 @@ from pbx_operator.api.meta import TEARDOWN_FINALIZER, ObjectKey
 from pbx_operator.api.v1alpha1.interlink import Interlink
 from pbx_operator.api.v1alpha1.linkrecord import LinkRecord
 from pbx_operator.domain.links import ending
-from pbx_operator.domain.links.ending import read_key, target_of
+from pbx_operator.domain.links.ending import read_key
 from pbx_operator.domain.links.facts import (
     LinkSnapshot,
     account_ready,
@@ -44,6 +44,8 @@ from pbx_operator.domain.plan import (
     ReadKey,
     Redeem,
     StatusUpdate,
+    earliest,
+    target_of,
 )
 from pbx_operator.domain.records.facts import closing_of, interlink_of, pair_of, wanted_policy
 from pbx_operator.domain.records.machine import Abandon, Adopt, EndDuplicate, Leave, Revoke, RunTimers, SetPolicy
@@ -68,7 +70,7 @@ def plan_link(s: LinkSnapshot, now: datetime) -> Plan:
     if link is None or link.metadata.deleting or (actions and not _must_close_first(s, link, actions, now)):
         return Plan(actions, (), wake)
     status, look_again = link_status(s, link, now)
-    return Plan((), (StatusUpdate(target_of(link), status),), _earliest(wake, look_again))
+    return Plan((), (StatusUpdate(target_of(link), status),), earliest(wake, look_again))
 
 
 def plan_unreadable(s: LinkSnapshot, unreadable: Unreadable, now: datetime) -> Plan:
@@ -319,7 +321,7 @@ def _next_look(s: LinkSnapshot, now: datetime) -> datetime | None:
     link = s.interlink
     if link is not None and not link.metadata.deleting and established_of(mine(s, link)) is None:
         times += _next_tries(s, link)
-    return _earliest(*(t for t in times if t is not None and t > now))
+    return earliest(*(t for t in times if t is not None and t > now))
 
 
 def _next_tries(s: LinkSnapshot, link: Interlink) -> list[datetime | None]:
@@ -327,7 +329,3 @@ def _next_tries(s: LinkSnapshot, link: Interlink) -> list[datetime | None]:
     users_key = attempts.look.next_look if attempts.look and key_reference(link) is not None else None
     redeem = attempts.redeem.next_try if attempts.redeem and not isinstance(attempts.redeem.result, Linked) else None
     return [users_key, next_secret_look(s, link), redeem, attempts.mint.next_try if attempts.mint else None]
-
-
-def _earliest(*times: datetime | None) -> datetime | None:
-    return min((t for t in times if t is not None), default=None)

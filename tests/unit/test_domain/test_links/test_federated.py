@@ -39,14 +39,9 @@ from pbx_operator.api.v1alpha1 import Interlink, LinkRecord
 from pbx_operator.api.v1alpha1.interlink import AllowedRedeemer, Peer
 from pbx_operator.api.v1alpha1.linkrecord import LinkRecordStatus, SideReport
 from pbx_operator.domain.conditions import find
-from pbx_operator.domain.links.ending import (
-    ACKNOWLEDGED_RETENTION,
-    RETURN_PERIOD,
-    UNACKNOWLEDGED_RETENTION,
-    target_of,
-)
+from pbx_operator.domain.links.ending import ACKNOWLEDGED_RETENTION, RETURN_PERIOD, UNACKNOWLEDGED_RETENTION
 from pbx_operator.domain.links.facts import LinkSnapshot
-from pbx_operator.domain.plan import DeleteInterlink, PurgeRecord, Redeem, RemoveFinalizer, TellPeer
+from pbx_operator.domain.plan import DeleteInterlink, PurgeRecord, Redeem, RemoveFinalizer, TellPeer, target_of
 from pbx_operator.domain.protocol.envelope import proof_of
 from pbx_operator.domain.protocol.keys import SigningKey
 from pbx_operator.domain.protocol.messages import Receipt, sign
