@@ -82,6 +82,8 @@ class Redeem:
     """Present the key of the Interlink's Secret to the authority."""
 
     interlink: ObjectKey
+    basis: object
+    """What the answer will rest on, as far as this cluster can see it; once that changes, asking anew may help."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,8 +106,7 @@ class TellPeer:
 class PurgeRecord:
     """Delete an Ended record that nobody needs any more."""
 
-    record: str
-    uid: str
+    target: Target
 
 
 @dataclass(frozen=True, slots=True)

@@ -144,7 +144,7 @@ class Engine:
         runner = StepRunner(memory, now, self._clocks.monotonic, errands)
         servers = ServerWork(cluster, providers, store, intake, memory, now, runner, events, self._address)
         steps = (servers, CustomerWork(customers, store, intake, memory, now, runner, events))
-        return Executor(cluster, store, intake, authority, keys, self._snapshots.link, events, *steps)
+        return Executor(cluster, store, intake, authority, keys, events, *steps)
 
     async def load(self) -> None:
         """List everything; must be complete before `run`. Raises ApiError."""

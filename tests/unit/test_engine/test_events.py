@@ -402,7 +402,7 @@ class Bench:
 
     def __post_init__(self) -> None:
         self.cluster, self.recorder, self.intake = mock.AsyncMock(), mock.Mock(), mock.Mock()
-        parts = (self.cluster, mock.Mock(), self.intake, mock.AsyncMock(), mock.AsyncMock(), mock.Mock())
+        parts = (self.cluster, mock.Mock(), self.intake, mock.AsyncMock(), mock.AsyncMock())
         self.executor = Executor(*parts, self.recorder, mock.AsyncMock(), mock.AsyncMock())
 
     async def delete(self) -> None:

@@ -237,11 +237,7 @@ def _redeemer_returned(s: LinkSnapshot, record: LinkRecord, due: datetime) -> bo
 
 def purge(s: LinkSnapshot, now: datetime) -> list[Action]:
     """Delete what ended long enough ago."""
-    return [
-        PurgeRecord(r.metadata.name, r.metadata.uid)
-        for r in _kept_here(s)
-        if (due := _purge_time(s, r)) is not None and due <= now
-    ]
+    return [PurgeRecord(target_of(r)) for r in _kept_here(s) if (due := _purge_time(s, r)) is not None and due <= now]
 
 
 def due_times(s: LinkSnapshot) -> list[datetime]:

@@ -279,7 +279,7 @@ def _redeem(s: LinkSnapshot, link: Interlink, now: datetime) -> list[Action]:
         return []
     if _has_ended(s, link, shown.key_id):
         return []
-    return [Redeem(s.key)] if _try_due(s, shown.key_id, now) else []
+    return [Redeem(s.key, redemption_basis(s))] if _try_due(s, shown.key_id, now) else []
 
 
 def _has_ended(s: LinkSnapshot, link: Interlink, key_id: str) -> bool:

@@ -314,7 +314,7 @@ class TestTime:
 
 class TestRetention:
     OVER = record(ISSUER, REDEEMER, end=end("Deleted", time=NOW))
-    PURGE = PurgeRecord(OVER.metadata.name, OVER.metadata.uid)
+    PURGE = PurgeRecord(target_of(OVER))
 
     def purged(self, s: LinkSnapshot) -> datetime | None:
         """Return when the record goes; the plan must have announced that."""
