@@ -155,10 +155,9 @@ class CustomerStep:
     step: CustomerStepName
 
 
-Action = (
+LinkAction = (
     AddFinalizer
     | RemoveFinalizer
-    | TellOrphan
     | ReadKey
     | MintKey
     | IssueOwnKey
@@ -168,11 +167,10 @@ Action = (
     | PurgeRecord
     | DeleteSpentSecret
     | DeleteInterlink
-    | WriteSlice
-    | DeleteSlice
-    | ServerStep
-    | CustomerStep
 )
+"""What the plan of an Interlink may consist of."""
+
+Action = LinkAction | TellOrphan | WriteSlice | DeleteSlice | ServerStep | CustomerStep
 
 
 @dataclass(frozen=True, slots=True)
