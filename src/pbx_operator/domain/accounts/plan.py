@@ -37,7 +37,7 @@ from pbx_operator.domain.dialplan import emergency
 from pbx_operator.domain.dialplan.changes import SliceChanges, any_left, delete_all, diff_slices, is_ours
 from pbx_operator.domain.dialplan.numbers import Resolution, protected_numbers, resolve
 from pbx_operator.domain.dialplan.offers import EstablishedLink
-from pbx_operator.domain.dialplan.slices import draft_slices
+from pbx_operator.domain.dialplan.slices import PeerDrafter, draft_peer, draft_slices
 from pbx_operator.domain.faults import mention_outage
 from pbx_operator.domain.plan import (
     Action,
@@ -100,16 +100,16 @@ class AccountSnapshot:
     """When this process last wrote the account's status."""
 
 
-def plan_account(s: AccountSnapshot, now: datetime) -> Plan:
+def plan_account(s: AccountSnapshot, now: datetime, drafter: PeerDrafter = draft_peer) -> Plan:
     """Return what to do about an account now, what it and its numbers should show, and when to look again.
 
-    The statuses include those that are shown already.
+    The statuses include those that are shown already.  `drafter` is as in `draft_slices`.
     """
     if s.unreadable is not None:
         actions = _release(s, s.unreadable, kept=s.shows_customer) if s.unreadable.deleting else []
         return _plan(actions, _numbers(s, resolve(None, s.numbers), "Unreadable", now))
     if s.account is not None and not s.account.metadata.deleting:
-        return _serve(s, s.account, now)
+        return _serve(s, s.account, now, drafter)
     numbers = _numbers(s, resolve(None, s.numbers), "Absent", now)
     return _plan((), numbers) if s.account is None else _teardown(s, s.account, numbers, now)
 
@@ -131,10 +131,10 @@ def wanted_domain(account: PBXAccount, suffix: str) -> str:
 # --- an account that lives --------------------------------------------------------------------------------------
 
 
-def _serve(s: AccountSnapshot, account: PBXAccount, now: datetime) -> Plan:
+def _serve(s: AccountSnapshot, account: PBXAccount, now: datetime, drafter: PeerDrafter) -> Plan:
     resolution = resolve(account, s.numbers, s.claimed, s.servers)
     protected = protected_numbers(account) | _kept_numbers(account, s.slices)
-    wanted = draft_slices(account, resolution.held, s.links, protected)
+    wanted = draft_slices(account, resolution.held, s.links, protected, drafter)
     changes = diff_slices(account, wanted, _free_to_change(s), s.taken)
     domain = wanted_domain(account, s.domain_suffix)
     award, customer = _settle_domain(s, account, domain), view_customer(s.customer, now)
