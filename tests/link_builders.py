@@ -36,8 +36,8 @@ from pbx_operator.domain.links.facts import (
     account_name,
     ended_as_duplicate,
 )
-from pbx_operator.domain.links.plan import plan_link
-from pbx_operator.domain.plan import Action, ChangeRecord, Plan
+from pbx_operator.domain.links.plan import plan_link, redemption_basis
+from pbx_operator.domain.plan import Action, ChangeRecord, Plan, Redeem
 from pbx_operator.domain.records.facts import Party, Side, account_of, interlink_of, pair_of
 from pbx_operator.domain.records.machine import Change, Fence
 from pbx_operator.domain.records.redemption import Result
@@ -250,6 +250,11 @@ def todo(s: LinkSnapshot, now: datetime = NOW) -> list[Action]:
 def change(made: LinkRecord, what: Change) -> ChangeRecord:
     """Return the action that changes a record."""
     return ChangeRecord(made.metadata.name, what)
+
+
+def redeem(s: LinkSnapshot) -> Redeem:
+    """Return the action that presents the key of an Interlink."""
+    return Redeem(s.key, redemption_basis(s))
 
 
 def status_of(s: LinkSnapshot, now: datetime = NOW) -> InterlinkStatus:

@@ -34,8 +34,8 @@ from pbx_operator.domain.servers.equipment_messages import (
 from pbx_operator.exchange.client import RemotePeer
 from pbx_operator.links.peer import AnswerT, Draft, Mistake, PeerUnavailable
 from pbx_operator.network.addresses import NetworkRules, SystemLookup
-from pbx_operator.network.circuits import jittered
 from pbx_operator.network.dialling import failure
+from pbx_operator.network.pauses import jittered
 
 REPORT_SECONDS = 30.0
 """A report that says nothing new is sent so often; the exchange hears of silence after three minutes."""

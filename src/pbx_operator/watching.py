@@ -12,7 +12,6 @@ import asyncio
 import gc
 import json
 import logging
-import random
 from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import suppress
 from http import HTTPStatus
@@ -29,6 +28,7 @@ from pbx_operator.cluster.errors import Answer, api_error, operator_advice
 from pbx_operator.cluster.paths import collection_path
 from pbx_operator.engine.engine import Engine
 from pbx_operator.engine.sync import places
+from pbx_operator.network.pauses import jittered
 
 FIRST_PAUSE = 0.5
 LONGEST_PAUSE = 30.0
@@ -78,7 +78,7 @@ class Watches:
                     pause = FIRST_PAUSE
                 _tell(error, pause)
             gc.collect()  # what kopf knew of every object holds itself in circles, and garbage is rarely looked for
-            await asyncio.sleep(pause * random.uniform(0.8, 1.2))
+            await asyncio.sleep(jittered(pause))
             pause = min(2 * pause, LONGEST_PAUSE)
 
     async def _watch(self) -> None:
@@ -266,7 +266,7 @@ class _Backoffs:
 
     def __iter__(self) -> Iterator[float]:
         for pause in (0.1, 0.5, 1, 2, 5, 10, 10, 10, 10, 10):
-            yield pause * random.uniform(0.8, 1.2)
+            yield jittered(pause)
 
 
 class _NothingToCompare(kopf.DiffBaseStorage):

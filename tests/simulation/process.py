@@ -270,8 +270,7 @@ class Process:
             servers = ServerWork(wire, providers, store, intake, memory, now, runner, self.heard, address, WORKERS)
         if customers is not None:
             customer_work = CustomerWork(customers, self.store, self.intake, self.memory, now, runner, self.heard)
-        link = self.snapshots.link
-        executor = Executor(wire, self.store, self.intake, authority, keys, link, self.heard, servers, customer_work)
+        executor = Executor(wire, self.store, self.intake, authority, keys, self.heard, servers, customer_work)
         self.planner = Planner(self.store, self.snapshots, scope)
         metrics = Metrics(CollectorRegistry(), WORKERS)
         worker = Worker(self.queue, self.planner.plan, executor, self.memory, clocks, metrics)

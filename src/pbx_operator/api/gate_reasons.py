@@ -1,6 +1,6 @@
 """The rows of the table of reasons that are about a link's gate: why calls may pass, or may not.
 
-Part of `api/reasons`; which of them holds is decided in `domain/gate`.
+Part of `api/reasons`; which of them holds is decided in `domain/links/gate`.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from pbx_operator.api.meta import ObjectKey, ResourceType
+from pbx_operator.api.meta import ObjectKey, Resource, ResourceType
 from pbx_operator.api.v1alpha1.dialplanslice import DialPlanSlice
 from pbx_operator.api.v1alpha1.interlink import SecretKeyReference
 from pbx_operator.api.v1alpha1.linkrecord import SideReport
@@ -25,6 +25,11 @@ class Target:
     resource: ResourceType
     key: ObjectKey
     uid: str
+
+
+def target_of(o: Resource) -> Target:
+    """Return an object in its present life."""
+    return Target(o.resource, o.key, o.metadata.uid)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +82,8 @@ class Redeem:
     """Present the key of the Interlink's Secret to the authority."""
 
     interlink: ObjectKey
+    basis: object
+    """What the answer will rest on, as far as this cluster can see it; once that changes, asking anew may help."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,8 +106,7 @@ class TellPeer:
 class PurgeRecord:
     """Delete an Ended record that nobody needs any more."""
 
-    record: str
-    uid: str
+    target: Target
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,10 +155,9 @@ class CustomerStep:
     step: CustomerStepName
 
 
-Action = (
+LinkAction = (
     AddFinalizer
     | RemoveFinalizer
-    | TellOrphan
     | ReadKey
     | MintKey
     | IssueOwnKey
@@ -162,11 +167,10 @@ Action = (
     | PurgeRecord
     | DeleteSpentSecret
     | DeleteInterlink
-    | WriteSlice
-    | DeleteSlice
-    | ServerStep
-    | CustomerStep
 )
+"""What the plan of an Interlink may consist of."""
+
+Action = LinkAction | TellOrphan | WriteSlice | DeleteSlice | ServerStep | CustomerStep
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,3 +188,8 @@ class Plan:
     actions: tuple[Action, ...] = ()
     statuses: tuple[StatusUpdate, ...] = ()
     requeue: datetime | None = None
+
+
+def earliest(*times: datetime | None) -> datetime | None:
+    """Return when to look again; None if none of the times is known."""
+    return min((time for time in times if time is not None), default=None)

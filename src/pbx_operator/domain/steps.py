@@ -1,6 +1,6 @@
 """Steps at a provider: what this process knows of them, and when the next one may be tried.
 
-Whatever is brought about at a provider, a CommServer (`server`) or a customer (`customer`), has one order of steps, and
+Whatever is brought about at a provider (`domain/servers/plan`, `domain/customers/plan`) has one order of steps, and
 only the next one is planned, from what the last look found.  A step may break off at any moment; looking again tells
 what became of it, so no step is recorded anywhere.  The rules of patience are the same for all and stand here.
 """

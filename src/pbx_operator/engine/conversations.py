@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import random
 from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
 from datetime import datetime
@@ -35,6 +34,7 @@ from pbx_operator.engine.store import Store
 from pbx_operator.engine.tables import Observation
 from pbx_operator.links.authority import Authority
 from pbx_operator.links.peer import Peer, PeerUnavailable
+from pbx_operator.network.pauses import jittered
 
 SOON = 0.2
 """Seconds that a conversation waits after a change, for others to come along."""
@@ -120,7 +120,7 @@ class Conversations:
         wake = self._wakes[peer]
         while True:
             try:
-                async with asyncio.timeout(self._interval * random.uniform(0.8, 1.2)):
+                async with asyncio.timeout(jittered(self._interval)):
                     await wake.wait()
                 await asyncio.sleep(SOON)
             except TimeoutError:

@@ -25,7 +25,7 @@ from pbx_operator.domain.customers.facts import (
 )
 from pbx_operator.domain.customers.plan import may_show_up
 from pbx_operator.domain.differences import described
-from pbx_operator.domain.plan import Target
+from pbx_operator.domain.plan import target_of
 from pbx_operator.domain.steps import RELOOK
 from pbx_operator.engine.intake import Intake
 from pbx_operator.engine.memory import Memory
@@ -63,7 +63,7 @@ class CustomerWork:
         account = self._store.accounts.get(key)
         place = place_of(account) if account is not None else None
         if account is not None and place is not None:
-            target = Target(PBXAccount.resource, key, account.metadata.uid)
+            target = target_of(account)
             work, ended = partial(self._step, account, place, step), partial(self._intake.customer_stepped, target)
             await self._runner.begin(target, step, work, ended)
 
@@ -107,5 +107,4 @@ class CustomerWork:
         await provider.update(wish, changes)
         self._memory.amend_look(account.metadata.uid, customer=replace(look.customer, settings=wish.settings))
         if drifted:
-            target = Target(PBXAccount.resource, account.key, account.metadata.uid)
-            self._recorder.happened(target, provider_reasons.DRIFT_CORRECTED, drift=described(drifted))
+            self._recorder.happened(target_of(account), provider_reasons.DRIFT_CORRECTED, drift=described(drifted))

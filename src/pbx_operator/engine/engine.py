@@ -145,7 +145,7 @@ class Engine:
         workers = self._settings.workers
         servers = ServerWork(cluster, providers, store, intake, memory, now, runner, events, self._address, workers)
         steps = (servers, CustomerWork(customers, store, intake, memory, now, runner, events))
-        return Executor(cluster, store, intake, authority, keys, self._snapshots.link, events, *steps)
+        return Executor(cluster, store, intake, authority, keys, events, *steps)
 
     async def load(self) -> None:
         """List everything; must be complete before `run`. Raises ApiError."""

@@ -6,17 +6,15 @@ intake, so that the next plan starts from it.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Iterable
 from typing import Any, Protocol
 
 from pbx_operator.api.meta import TEARDOWN_FINALIZER, Condition, ObjectKey, ResourceType
 from pbx_operator.api.provider_reasons import LEFT_AT_PROVIDER
 from pbx_operator.api.reasons import Verdict
-from pbx_operator.api.v1alpha1 import DialPlanSlice, LinkRecord
+from pbx_operator.api.v1alpha1 import DialPlanSlice
 from pbx_operator.cluster import AlreadyExists, Cluster, Conflict, Gone, Unavailable
 from pbx_operator.domain.customers.facts import CustomerStepName
-from pbx_operator.domain.links.facts import LinkSnapshot
-from pbx_operator.domain.links.plan import redemption_basis
 from pbx_operator.domain.links.ready import gone_with_peer
 from pbx_operator.domain.plan import (
     Action,
@@ -38,6 +36,7 @@ from pbx_operator.domain.plan import (
     TellOrphan,
     TellPeer,
     WriteSlice,
+    target_of,
 )
 from pbx_operator.domain.servers.facts import StepName
 from pbx_operator.engine.intake import Intake
@@ -81,7 +80,6 @@ class Executor:
         intake: Intake,
         authority: Authority,
         keys: KeyWork,
-        link_snapshot: Callable[[ObjectKey], LinkSnapshot],
         recorder: Recorder,
         servers: Servers,
         customers: Customers,
@@ -91,7 +89,6 @@ class Executor:
         self._intake = intake
         self._authority = authority
         self._keys = keys
-        self._link_snapshot = link_snapshot
         self._recorder = recorder
         self._servers = servers
         self._customers = customers
@@ -119,26 +116,19 @@ class Executor:
                 await self._authority.change(record, change)
             case TellPeer(record, told):
                 await self._authority.tell(record, told)
-            case PurgeRecord(record, uid):
-                await self._delete(Target(LinkRecord.resource, ObjectKey("", record), uid))
-            case DeleteSlice(target):
+            case DeleteSlice(target) | PurgeRecord(target):
                 await self._delete(target)
             case DeleteInterlink(target):
                 if await self._delete(target):
                     self._recorder.warn(target, gone_with_peer())
             case WriteSlice(slice_):
                 await self._write_slice(slice_)
-            case ServerStep() | CustomerStep():
-                await self._begin(action)
-            case ReadKey() | MintKey() | IssueOwnKey() | Redeem() | DeleteSpentSecret():
-                await self._key_work(action)
-
-    async def _begin(self, action: ServerStep | CustomerStep) -> None:
-        match action:
             case ServerStep(server, server_step):
                 await self._servers.begin(server, server_step)
             case CustomerStep(account, customer_step):
                 await self._customers.begin(account, customer_step)
+            case ReadKey() | MintKey() | IssueOwnKey() | Redeem() | DeleteSpentSecret():
+                await self._key_work(action)
 
     async def _key_work(self, action: ReadKey | MintKey | IssueOwnKey | Redeem | DeleteSpentSecret) -> None:
         if isinstance(action, DeleteSpentSecret):
@@ -154,8 +144,8 @@ class Executor:
                 await self._keys.mint(link)
             case IssueOwnKey():
                 await self._keys.issue_own(link)
-            case Redeem():
-                await self._keys.redeem(link, redemption_basis(self._link_snapshot(link.key)))
+            case Redeem(_, basis):
+                await self._keys.redeem(link, basis)
 
     async def write_status(self, update: StatusUpdate) -> bool:
         """Show a status unless it is shown already; return whether anything was written. Raises ApiError."""
@@ -227,10 +217,9 @@ class Executor:
         return True
 
     async def _write_slice(self, slice_: DialPlanSlice) -> None:
-        resource, metadata = DialPlanSlice.resource, slice_.metadata
-        target = Target(resource, slice_.key, metadata.uid)
+        resource, target = DialPlanSlice.resource, target_of(slice_)
         body = _slice_body(slice_)
-        if metadata.uid:
+        if target.uid:
             await self._guarded(target, self._cluster.put(resource, body))
             return
         try:

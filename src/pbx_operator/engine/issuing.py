@@ -24,7 +24,6 @@ from pbx_operator.api.v1alpha1.linkrecord import (
     record_name,
 )
 from pbx_operator.cluster import AlreadyExists, ApiError, Cluster, Gone
-from pbx_operator.domain.links.ending import target_of
 from pbx_operator.domain.links.facts import (
     KeyLook,
     MintTry,
@@ -34,6 +33,7 @@ from pbx_operator.domain.links.facts import (
     key_reference,
     key_secret_name,
 )
+from pbx_operator.domain.plan import target_of
 from pbx_operator.domain.protocol.keys import (
     Bundle,
     IssuerAddress,
@@ -55,8 +55,9 @@ from pbx_operator.engine.key_secrets import (
     delete_key_secret,
     read_key,
 )
-from pbx_operator.engine.memory import FIRST_PAUSE, LONGEST_PAUSE, SLOW_RETRY, Memory, jittered, longer
+from pbx_operator.engine.memory import FIRST_PAUSE, LONGEST_PAUSE, SLOW_RETRY, Memory, longer
 from pbx_operator.links.authority import Authority
+from pbx_operator.network.pauses import jittered
 
 _log = logging.getLogger(__name__)
 

@@ -5,7 +5,6 @@ Losing it costs a repetition and nothing else, so it is never written anywhere.
 
 from __future__ import annotations
 
-import random
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -35,11 +34,6 @@ def longer(pause: timedelta) -> timedelta:
     return min(pause * 2, LONGEST_PAUSE)
 
 
-def jittered(pause: timedelta) -> timedelta:
-    """Spread a pause over 80 to 120 %, so that many that fail together do not return together."""
-    return pause * random.uniform(0.8, 1.2)
-
-
 @dataclass(frozen=True, slots=True)
 class Reach:
     """How an installation in another cluster answered lately; one lost answer says nothing."""
@@ -57,7 +51,7 @@ class Reach:
 
 
 class Memory:
-    """Attempts per Interlink (by UID, since a successor starts afresh) and reasons per object."""
+    """What was tried for objects, by UID, since a successor starts afresh; what they show; which peers answer."""
 
     def __init__(self) -> None:
         self._attempts: dict[str, Attempts] = {}

@@ -1,7 +1,6 @@
 """Metrics under the names and labels of controller-runtime and client-go, so that dashboards for them work here too.
 
-To them the operator is three controllers, `link`, `account` and `server`.  These share their workers: each may have
-all of them.
+To them the operator is several controllers (CONTROLLERS), which share their workers: each may have all of them.
 """
 
 from __future__ import annotations

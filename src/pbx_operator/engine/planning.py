@@ -15,6 +15,7 @@ from pbx_operator.domain.records.scope import Scope
 from pbx_operator.domain.servers.plan import plan_server
 from pbx_operator.domain.servers.plan import plan_unreadable as plan_unreadable_server
 from pbx_operator.domain.unreadable import show_unreadable
+from pbx_operator.engine.drafts import Drafts
 from pbx_operator.engine.snapshots import Snapshots
 from pbx_operator.engine.store import Store
 
@@ -31,6 +32,7 @@ class Planner:
         self._store = store
         self._snapshots = snapshots
         self._scope = scope
+        self._drafts = Drafts()
         self.left: dict[str, str] = {}
         """The namespaces that are left to other installations, and to which."""
 
@@ -50,7 +52,7 @@ class Planner:
             return self._server(work.key, now)
         if work.kind == "Customer":
             return plan_customer(self._snapshots.customer(work.key), now)
-        plan = plan_account(self._snapshots.account(work.key), now)
+        plan = plan_account(self._snapshots.account(work.key), now, self._drafts.of(work.key))
         return Plan(plan.actions, (*plan.statuses, *self._unreadables(work.key, now)), plan.requeue)
 
     def _is_anothers(self, namespace: str) -> bool:

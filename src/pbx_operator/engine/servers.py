@@ -19,7 +19,7 @@ from pbx_operator.api.meta import ObjectKey
 from pbx_operator.api.v1alpha1 import CommServer
 from pbx_operator.cluster import Cluster
 from pbx_operator.domain.differences import described
-from pbx_operator.domain.plan import Target
+from pbx_operator.domain.plan import target_of
 from pbx_operator.domain.servers.facts import (
     ServerAttempts,
     ServerLook,
@@ -38,9 +38,10 @@ from pbx_operator.engine.activation_secrets import (
     write_activation,
 )
 from pbx_operator.engine.intake import Intake
-from pbx_operator.engine.memory import FIRST_PAUSE, Memory, jittered, longer
+from pbx_operator.engine.memory import FIRST_PAUSE, Memory, longer
 from pbx_operator.engine.steps import Happenings, StepRunner
 from pbx_operator.engine.store import Store
+from pbx_operator.network.pauses import jittered
 from pbx_operator.providers.systems import SystemProvider
 
 Providers = Callable[[CommServer], SystemProvider]
@@ -83,7 +84,7 @@ class ServerWork:
         """Begin a step; its end is an event."""
         server = self._store.servers.get(key)
         if server is not None:
-            target = Target(CommServer.resource, key, server.metadata.uid)
+            target = target_of(server)
             work, ended = partial(self._carry_out, server, step), partial(self._intake.server_stepped, target)
             await self._runner.begin(target, step, work, ended)
 
@@ -146,8 +147,7 @@ class ServerWork:
         await provider.update(wish_of(server), system.system_id, changes)
         self._amend_look(server, system=replace(system, settings=given(system.settings, changes)))
         if drifted:
-            target = Target(CommServer.resource, server.key, server.metadata.uid)
-            self._recorder.happened(target, provider_reasons.DRIFT_CORRECTED, drift=described(drifted))
+            self._recorder.happened(target_of(server), provider_reasons.DRIFT_CORRECTED, drift=described(drifted))
 
     async def _new_code(self, server: CommServer, provider: SystemProvider, system_id: str, *, reset: bool) -> None:
         """Put the code that the box must use now into the Secret; a new one if wanted, or if nobody knows it."""

@@ -26,7 +26,7 @@ from pbx_operator.domain.links.facts import (
     mine,
     side_of,
 )
-from pbx_operator.domain.plan import Target
+from pbx_operator.domain.plan import Target, target_of
 from pbx_operator.domain.records.facts import SIDES, Party, account_of, interlink_of, other_side, pair_of, peer_instance
 from pbx_operator.domain.records.redemption import Redemption
 from pbx_operator.domain.servers.facts import ServerSnapshot, claim_of, equipment_id
@@ -84,7 +84,7 @@ class Snapshots:
             account=owner,
             unreadable_account=unreadable.metadata if unreadable is not None else None,
             attempts=attempts,
-            since=self._memory.since(Target(Interlink.resource, s.key, link.metadata.uid)),
+            since=self._memory.since(target_of(link)),
             older_prefix_holder=self._older_prefix_holder(link, account),
             offer_published=not has_own_offer(owner, link) or bool(self._store.slices.select("offer", s.key)),
             shown_record=shown,
@@ -158,7 +158,7 @@ class Snapshots:
         numbers = tuple(store.numbers.select("account", key))
         interlinks = store.interlinks.select("account", key)
         links = tuple(self._links(interlinks))
-        own = Target(PBXAccount.resource, key, account.metadata.uid) if account is not None else None
+        own = target_of(account) if account is not None else None
         return AccountSnapshot(
             key=key,
             domain_suffix=store.domain_suffix,
@@ -225,7 +225,7 @@ class Snapshots:
         return (*(a for a in accounts.select("domain", domain) if a.key != account.key), *unreadable)
 
     def _since(self, own: Target | None, numbers: Iterable[InternalNumber]) -> dict[Target, Since]:
-        targets = [Target(InternalNumber.resource, n.key, n.metadata.uid) for n in numbers]
+        targets = [target_of(n) for n in numbers]
         seen = {t: self._memory.since(t) for t in (*targets, *([own] if own is not None else []))}
         return {target: since for target, since in seen.items() if since is not None}
 
@@ -256,7 +256,7 @@ class Snapshots:
             self._store.accounts.get(ObjectKey(key.namespace, account.name)) if account is not None else None,
             self._equipment_rivals(server),
             self._memory.steps(uid),
-            self._memory.since(Target(CommServer.resource, key, uid)),
+            self._memory.since(target_of(server)),
             self._cluster.reachable,
         )
 

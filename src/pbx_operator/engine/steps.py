@@ -20,7 +20,8 @@ from pbx_operator.domain.faults import Fault, fault
 from pbx_operator.domain.plan import Target
 from pbx_operator.domain.steps import POLL_PERIOD, FailedStep
 from pbx_operator.engine.errands import Errands
-from pbx_operator.engine.memory import FIRST_PAUSE, SLOW_RETRY, Memory, jittered, longer
+from pbx_operator.engine.memory import FIRST_PAUSE, SLOW_RETRY, Memory, longer
+from pbx_operator.network.pauses import jittered
 from pbx_operator.providers.errors import ProviderError
 
 _API_DOWN = fault(

@@ -8,7 +8,6 @@ all keys: until somebody has looked what became of it, nothing is planned (`Exec
 from __future__ import annotations
 
 import logging
-import random
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -22,6 +21,7 @@ from pbx_operator.engine.executor import Executor
 from pbx_operator.engine.memory import Memory
 from pbx_operator.engine.metrics import Metrics, Result
 from pbx_operator.engine.queue import WorkQueue
+from pbx_operator.network.pauses import jittered
 
 MAX_ROUNDS = 20
 """More plans than any story needs; beyond that the key waits its turn again."""
@@ -122,7 +122,7 @@ class Worker:
         """Try the key again after a pause that doubles from failure to failure."""
         planned = self._pauses.get(key, FIRST_BACKOFF)
         self._pauses[key] = min(2 * planned, LONGEST_BACKOFF)
-        pause = planned * random.uniform(0.8, 1.2)
+        pause = jittered(planned)
         if isinstance(error, Unavailable) and error.retry_after is not None:
             pause = max(pause, error.retry_after)
         self._queue.add_at(key, self._clocks.monotonic() + pause)

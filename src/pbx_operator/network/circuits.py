@@ -7,9 +7,10 @@ at growing intervals.
 from __future__ import annotations
 
 import asyncio
-import random
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
+
+from pbx_operator.network.pauses import jittered
 
 FAILURES_TO_OPEN = 3
 FIRST_PAUSE = 1.0
@@ -19,11 +20,6 @@ MAX_CALLS = 4
 """Calls to one peer at a time; others wait."""
 MAX_WAIT = 10.0
 """Seconds that a call waits for its turn."""
-
-
-def jittered(pause: float) -> float:
-    """Spread a pause over 80 to 120 %, so that many that fail together do not return together."""
-    return pause * random.uniform(0.8, 1.2)
 
 
 class Circuit:

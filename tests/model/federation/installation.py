@@ -129,9 +129,7 @@ class Installation:
         keys = KeyWork(
             cluster, authority, identity, intake, self.memory, self.clock, contact, elsewhere, AtOnce(workers=1)
         )
-        self.executor = Executor(
-            cluster, self.store, intake, authority, keys, self.snapshots.link, Silence(), NoSteps(), NoSteps()
-        )
+        self.executor = Executor(cluster, self.store, intake, authority, keys, Silence(), NoSteps(), NoSteps())
         self.planner = Planner(self.store, self.snapshots, scope)
         ears, keeper = Deaf(), Still(cluster, "pbx-system", identity)
         self.talk = Conversations(
@@ -174,10 +172,14 @@ class Installation:
         """The UID of the Interlink in its present life."""
         return uid(self._who, self._before.life)
 
+    @property
+    def basis(self) -> object:
+        """What an answer to a redemption would rest on."""
+        return redemption_basis(self.snapshots.link(self.place))
+
     def remember(self, result: Any) -> None:
         """Remember an answer to the last redemption, not to be asked for again yet."""
-        basis = redemption_basis(self.snapshots.link(self.place))
-        self.memory.note(self.uid, redeem=RedeemTry(KEY_ID, result, basis, NEVER))
+        self.memory.note(self.uid, redeem=RedeemTry(KEY_ID, result, self.basis, NEVER))
 
     def wait(self) -> None:
         """Remember that the key was presented just now, unless the answer was final."""

@@ -160,7 +160,7 @@ class Steps:
         if line == "key":
             then = then._replace(phase="present", finalizer=True, account=True, life=_life_of(ask.request), final=-1)
         here = Installation(self.cast, who, then)
-        task = here.executor.execute(Redeem(PLACES[who])) if line == "key" else self._talk(here, who)
+        task = here.executor.execute(Redeem(PLACES[who], here.basis)) if line == "key" else self._talk(here, who)
         question, _ = drive(task)
         for earlier in ask.answers:
             question = self._go_on(task, question, earlier)

@@ -26,10 +26,9 @@ from pbx_operator.api.v1alpha1.interlink import InterlinkStatus
 from pbx_operator.api.v1alpha1.linkrecord import LinkRecordStatus, Replay
 from pbx_operator.cluster import Forbidden, Gone
 from pbx_operator.domain.conditions import merge, stalled, summarize
-from pbx_operator.domain.links.ending import target_of
 from pbx_operator.domain.links.facts import LinkSnapshot
 from pbx_operator.domain.links.ready import gone_with_peer
-from pbx_operator.domain.plan import DeleteInterlink, StatusUpdate
+from pbx_operator.domain.plan import DeleteInterlink, StatusUpdate, target_of
 from pbx_operator.engine import events
 from pbx_operator.engine.events import EventRecorder, news
 from pbx_operator.engine.executor import Executor
@@ -403,7 +402,7 @@ class Bench:
 
     def __post_init__(self) -> None:
         self.cluster, self.recorder, self.intake = mock.AsyncMock(), mock.Mock(), mock.Mock()
-        parts = (self.cluster, mock.Mock(), self.intake, mock.AsyncMock(), mock.AsyncMock(), mock.Mock())
+        parts = (self.cluster, mock.Mock(), self.intake, mock.AsyncMock(), mock.AsyncMock())
         self.executor = Executor(*parts, self.recorder, mock.AsyncMock(), mock.AsyncMock())
 
     async def delete(self) -> None:

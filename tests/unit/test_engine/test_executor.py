@@ -51,7 +51,7 @@ class Bench:
         self.intake = Intake(self.store, Queue(lambda: 0.0, accounts=True), Memory(), ignore)
         self.recorder = mock.Mock()
         unused = mock.AsyncMock()
-        parts = (unused, unused, mock.Mock(), self.recorder, unused, unused)
+        parts = (unused, unused, self.recorder, unused, unused)
         self.cluster = Mute(self.api)
         self.executor = Executor(self.cluster, self.store, self.intake, *parts)
 

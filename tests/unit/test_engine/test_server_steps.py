@@ -10,6 +10,7 @@ from builders import NOW
 from pbx_operator.api.meta import ResourceType
 from pbx_operator.api.v1alpha1 import CommServer
 from pbx_operator.cluster import Gone
+from pbx_operator.domain.records.scope import Scope
 from pbx_operator.engine.errands import Errands
 from pbx_operator.engine.memory import Memory
 from pbx_operator.engine.servers import ServerWork
@@ -34,7 +35,7 @@ class Bench:
     def __init__(self) -> None:
         self.answers = asyncio.Event()
         self.waiting, self.most, self.over = 0, 0, 0
-        self.memory, self.store = Memory(), Store("pbx.example")
+        self.memory, self.store = Memory(), Store("pbx.example", Scope("here"))
         cluster, providers, intake = mock.Mock(), mock.Mock(), mock.Mock()
         cluster.get = self.get
         providers.return_value.observe = mock.AsyncMock(return_value=None)

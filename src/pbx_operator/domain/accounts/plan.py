@@ -37,9 +37,18 @@ from pbx_operator.domain.dialplan import emergency
 from pbx_operator.domain.dialplan.changes import SliceChanges, any_left, delete_all, diff_slices, is_ours
 from pbx_operator.domain.dialplan.numbers import Resolution, protected_numbers, resolve
 from pbx_operator.domain.dialplan.offers import EstablishedLink
-from pbx_operator.domain.dialplan.slices import draft_slices
+from pbx_operator.domain.dialplan.slices import PeerDrafter, draft_peer, draft_slices
 from pbx_operator.domain.faults import mention_outage
-from pbx_operator.domain.plan import Action, AddFinalizer, Plan, RemoveFinalizer, StatusUpdate, Target
+from pbx_operator.domain.plan import (
+    Action,
+    AddFinalizer,
+    Plan,
+    RemoveFinalizer,
+    StatusUpdate,
+    Target,
+    earliest,
+    target_of,
+)
 from pbx_operator.domain.unreadable import Unreadable, show_unreadable, waiting_to_be_readable
 
 PUBLICATION_PERIOD = timedelta(milliseconds=100)
@@ -91,16 +100,16 @@ class AccountSnapshot:
     """When this process last wrote the account's status."""
 
 
-def plan_account(s: AccountSnapshot, now: datetime) -> Plan:
+def plan_account(s: AccountSnapshot, now: datetime, drafter: PeerDrafter = draft_peer) -> Plan:
     """Return what to do about an account now, what it and its numbers should show, and when to look again.
 
-    The statuses include those that are shown already.
+    The statuses include those that are shown already.  `drafter` is as in `draft_slices`.
     """
     if s.unreadable is not None:
         actions = _release(s, s.unreadable, kept=s.shows_customer) if s.unreadable.deleting else []
         return _plan(actions, _numbers(s, resolve(None, s.numbers), "Unreadable", now))
     if s.account is not None and not s.account.metadata.deleting:
-        return _serve(s, s.account, now)
+        return _serve(s, s.account, now, drafter)
     numbers = _numbers(s, resolve(None, s.numbers), "Absent", now)
     return _plan((), numbers) if s.account is None else _teardown(s, s.account, numbers, now)
 
@@ -130,10 +139,10 @@ def domain_claim(account: PBXAccount | Unreadable, suffix: str) -> Claim:
 # --- an account that lives --------------------------------------------------------------------------------------
 
 
-def _serve(s: AccountSnapshot, account: PBXAccount, now: datetime) -> Plan:
+def _serve(s: AccountSnapshot, account: PBXAccount, now: datetime, drafter: PeerDrafter) -> Plan:
     resolution = resolve(account, s.numbers, s.claimed, s.servers)
     protected = protected_numbers(account) | _kept_numbers(account, s.slices)
-    wanted = draft_slices(account, resolution.held, s.links, protected)
+    wanted = draft_slices(account, resolution.held, s.links, protected, drafter)
     changes = diff_slices(account, wanted, _free_to_change(s), s.taken)
     domain = wanted_domain(account, s.domain_suffix)
     award, customer = _settle_domain(s, account), view_customer(s.customer, now)
@@ -154,7 +163,7 @@ def _serve(s: AccountSnapshot, account: PBXAccount, now: datetime) -> Plan:
         internal_numbers=number_counts(resolution),
         shadowed_numbers=shadow_counts(shadows),
     )
-    finalizer = () if TEARDOWN_FINALIZER in account.metadata.finalizers else (AddFinalizer(_target(account)),)
+    finalizer = () if TEARDOWN_FINALIZER in account.metadata.finalizers else (AddFinalizer(target_of(account)),)
     numbers = _numbers(s, resolution, "Serving" if serving else "NotServing", now)
     handing_over = any(
         a is not None and a.won and not a.holds for a in (award, *(o.award for o in resolution.outcomes))
@@ -231,7 +240,7 @@ def _teardown(s: AccountSnapshot, account: PBXAccount, numbers: list[_Update], n
         rejected_credentials=customer.facts["rejected_credentials"] if customer is not None else None,
     )
     actions = _release(s, account.metadata, kept=customer_left(s.customer, now))
-    if RemoveFinalizer(_target(account)) in actions:
+    if RemoveFinalizer(target_of(account)) in actions:
         actions += orphaned_customer(s.customer)
     return _plan(actions, [*numbers, own])
 
@@ -251,7 +260,7 @@ def _release(s: AccountSnapshot, metadata: ObjectMeta, *, kept: bool) -> list[Ac
 def _numbers(s: AccountSnapshot, resolution: Resolution, state: AccountState, now: datetime) -> list[_Update]:
     updates = []
     for outcome in resolution.outcomes:
-        target = Target(InternalNumber.resource, outcome.number.key, outcome.number.metadata.uid)
+        target = target_of(outcome.number)
         status, again = number_status(outcome, state, s.since.get(target), now)
         updates.append((StatusUpdate(target, status), again))
     return updates
@@ -261,7 +270,7 @@ def _own_status(
     s: AccountSnapshot, account: PBXAccount, verdicts: list[Verdict], now: datetime, **facts: object
 ) -> _Update:
     """Return the account's status; if nothing but counters changed lately, the one that it shows already."""
-    target = _target(account)
+    target = target_of(account)
     status, again = status_with(account.status, account.metadata, verdicts, s.since.get(target), now, **facts)
     due = s.counters_written + COUNTER_PERIOD if s.counters_written is not None else now
     if now < due and only_counters_differ(account.status, status):
@@ -270,9 +279,4 @@ def _own_status(
 
 
 def _plan(actions: Iterable[Action], updates: Sequence[_Update], again: datetime | None = None) -> Plan:
-    times = [time for time in (again, *(time for _, time in updates)) if time is not None]
-    return Plan(tuple(actions), tuple(update for update, _ in updates), min(times, default=None))
-
-
-def _target(account: PBXAccount) -> Target:
-    return Target(PBXAccount.resource, account.key, account.metadata.uid)
+    return Plan(tuple(actions), tuple(update for update, _ in updates), earliest(again, *(time for _, time in updates)))

@@ -1,8 +1,8 @@
 """The customer behind an account, in words that no provider owns, and the first conclusions from what is known of it.
 
-A provider says what there is (`CustomerFacts`) and decides nothing; `customer` says what to do, and `customer_status`
-what the account shows.  A customer bears no mark of its owner.  Its id alone tells, if it was made of the account's
-UID; one that the user chose may name somebody else's customer.
+A provider says what there is (`CustomerFacts`) and decides nothing; `plan` says what to do, and `status` what the
+account shows.  A customer bears no mark of its owner.  Its id alone tells, if it was made of the account's UID; one
+that the user chose may name somebody else's customer.
 """
 
 from __future__ import annotations

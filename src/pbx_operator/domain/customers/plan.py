@@ -1,7 +1,7 @@
 """What to do about the customer behind an account: one step after the other, until the provider has it as wanted.
 
-The order is that of `server`: look, create, update, and delete in the end.  This plan writes no status: the account's
-own plan, its only writer, shows what came of the steps (`customer_status`).
+The order is like that of `domain/servers/plan`: look, create, update, and delete in the end.  This plan writes no
+status: the account's own plan, its only writer, shows what came of the steps (`status`).
 
 `status.customerID` is shown once a look was answered, and nothing but looks happens before: an account whose provider
 never answered has nothing there, and goes without asking it.
@@ -28,7 +28,7 @@ from pbx_operator.domain.customers.facts import (
 )
 from pbx_operator.domain.dialplan.emergency import known_country
 from pbx_operator.domain.drift import reported_gone
-from pbx_operator.domain.plan import CustomerStep, Plan, Target, TellOrphan
+from pbx_operator.domain.plan import CustomerStep, Plan, TellOrphan, target_of
 from pbx_operator.domain.steps import look_due, may_try, next_due, settled_at
 
 
@@ -103,9 +103,8 @@ def orphaned_customer(s: CustomerSnapshot) -> tuple[TellOrphan, ...]:
         left_there = account.status.applied_generation is not None and not (look is not None and look.deleted)
     if not left_there:
         return ()
-    target = Target(PBXAccount.resource, account.key, account.metadata.uid)
     left = f"customer {customer_id(account, place)} at {place.url}"
-    return (TellOrphan(target, left, "it can be deleted there"),)
+    return (TellOrphan(target_of(account), left, "it can be deleted there"),)
 
 
 def customer_left(s: CustomerSnapshot, now: datetime) -> bool:

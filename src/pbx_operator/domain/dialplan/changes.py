@@ -15,7 +15,7 @@ from pbx_operator.api.meta import OwnerReference
 from pbx_operator.api.v1alpha1.dialplanslice import DialPlanSlice
 from pbx_operator.api.v1alpha1.pbxaccount import PBXAccount
 from pbx_operator.domain.dialplan.slices import Draft
-from pbx_operator.domain.plan import DeleteSlice, Target, WriteSlice
+from pbx_operator.domain.plan import DeleteSlice, WriteSlice, target_of
 
 _NARROW, _WITHDRAW, _CREATE, _REWRITE, _CLEAR = range(5)
 
@@ -98,7 +98,7 @@ def _owners(existing: DialPlanSlice) -> Iterator[OwnerReference]:
 
 
 def _delete(existing: DialPlanSlice) -> DeleteSlice:
-    return DeleteSlice(Target(DialPlanSlice.resource, existing.key, existing.metadata.uid))
+    return DeleteSlice(target_of(existing))
 
 
 def _in_safe_order(

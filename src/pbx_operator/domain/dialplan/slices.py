@@ -14,9 +14,8 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Literal, NamedTuple
 
 from pbx_operator.api.meta import ObjectMeta, OwnerReference, format_time
@@ -34,8 +33,6 @@ MAX_ROWS = 100
 OWN_RANK = "0"
 OFFER_RANK = "9"
 """Offer slices are not searched when a number is dialled; their rank means nothing."""
-CACHED_LINKS = 20_000
-"""Links whose drafts are remembered: most are the same whenever an account with many links is planned."""
 
 _REV_LENGTH = 26
 _REV_BYTES = 17
@@ -113,23 +110,58 @@ class Draft:
         return DialPlanSlice(metadata=metadata, spec=spec)
 
 
+class PeerFacts(NamedTuple):
+    """All that the slices of one peer follow from, for one way to dial its numbers."""
+
+    account: str
+    interlink: str
+    rank: str
+    prefix: str
+    offer: Offer
+    protected: frozenset[str]
+    digit_by_digit: bool
+
+
+def draft_peer(facts: PeerFacts) -> tuple[Draft, ...]:
+    """Draft the numbers of one peer, without those that would spell or call an emergency number."""
+    prefix, protected, digit_by_digit = facts.prefix, facts.protected, facts.digit_by_digit
+    numbers = tuple(
+        n for n in facts.offer.numbers if not never_routed(prefix + n.number, protected, digit_by_digit=digit_by_digit)
+    )
+    kind: Literal["Plain", "Prefixed"] = "Prefixed" if prefix else "Plain"
+    source = Source(type="Peer", interlink=facts.interlink, peer_class=kind)
+    name = f"{facts.interlink}.{kind.lower()}"
+    head = Head(facts.account, name, source, facts.rank, prefix, facts.offer.sip_domain)
+    return tuple(_draft(head, group, part) for group, part in split(numbers))
+
+
+PeerDrafter = Callable[[PeerFacts], tuple[Draft, ...]]
+"""`draft_peer`, or whoever remembers what it returned."""
+
+
 def draft_slices(
-    account: PBXAccount, held: Sequence[InternalNumber], links: Sequence[EstablishedLink], protected: frozenset[str]
+    account: PBXAccount,
+    held: Sequence[InternalNumber],
+    links: Sequence[EstablishedLink],
+    protected: frozenset[str],
+    drafter: PeerDrafter = draft_peer,
 ) -> list[Draft]:
     """Return all slices that the account should have.
 
-    `held` and `protected` are its numbers and emergency numbers, `links` its established links.
+    `held` and `protected` are its numbers and emergency numbers, `links` its established links.  `drafter` drafts their
+    numbers: most are the same whenever an account with many links is planned.
     """
     drafts = list(_own(account, held, protected))
+    owner = account.metadata.name
     prefixes, digit_by_digit = usable_prefixes(account, links), sends_digit_by_digit(account)
     for link in links:
         name, priority = link.interlink.metadata.name, link.interlink.spec.priority
         plain_rank = f"2-{priority:04}-{_age_rank(link)}"
-        drafts += _peer(account.metadata.name, name, plain_rank, "", link.offer, protected, digit_by_digit)
+        drafts += drafter(PeerFacts(owner, name, plain_rank, "", link.offer, protected, digit_by_digit))
         if name in prefixes:
             prefix = prefixes[name]
             rank = f"1-{9 - len(prefix)}-{_age_rank(link)}"
-            drafts += _peer(account.metadata.name, name, rank, prefix, link.offer, protected, digit_by_digit)
+            drafts += drafter(PeerFacts(owner, name, rank, prefix, link.offer, protected, digit_by_digit))
         drafts += _offer(account, link, held)
     return drafts
 
@@ -150,26 +182,6 @@ def _own(account: PBXAccount, held: Sequence[InternalNumber], protected: frozens
     head = Head(name, f"{name}.own", Source(type="Own"), OWN_RANK)
     for group, part in {"": (), **dict(split(lines))}.items():
         yield _draft(head, group, part, () if group else tuple(sorted(protected)))
-
-
-@lru_cache(maxsize=CACHED_LINKS)
-def _peer(
-    account: str,
-    interlink: str,
-    rank: str,
-    prefix: str,
-    offered: Offer,
-    protected: frozenset[str],
-    digit_by_digit: bool,
-) -> tuple[Draft, ...]:
-    """Draft the numbers of one peer, without those that would spell or call an emergency number."""
-    numbers = tuple(
-        n for n in offered.numbers if not never_routed(prefix + n.number, protected, digit_by_digit=digit_by_digit)
-    )
-    kind: Literal["Plain", "Prefixed"] = "Prefixed" if prefix else "Plain"
-    source = Source(type="Peer", interlink=interlink, peer_class=kind)
-    head = Head(account, f"{interlink}.{kind.lower()}", source, rank, prefix, offered.sip_domain)
-    return tuple(_draft(head, group, part) for group, part in split(numbers))
 
 
 def _offer(account: PBXAccount, link: EstablishedLink, held: Sequence[InternalNumber]) -> Iterator[Draft]:

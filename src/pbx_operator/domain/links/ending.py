@@ -1,7 +1,7 @@
 """How links end: Interlinks that are deleted, gone or without an account, and what time alone brings.
 
-`interlink.plan_link` puts these steps in order with those of the living side.  Each is a function from a snapshot
-to actions; whether an action still applies is decided again, on the record itself, by `record.transition`.
+`plan_link` puts these steps in order with those of the living side.  Each is a function from a snapshot to actions;
+whether an action still applies is decided again, on the record itself, by `domain/records/machine`.
 """
 
 from __future__ import annotations
@@ -27,13 +27,14 @@ from pbx_operator.domain.links.facts import (
     side_of,
 )
 from pbx_operator.domain.plan import (
-    Action,
     ChangeRecord,
     DeleteInterlink,
+    LinkAction,
     PurgeRecord,
     ReadKey,
     RemoveFinalizer,
     Target,
+    target_of,
 )
 from pbx_operator.domain.protocol.keys import SECRET_ENTRY, link_id
 from pbx_operator.domain.records.facts import (
@@ -61,19 +62,19 @@ _END_OF_TIME = datetime.max.replace(tzinfo=UTC)
 # --- the object is gone -----------------------------------------------------------------------------------------
 
 
-def interlink_gone(s: LinkSnapshot) -> list[Action]:
+def interlink_gone(s: LinkSnapshot) -> list[LinkAction]:
     """Deal with records whose object of this place does not exist."""
     return [
         action for r in s.records if live(r) for side in sides_of(r.spec, s.key) for action in _side_gone(s, r, side)
     ]
 
 
-def interlink_replaced(s: LinkSnapshot, link: Interlink) -> list[Action]:
+def interlink_replaced(s: LinkSnapshot, link: Interlink) -> list[LinkAction]:
     """Deal with records that name this place for an object that this one does not succeed."""
     return [action for r, side in records_of_predecessors(s, link) for action in _side_gone(s, r, side)]
 
 
-def _side_gone(s: LinkSnapshot, record: LinkRecord, side: Side) -> list[Action]:
+def _side_gone(s: LinkSnapshot, record: LinkRecord, side: Side) -> list[LinkAction]:
     named = interlink_of(record.spec, side)
     if named is None:
         return []
@@ -93,12 +94,12 @@ def _account_deleting(s: LinkSnapshot, record: LinkRecord, side: Side) -> bool:
 # --- the object is going ----------------------------------------------------------------------------------------
 
 
-def delete(s: LinkSnapshot, link: Interlink, now: datetime) -> list[Action]:
+def delete(s: LinkSnapshot, link: Interlink, now: datetime) -> list[LinkAction]:
     """Record the end on our side, then let the object go; the peer is told by the record."""
     if _must_read_key_first(s, link):
         return [read_key(link)]
     account_deleted = _own_account_deleting(s)
-    leaving: list[Action] = [
+    leaving: list[LinkAction] = [
         ChangeRecord(
             r.metadata.name, Leave(side_of(link), link.metadata.uid, _window(s, link, r, now), account_deleted)
         )
@@ -133,7 +134,7 @@ def _must_read_key_first(s: LinkSnapshot, link: Interlink) -> bool:
     return established_of(mine(s, link)) is None
 
 
-def _fence(s: LinkSnapshot, link: Interlink) -> list[Action]:
+def _fence(s: LinkSnapshot, link: Interlink) -> list[LinkAction]:
     record = s.shown_record
     if link.role != "Redeemer" or record is None or record.spec.state != "Issued":
         return []
@@ -149,12 +150,12 @@ def _may_fence(s: LinkSnapshot, link: Interlink, record: LinkRecord) -> bool:
     return admits(allowed, record.spec.issuer.instance, s.cluster.instance, account_name(link))
 
 
-def unreadable(s: LinkSnapshot, metadata: ObjectMeta) -> list[Action]:
+def unreadable(s: LinkSnapshot, metadata: ObjectMeta) -> list[LinkAction]:
     """Let an object go that cannot be read.
 
     Nobody knows its undo window, so its link closes now and ends after the time that a vanished object has.
     """
-    leaving: list[Action] = [
+    leaving: list[LinkAction] = [
         ChangeRecord(r.metadata.name, Leave(side, metadata.uid, ORPHAN_PERIOD))
         for r in s.records
         for side in sides_of(r.spec, s.key)
@@ -173,7 +174,7 @@ def _names(record: LinkRecord, side: Side, uid: str) -> bool:
 # --- the object is there, but -----------------------------------------------------------------------------------
 
 
-def account_gone(s: LinkSnapshot, link: Interlink) -> list[Action]:
+def account_gone(s: LinkSnapshot, link: Interlink) -> list[LinkAction]:
     """End the links of a deleted account at once; let those of a missing one wait for its return."""
     side = side_of(link)
     ours = [r for r in (*mine(s, link), *adoptable(s, link)) if live(r)]
@@ -190,7 +191,7 @@ def _own_account_deleting(s: LinkSnapshot) -> bool:
     return s.account_metadata is not None and s.account_metadata.deleting
 
 
-def follow_peer(s: LinkSnapshot, link: Interlink) -> list[Action]:
+def follow_peer(s: LinkSnapshot, link: Interlink) -> list[LinkAction]:
     """Follow the peer's deletion, which comes before any new link."""
     if not follows_peer(link):
         return []
@@ -203,7 +204,7 @@ def follow_peer(s: LinkSnapshot, link: Interlink) -> list[Action]:
 # --- time -------------------------------------------------------------------------------------------------------
 
 
-def timers(s: LinkSnapshot, now: datetime) -> list[Action]:
+def timers(s: LinkSnapshot, now: datetime) -> list[LinkAction]:
     """The issuer's side runs the one timer of a record."""
     return [
         ChangeRecord(r.metadata.name, RunTimers())
@@ -234,13 +235,9 @@ def _redeemer_returned(s: LinkSnapshot, record: LinkRecord, due: datetime) -> bo
     return in_time and link.metadata.uid != named.uid and account_name(link) == account_of(record.spec, "redeemer")
 
 
-def purge(s: LinkSnapshot, now: datetime) -> list[Action]:
+def purge(s: LinkSnapshot, now: datetime) -> list[LinkAction]:
     """Delete what ended long enough ago."""
-    return [
-        PurgeRecord(r.metadata.name, r.metadata.uid)
-        for r in _kept_here(s)
-        if (due := _purge_time(s, r)) is not None and due <= now
-    ]
+    return [PurgeRecord(target_of(r)) for r in _kept_here(s) if (due := _purge_time(s, r)) is not None and due <= now]
 
 
 def due_times(s: LinkSnapshot) -> list[datetime]:
@@ -285,11 +282,6 @@ def _knows_end(s: LinkSnapshot, record: LinkRecord, side: Side) -> bool:
 
 
 # --- making actions ---------------------------------------------------------------------------------------------
-
-
-def target_of(link: Interlink) -> Target:
-    """Return the object in its present life."""
-    return Target(Interlink.resource, link.key, link.metadata.uid)
 
 
 def read_key(link: Interlink) -> ReadKey:

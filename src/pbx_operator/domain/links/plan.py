@@ -13,7 +13,7 @@ from pbx_operator.api.meta import TEARDOWN_FINALIZER, ObjectKey
 from pbx_operator.api.v1alpha1.interlink import Interlink
 from pbx_operator.api.v1alpha1.linkrecord import LinkRecord
 from pbx_operator.domain.links import ending
-from pbx_operator.domain.links.ending import read_key, target_of
+from pbx_operator.domain.links.ending import read_key
 from pbx_operator.domain.links.facts import (
     LinkSnapshot,
     account_ready,
@@ -32,18 +32,22 @@ from pbx_operator.domain.links.facts import (
 from pbx_operator.domain.links.status import link_status
 from pbx_operator.domain.links.told import tell_peer
 from pbx_operator.domain.plan import (
-    Action,
     AddFinalizer,
     ChangeRecord,
     DeleteInterlink,
     DeleteSpentSecret,
     IssueOwnKey,
+    LinkAction,
     MintKey,
     Plan,
     PurgeRecord,
     ReadKey,
     Redeem,
+    RemoveFinalizer,
     StatusUpdate,
+    TellPeer,
+    earliest,
+    target_of,
 )
 from pbx_operator.domain.records.facts import closing_of, interlink_of, pair_of, wanted_policy
 from pbx_operator.domain.records.machine import Abandon, Adopt, EndDuplicate, Leave, Revoke, RunTimers, SetPolicy
@@ -68,7 +72,7 @@ def plan_link(s: LinkSnapshot, now: datetime) -> Plan:
     if link is None or link.metadata.deleting or (actions and not _must_close_first(s, link, actions, now)):
         return Plan(actions, (), wake)
     status, look_again = link_status(s, link, now)
-    return Plan((), (StatusUpdate(target_of(link), status),), _earliest(wake, look_again))
+    return Plan((), (StatusUpdate(target_of(link), status),), earliest(wake, look_again))
 
 
 def plan_unreadable(s: LinkSnapshot, unreadable: Unreadable, now: datetime) -> Plan:
@@ -80,7 +84,7 @@ def plan_unreadable(s: LinkSnapshot, unreadable: Unreadable, now: datetime) -> P
     return Plan(actions, statuses, _next_look(s, now))
 
 
-def _must_close_first(s: LinkSnapshot, link: Interlink, actions: tuple[Action, ...], now: datetime) -> bool:
+def _must_close_first(s: LinkSnapshot, link: Interlink, actions: tuple[LinkAction, ...], now: datetime) -> bool:
     """Whether the status still shows the gate of a link that is over, and what is to be done next may never succeed.
 
     Beginning a new link may fail again and again.  An object that follows its peer is normally gone at once, and
@@ -97,7 +101,7 @@ def _must_close_first(s: LinkSnapshot, link: Interlink, actions: tuple[Action, .
     return all(isinstance(a, MintKey | IssueOwnKey | ReadKey | Redeem) for a in actions)
 
 
-def _actions(s: LinkSnapshot, now: datetime) -> list[Action]:
+def _actions(s: LinkSnapshot, now: datetime) -> list[LinkAction]:
     link = s.interlink
     clock = [*ending.timers(s, now), *ending.purge(s, now)]
     if link is None:
@@ -113,7 +117,7 @@ def _actions(s: LinkSnapshot, now: datetime) -> list[Action]:
     return [*ending.interlink_replaced(s, link), *work, *clock] or _look_after_secret(s, link, now)
 
 
-def _held_back(action: Action, s: LinkSnapshot, now: datetime) -> bool:
+def _held_back(action: LinkAction, s: LinkSnapshot, now: datetime) -> bool:
     """Whether the state of the installation forbids the action for now.
 
     During a restore no record is created or ended, or a half-restored cluster would look like deletions; what users
@@ -134,11 +138,11 @@ def _held_back(action: Action, s: LinkSnapshot, now: datetime) -> bool:
             return restoring or not confirmed or s.cluster.identity_lost
         case Redeem():
             return restoring or s.cluster.identity_lost
-        case _:
+        case AddFinalizer() | RemoveFinalizer() | ReadKey() | TellPeer() | DeleteSpentSecret():
             return False
 
 
-def _adopt(s: LinkSnapshot, link: Interlink) -> list[Action]:
+def _adopt(s: LinkSnapshot, link: Interlink) -> list[LinkAction]:
     """Take up the link of a predecessor, before anything is issued or redeemed; not without the account."""
     side = side_of(link)
     ours = [r for r in mine(s, link) if live(r)]
@@ -161,7 +165,7 @@ def _has_predecessor(s: LinkSnapshot, link: Interlink) -> bool:
 # --- the issuing side -------------------------------------------------------------------------------------------
 
 
-def _issue(s: LinkSnapshot, link: Interlink, now: datetime) -> list[Action]:
+def _issue(s: LinkSnapshot, link: Interlink, now: datetime) -> list[LinkAction]:
     ours = mine(s, link)
     kept = established_of(ours)
     if kept is not None:
@@ -176,7 +180,7 @@ def _issue(s: LinkSnapshot, link: Interlink, now: datetime) -> list[Action]:
     return _sweep(s, link, over, now) if over is not None else []
 
 
-def _keep(s: LinkSnapshot, link: Interlink, kept: LinkRecord) -> list[Action]:
+def _keep(s: LinkSnapshot, link: Interlink, kept: LinkRecord) -> list[LinkAction]:
     """One live link per Interlink, no key beside it, and then one link per pair of accounts."""
     beside = [r for r in mine(s, link) if live(r) and r != kept]
     if beside:
@@ -195,7 +199,7 @@ def _loses_pair(s: LinkSnapshot, record: LinkRecord) -> bool:
     return any(link_seniority(rival) < link_seniority(record) for rival in rivals)
 
 
-def _sweep(s: LinkSnapshot, link: Interlink, record: LinkRecord, now: datetime) -> list[Action]:
+def _sweep(s: LinkSnapshot, link: Interlink, record: LinkRecord, now: datetime) -> list[LinkAction]:
     """Delete the Secret of a spent or void key, if the operator made it."""
     spec = record.spec
     spent = spec.end or spec.redeemer
@@ -207,7 +211,7 @@ def _sweep(s: LinkSnapshot, link: Interlink, record: LinkRecord, now: datetime) 
     return [DeleteSpentSecret(secret, link.metadata.uid, spec.key_id)]
 
 
-def _tend_key(s: LinkSnapshot, link: Interlink, unused: LinkRecord) -> list[Action]:
+def _tend_key(s: LinkSnapshot, link: Interlink, unused: LinkRecord) -> list[LinkAction]:
     """Keep one unused key, of the wanted revision and with the wanted policy.
 
     One whose wish was fulfilled by a link before is the late work of a process that died.
@@ -226,7 +230,7 @@ def _tend_key(s: LinkSnapshot, link: Interlink, unused: LinkRecord) -> list[Acti
     return [ChangeRecord(unused.metadata.name, SetPolicy(ready, issue.allowed_redeemers))]
 
 
-def _look_after_secret(s: LinkSnapshot, link: Interlink, now: datetime) -> list[Action]:
+def _look_after_secret(s: LinkSnapshot, link: Interlink, now: datetime) -> list[LinkAction]:
     """See whether somebody deleted the Secret of an unused key."""
     due = next_secret_look(s, link)
     return [read_key(link)] if due is not None and due <= now else []
@@ -244,7 +248,7 @@ def _wants_key(s: LinkSnapshot, link: Interlink) -> bool:
     return link.status.key_revision is None or link.status.key_revision < issue.revision
 
 
-def _mint(s: LinkSnapshot, link: Interlink, now: datetime) -> list[Action]:
+def _mint(s: LinkSnapshot, link: Interlink, now: datetime) -> list[LinkAction]:
     if not account_ready(s.account):
         return []
     due = (s.attempts.mint is None or now >= s.attempts.mint.next_try) and not issued_too_late(link, now)
@@ -261,7 +265,7 @@ def _mint(s: LinkSnapshot, link: Interlink, now: datetime) -> list[Action]:
 # --- the redeeming side -----------------------------------------------------------------------------------------
 
 
-def _redeem(s: LinkSnapshot, link: Interlink, now: datetime) -> list[Action]:
+def _redeem(s: LinkSnapshot, link: Interlink, now: datetime) -> list[LinkAction]:
     ours = mine(s, link)
     kept = established_of(ours)
     if kept is not None:
@@ -277,7 +281,7 @@ def _redeem(s: LinkSnapshot, link: Interlink, now: datetime) -> list[Action]:
         return []
     if _has_ended(s, link, shown.key_id):
         return []
-    return [Redeem(s.key)] if _try_due(s, shown.key_id, now) else []
+    return [Redeem(s.key, redemption_basis(s))] if _try_due(s, shown.key_id, now) else []
 
 
 def _has_ended(s: LinkSnapshot, link: Interlink, key_id: str) -> bool:
@@ -319,7 +323,7 @@ def _next_look(s: LinkSnapshot, now: datetime) -> datetime | None:
     link = s.interlink
     if link is not None and not link.metadata.deleting and established_of(mine(s, link)) is None:
         times += _next_tries(s, link)
-    return _earliest(*(t for t in times if t is not None and t > now))
+    return earliest(*(t for t in times if t is not None and t > now))
 
 
 def _next_tries(s: LinkSnapshot, link: Interlink) -> list[datetime | None]:
@@ -327,7 +331,3 @@ def _next_tries(s: LinkSnapshot, link: Interlink) -> list[datetime | None]:
     users_key = attempts.look.next_look if attempts.look and key_reference(link) is not None else None
     redeem = attempts.redeem.next_try if attempts.redeem and not isinstance(attempts.redeem.result, Linked) else None
     return [users_key, next_secret_look(s, link), redeem, attempts.mint.next_try if attempts.mint else None]
-
-
-def _earliest(*times: datetime | None) -> datetime | None:
-    return min((t for t in times if t is not None), default=None)

@@ -16,7 +16,16 @@ from pbx_operator.api.meta import TEARDOWN_FINALIZER
 from pbx_operator.api.v1alpha1 import CommServer
 from pbx_operator.domain.claims import Award, settle
 from pbx_operator.domain.drift import reported_gone
-from pbx_operator.domain.plan import AddFinalizer, Plan, RemoveFinalizer, ServerStep, Target, TellOrphan
+from pbx_operator.domain.plan import (
+    AddFinalizer,
+    Plan,
+    RemoveFinalizer,
+    ServerStep,
+    Target,
+    TellOrphan,
+    earliest,
+    target_of,
+)
 from pbx_operator.domain.servers.checks import judge_server
 from pbx_operator.domain.servers.facts import (
     ServerLook,
@@ -44,14 +53,14 @@ def plan_server(s: ServerSnapshot, now: datetime) -> Plan:
     if judgement.refusal is not None and needed != "look":
         needed = None  # a box that is there is followed nevertheless
     if TEARDOWN_FINALIZER not in server.metadata.finalizers and _may_have_system(server, s.attempts.look, needed):
-        return Plan((AddFinalizer(_target(server)),))
+        return Plan((AddFinalizer(target_of(server)),))
     if needed is not None and may_try(s.attempts, needed, now):
         return Plan((ServerStep(server.key, needed),))
     if s.attempts.busy and server.status.observed_generation == server.metadata.generation:
         return Plan()  # there is news soon
     failure = current_failure(s.attempts, needed)
     update, again = server_status(s, server, judgement, award, failure, now)
-    return Plan((), (update,), _earliest(again, next_due(s.attempts, needed, now)))
+    return Plan((), (update,), earliest(again, next_due(s.attempts, needed, now)))
 
 
 def settle_equipment(s: ServerSnapshot, server: CommServer) -> Award:
@@ -93,12 +102,12 @@ def _teardown(s: ServerSnapshot, server: CommServer, now: datetime) -> Plan:
         return Plan()
     needed = _last_step(server, s.attempts.look, now)
     if needed is None and not s.attempts.busy:  # what is under way might still declare a system
-        return Plan((RemoveFinalizer(_target(server)), *_orphan(server, s.attempts.look)))
+        return Plan((RemoveFinalizer(target_of(server)), *_orphan(server, s.attempts.look)))
     if needed is not None and may_try(s.attempts, needed, now):
         return Plan((ServerStep(server.key, needed),))
     failure = current_failure(s.attempts, needed)
     update, again = deleting_status(s, server, failure, now)
-    return Plan((), (update,), _earliest(again, next_due(s.attempts, needed, now)))
+    return Plan((), (update,), earliest(again, next_due(s.attempts, needed, now)))
 
 
 def plan_unreadable(unreadable: Unreadable, now: datetime) -> Plan:
@@ -134,12 +143,4 @@ def _orphan(server: CommServer, look: ServerLook | None) -> tuple[TellOrphan, ..
     left, fix = f"EquipmentRecord {system}", f"an administrator can delete it (kubectl delete equipmentrecord {system})"
     if rainbow is not None:
         left, fix = f"system {system} in company '{rainbow.company}' at {rainbow.url}", "it can be deleted there"
-    return (TellOrphan(_target(server), f"{left}, with equipment ID {equipment_id(server)},", fix),)
-
-
-def _target(server: CommServer) -> Target:
-    return Target(CommServer.resource, server.key, server.metadata.uid)
-
-
-def _earliest(*times: datetime | None) -> datetime | None:
-    return min((time for time in times if time is not None), default=None)
+    return (TellOrphan(target_of(server), f"{left}, with equipment ID {equipment_id(server)},", fix),)

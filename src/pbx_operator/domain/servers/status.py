@@ -21,7 +21,7 @@ from pbx_operator.domain.deleting import deleting, waiting_for_provider
 from pbx_operator.domain.differences import Difference, described
 from pbx_operator.domain.drift import drifted, reported_gone, to_apply
 from pbx_operator.domain.faults import mention_outage
-from pbx_operator.domain.plan import StatusUpdate, Target
+from pbx_operator.domain.plan import StatusUpdate, target_of
 from pbx_operator.domain.servers.checks import Judgement
 from pbx_operator.domain.servers.equipment import record_name
 from pbx_operator.domain.servers.facts import (
@@ -84,7 +84,7 @@ def server_status(
     status, again = status_with(
         shown.model_copy(update={"translations": judgement.translations}), server.metadata, verdicts, s.since, now
     )
-    return StatusUpdate(Target(CommServer.resource, server.key, server.metadata.uid), status), again
+    return StatusUpdate(target_of(server), status), again
 
 
 def deleting_status(
@@ -95,7 +95,7 @@ def deleting_status(
     rejected = rejected_credentials(server.status.rejected_credentials, s.attempts.look, failure, now)
     known = server.status.model_copy(update={"rejected_credentials": rejected})
     status, again = status_with(known, server.metadata, [ready], s.since, now)
-    return StatusUpdate(Target(CommServer.resource, server.key, server.metadata.uid), status), again
+    return StatusUpdate(target_of(server), status), again
 
 
 def _facts(

@@ -35,9 +35,9 @@ from link_builders import (
 )
 from pbx_operator.api.v1alpha1.interlink import Interlink
 from pbx_operator.api.v1alpha1.linkrecord import EndParty, EndReason, LinkRecord, Policy
-from pbx_operator.domain.links.ending import RETURN_PERIOD, read_key, target_of
+from pbx_operator.domain.links.ending import RETURN_PERIOD, read_key
 from pbx_operator.domain.links.facts import LinkSnapshot, account_name
-from pbx_operator.domain.plan import Action, DeleteInterlink, MintKey, PurgeRecord, RemoveFinalizer
+from pbx_operator.domain.plan import Action, DeleteInterlink, MintKey, PurgeRecord, RemoveFinalizer, target_of
 from pbx_operator.domain.protocol.keys import link_id
 from pbx_operator.domain.records.machine import Abandon, Adopt, Fence, Leave, RunTimers
 
@@ -314,7 +314,7 @@ class TestTime:
 
 class TestRetention:
     OVER = record(ISSUER, REDEEMER, end=end("Deleted", time=NOW))
-    PURGE = PurgeRecord(OVER.metadata.name, OVER.metadata.uid)
+    PURGE = PurgeRecord(target_of(OVER))
 
     def purged(self, s: LinkSnapshot) -> datetime | None:
         """Return when the record goes; the plan must have announced that."""

@@ -27,6 +27,7 @@ from link_builders import (
     plan,
     ready_account,
     reason,
+    redeem,
     showing,
     status_of,
     swept,
@@ -39,14 +40,9 @@ from pbx_operator.api.v1alpha1 import Interlink, LinkRecord
 from pbx_operator.api.v1alpha1.interlink import AllowedRedeemer, Peer
 from pbx_operator.api.v1alpha1.linkrecord import LinkRecordStatus, SideReport
 from pbx_operator.domain.conditions import find
-from pbx_operator.domain.links.ending import (
-    ACKNOWLEDGED_RETENTION,
-    RETURN_PERIOD,
-    UNACKNOWLEDGED_RETENTION,
-    target_of,
-)
+from pbx_operator.domain.links.ending import ACKNOWLEDGED_RETENTION, RETURN_PERIOD, UNACKNOWLEDGED_RETENTION
 from pbx_operator.domain.links.facts import LinkSnapshot
-from pbx_operator.domain.plan import DeleteInterlink, PurgeRecord, Redeem, RemoveFinalizer, TellPeer
+from pbx_operator.domain.plan import DeleteInterlink, PurgeRecord, RemoveFinalizer, TellPeer, target_of
 from pbx_operator.domain.protocol.envelope import proof_of
 from pbx_operator.domain.protocol.keys import SigningKey
 from pbx_operator.domain.protocol.messages import Receipt, sign
@@ -229,19 +225,20 @@ class TestRequest:
     REQUESTED = replica(requested=True)
 
     def test_it_asks_until_it_knows(self) -> None:
-        assert todo(around(REDEEMER, self.REQUESTED, attempts=looked(KEY))) == [Redeem(REDEEMER.key)]
+        s = around(REDEEMER, self.REQUESTED, attempts=looked(KEY))
+        assert todo(s) == [redeem(s)]
         silent = around(REDEEMER, self.REQUESTED, attempts=answered(KEY, Unreachable(), basis=(None, False), again=10))
         assert todo(silent) == []
         assert reason(silent) == "!PeerUnavailable (Reconciling)"
         assert plan(silent).requeue == at(10)
-        assert todo(silent, at(10)) == [Redeem(REDEEMER.key)]
+        assert todo(silent, at(10)) == [redeem(silent)]
 
     def test_it_does_not_ask_twice_at_once(self) -> None:
         asking = around(REDEEMER, self.REQUESTED, attempts=replace(looked(KEY), asking=KEY))
         assert todo(asking) == []
         assert reason(asking) == "!Redeeming (Reconciling)"
         changed = around(REDEEMER, self.REQUESTED, attempts=replace(looked(KEY), asking="another key"))
-        assert todo(changed) == [Redeem(REDEEMER.key)]
+        assert todo(changed) == [redeem(changed)]
 
     def test_what_is_shown_stays_until_there_is_another_answer(self) -> None:
         """As after a start of the operator, which remembers no answer."""
@@ -270,7 +267,7 @@ class TestRequest:
         """The link is named after the object, so the request of the one before cannot become its own."""
         made = replica(redeemer=FORMER_REDEEMER, requested=True)
         s = around(REDEEMER, made, attempts=looked(KEY))
-        assert todo(s) == [change(made, Abandon("redeemer")), Redeem(REDEEMER.key)]
+        assert todo(s) == [change(made, Abandon("redeemer")), redeem(s)]
 
     @pytest.mark.parametrize(
         ("result", "expected"),
@@ -399,7 +396,7 @@ class TestPurge:
     ) -> None:
         over = made(end=end("Deleted", time=NOW - kept), status=status)
         place = ISSUER if made is authority else REDEEMER
-        purge = [PurgeRecord(over.metadata.name, over.metadata.uid)]
+        purge = [PurgeRecord(target_of(over))]
         assert todo(without(place, over)) == purge
         assert todo(without(place, over), NOW - timedelta(seconds=1)) == []
         assert plan(without(place, over), NOW - HOUR).requeue == NOW
@@ -407,7 +404,7 @@ class TestPurge:
     def test_a_namesake_need_not_know_it(self) -> None:
         over = authority(end=end("Deleted", time=NOW - DAY), status=LinkRecordStatus(peer_knows="End"))
         namesake = showing(REDEEMER, state="Established", key_id=key_of(over))
-        assert todo(without(ISSUER, over, peers=[namesake])) == [PurgeRecord(over.metadata.name, over.metadata.uid)]
+        assert todo(without(ISSUER, over, peers=[namesake])) == [PurgeRecord(target_of(over))]
 
     def test_a_namesake_deletes_nothing(self) -> None:
         old = authority(end=end("Deleted", time=NOW - 40 * DAY))

@@ -21,6 +21,7 @@ from link_builders import (
     key_of,
     looked,
     plan,
+    redeem,
     todo,
     wants,
     without,
@@ -89,4 +90,4 @@ class TestWaiting:
         """The orphan rule stands still in an unconfirmed cluster; redeeming does not."""
         old = record(interlink("j", "c"), interlink("r", "z", redeem="s", uid="v1"))
         s = replace(around(REDEEMER, old, attempts=looked(digest("new", 16))), cluster=UNCONFIRMED)
-        assert todo(s) == [Redeem(REDEEMER.key)]
+        assert todo(s) == [redeem(s)]

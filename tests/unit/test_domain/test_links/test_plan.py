@@ -32,8 +32,8 @@ from link_builders import (
 from pbx_operator.api.meta import ObjectKey
 from pbx_operator.api.v1alpha1.interlink import AllowedRedeemer
 from pbx_operator.api.v1alpha1.linkrecord import EndReason, LinkRecord, Policy
-from pbx_operator.domain.links.ending import read_key, target_of
-from pbx_operator.domain.plan import Action, AddFinalizer, DeleteSpentSecret, IssueOwnKey, MintKey
+from pbx_operator.domain.links.ending import read_key
+from pbx_operator.domain.plan import Action, AddFinalizer, DeleteSpentSecret, IssueOwnKey, MintKey, target_of
 from pbx_operator.domain.records.machine import Revoke, SetPolicy
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import datetime
-from typing import Any, ClassVar
+from typing import Any
 
 import pytest
 
@@ -26,6 +26,7 @@ from link_builders import (
     looked,
     plan,
     ready_account,
+    redeem,
     showing,
     swept,
     todo,
@@ -34,7 +35,7 @@ from pbx_operator.api.v1alpha1.interlink import Ended, Interlink
 from pbx_operator.api.v1alpha1.linkrecord import LinkRecord
 from pbx_operator.domain.links.ending import read_key
 from pbx_operator.domain.links.facts import side_of
-from pbx_operator.domain.plan import Action, ChangeRecord, IssueOwnKey, MintKey, Redeem
+from pbx_operator.domain.plan import ChangeRecord, IssueOwnKey, MintKey
 from pbx_operator.domain.records.machine import Abandon, Adopt, EndDuplicate, Revoke
 from pbx_operator.domain.records.redemption import Busy, Gone, Refused, Result, Unknown, Used
 
@@ -62,7 +63,7 @@ class TestAdoption:
 
     def test_with_another_key_in_the_secret_the_old_link_is_left(self) -> None:
         s = around(REDEEMER, self.LINK, attempts=looked(digest("another", 16)))
-        assert todo(s) == [change(self.LINK, Abandon("redeemer")), Redeem(REDEEMER.key)]
+        assert todo(s) == [change(self.LINK, Abandon("redeemer")), redeem(s)]
 
     def test_without_a_secret_the_only_candidate_will_do(self) -> None:
         for attempts in (looked(None), looked(None, problem="it is empty")):
@@ -125,13 +126,13 @@ class TestUnusedKeyOfAPredecessor:
 
 class TestRedeeming:
     KEY = digest("key of default/i", 16)
-    REDEEM: ClassVar[list[Action]] = [Redeem(REDEEMER.key)]
 
     def test_the_secret_is_read_first(self) -> None:
         assert todo(around(REDEEMER)) == [read_key(REDEEMER)]
 
     def test_then_its_key_is_presented(self) -> None:
-        assert todo(around(REDEEMER, attempts=looked(self.KEY))) == self.REDEEM
+        s = around(REDEEMER, attempts=looked(self.KEY))
+        assert todo(s) == [redeem(s)]
 
     def test_not_before_the_account_is_ready(self) -> None:
         assert todo(around(REDEEMER, accounts=[ready_account("b", ready=False)], attempts=looked(self.KEY))) == []
@@ -141,21 +142,22 @@ class TestRedeeming:
         s = around(REDEEMER, attempts=answered(self.KEY, result, again=10))
         assert todo(s, at(30)) == []
         another = replace(s.attempts, look=looked(digest("another", 16)).look)
-        assert todo(replace(s, attempts=another), at(30)) == self.REDEEM
+        assert todo(replace(s, attempts=another), at(30)) == [redeem(s)]
 
     @pytest.mark.parametrize("result", [Unknown(), Busy("IssuerAbsent"), Busy("DuplicateLink")])
     def test_other_answers_are_asked_for_again(self, result: Result) -> None:
         s = around(REDEEMER, attempts=answered(self.KEY, result, basis=(None, False), again=30))
-        assert (todo(s, at(29)), todo(s, at(30))) == ([], self.REDEEM)
+        assert (todo(s, at(29)), todo(s, at(30))) == ([], [redeem(s)])
         assert plan(s).requeue == at(30)
 
     def test_at_once_when_the_record_has_changed_since(self) -> None:
         s = around(REDEEMER, attempts=answered(self.KEY, Unknown(), basis=(None, False)))
-        assert todo(replace(s, shown_record=record(ISSUER))) == self.REDEEM
+        changed = replace(s, shown_record=record(ISSUER))
+        assert todo(changed) == [redeem(changed)]
 
     def test_at_once_when_the_pair_is_free_again(self) -> None:
         s = around(REDEEMER, attempts=answered(self.KEY, Busy("DuplicateLink"), basis=(None, True)))
-        assert todo(s) == self.REDEEM
+        assert todo(s) == [redeem(s)]
 
     def test_the_secret_is_read_again_and_again_while_there_is_no_link(self) -> None:
         s = around(REDEEMER, attempts=answered(self.KEY, Used(NOW, "i" * 26), again=10))
@@ -175,7 +177,8 @@ class TestRedeeming:
 
     def test_another_key_begins_a_new_link(self) -> None:
         over = record(ISSUER, REDEEMER, end=end("DuplicateLink", "Operator"))
-        assert todo(around(REDEEMER, over, attempts=looked(digest("another", 16)))) == self.REDEEM
+        s = around(REDEEMER, over, attempts=looked(digest("another", 16)))
+        assert todo(s) == [redeem(s)]
 
 
 class TestOneLink:

@@ -66,8 +66,8 @@ def carried_out(scene: Scene, action: Action, now: datetime) -> Scene:
     match action:
         case ChangeRecord(name, _):
             return _change(scene, action, now) if name in scene.records else scene
-        case PurgeRecord(name, _):
-            return replace(scene, records={n: r for n, r in scene.records.items() if n != name})
+        case PurgeRecord(target):
+            return replace(scene, records={n: r for n, r in scene.records.items() if n != target.key.name})
         case RemoveFinalizer(target):
             return _let_go(scene, scene.interlinks[target.key])
         case DeleteInterlink(target):
@@ -226,7 +226,7 @@ class TestEnded:
             over = {name: made.spec for name, made in scene.records.items() if not live(made)}
             for action in (a for place in PLACES for a in plan(scene, place, now).actions):
                 assert not isinstance(action, ChangeRecord) or action.record not in over
-                assert not isinstance(action, PurgeRecord) or action.record in over
+                assert not isinstance(action, PurgeRecord) or action.target.key.name in over
             scene = settled(scene, now)
             assert all(scene.records[name].spec == spec for name, spec in over.items() if name in scene.records)
 

@@ -31,10 +31,9 @@ from link_builders import (
 from pbx_operator.api.meta import ObjectKey
 from pbx_operator.api.v1alpha1.interlink import Ended, Interlink, Peer
 from pbx_operator.api.v1alpha1.linkrecord import LinkRecord, Policy
-from pbx_operator.domain.links.ending import target_of
 from pbx_operator.domain.links.facts import ClusterFacts, LinkSnapshot
 from pbx_operator.domain.links.status import OVER
-from pbx_operator.domain.plan import DeleteInterlink
+from pbx_operator.domain.plan import DeleteInterlink, target_of
 from pbx_operator.domain.records.redemption import Busy, Gone, Linked, Refused, Unknown, Used
 
 # They stay when the other side ends the link, so that every end can be seen.
