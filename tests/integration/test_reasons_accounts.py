@@ -50,6 +50,20 @@ async def test_domain_conflict(world: World) -> None:
     assert taken.status.sip_domain == domain
 
 
+@shows(reasons.DOMAIN_RESERVED)
+async def test_domain_reserved(world: World) -> None:
+    """Whoever may have such a domain gets it although somebody else asked first."""
+    owner = builders.account("a", await world.namespace("b"))
+    domain = f"a.{owner.key.namespace}.pbx.local"
+    squatter = builders.account("a", await world.namespace(), sipDomain=domain)
+    await world.apply(squatter)
+    await expect(world, squatter, reasons.DOMAIN_RESERVED, domain, owner.key.namespace, "leave it out")
+    await world.apply(owner)
+    assert (await world.ready(owner, "Serving")).status.sip_domain == domain
+    await world.apply(builders.account("a", squatter.key.namespace))
+    await world.ready(squatter, "Serving")
+
+
 @shows(reasons.DOMAIN_RELEASING)
 async def test_domain_releasing(world: World) -> None:
     """The holder chose another domain, and its status cannot be written: until then it has the old one."""

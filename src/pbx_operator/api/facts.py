@@ -37,6 +37,7 @@ FACTS: Mapping[str, str] = {
     "number": "the value of `spec.number`",
     "other": "the Interlink that the same account has in the other link",
     "outcome": "what comes of the revision when the link ends, which depends on `spec.onPeerDeletion`",
+    "owner": "the namespace whose accounts may have the SIP domain",
     "prefix": "the dial prefix or the reserved prefix",
     "problem": "what does not fit; nothing is quoted but a wrong endpoint out of a bundle",
     "problems": "what does not fit, and the next step, for the first five problems",

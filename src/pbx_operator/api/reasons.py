@@ -234,6 +234,13 @@ SLICE_NAME_TAKEN = Reason(
 )
 
 # --- a person must act ------------------------------------------------------------------------------------------
+DOMAIN_RESERVED = Reason(
+    "DomainReserved",
+    "SIP domain {domain} is reserved for accounts of namespace {owner}, who get such domains by default",
+    "choose another spec.sipDomain, or leave it out",
+    Patience.PERSON,
+    shown=(_NOT_READY,),
+)
 KEY_MALFORMED = Reason(
     "KeyMalformed",
     "the entry {entry} of Secret {secret} is not a key: {problem}",

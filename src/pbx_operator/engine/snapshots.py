@@ -10,7 +10,8 @@ from pbx_operator.api.meta import ObjectKey
 from pbx_operator.api.v1alpha1 import CommServer, Interlink, InternalNumber, LinkRecord, PBXAccount
 from pbx_operator.api.v1alpha1.linkrecord import LinkRecordSpec, record_name
 from pbx_operator.api.v1alpha1.pbxaccount import InterlinkCounts
-from pbx_operator.domain.accounts.plan import AccountSnapshot, wanted_domain
+from pbx_operator.domain.accounts.domains import wanted_domain
+from pbx_operator.domain.accounts.plan import AccountSnapshot
 from pbx_operator.domain.claims import Claim
 from pbx_operator.domain.conditions import Since
 from pbx_operator.domain.customers.facts import CustomerSnapshot, customer_claim, customer_id, place_of

@@ -18,7 +18,7 @@ from pbx_operator.api.v1alpha1 import (
     LinkRecord,
     PBXAccount,
 )
-from pbx_operator.domain.accounts.plan import domain_claim
+from pbx_operator.domain.accounts.domains import domain_claim
 from pbx_operator.domain.customers.facts import claimed_customers
 from pbx_operator.domain.dialplan.numbers import server_of
 from pbx_operator.domain.dialplan.slices import owner_of

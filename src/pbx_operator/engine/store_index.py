@@ -13,7 +13,7 @@ from pbx_operator.api.v1alpha1 import (
     LinkRecord,
     PBXAccount,
 )
-from pbx_operator.domain.accounts.plan import domain_claim
+from pbx_operator.domain.accounts.domains import domain_claim
 from pbx_operator.domain.claims import Claim
 from pbx_operator.domain.records.facts import Party
 from pbx_operator.domain.unreadable import Unreadable

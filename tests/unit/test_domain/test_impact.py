@@ -18,7 +18,7 @@ from pbx_operator.api.v1alpha1 import CommServer, DialPlanSlice, Interlink, Inte
 from pbx_operator.api.v1alpha1.interlink import AllowedRedeemer, IssueKey
 from pbx_operator.api.v1alpha1.internalnumber import Destination, ServerDestination
 from pbx_operator.api.v1alpha1.linkrecord import Policy
-from pbx_operator.domain.accounts.plan import domain_claim
+from pbx_operator.domain.accounts.domains import domain_claim
 from pbx_operator.domain.claims import Claim
 from pbx_operator.domain.customers.facts import claimed_customers
 from pbx_operator.domain.dialplan.numbers import server_of

@@ -176,10 +176,10 @@ class TestDomain:
     def test_one_made_of_a_name_is_wanted_like_any_other(self) -> None:
         """Two new accounts: only one of them may show it, at any moment."""
         named = account("paris", "paris", domain=None)
-        copycat = account("c", "other", domain=None, sip_domain=f"paris.paris.{SUFFIX}", created=NOW)
+        copycat = account("c", "paris", domain=None, sip_domain=f"paris.paris.{SUFFIX}", created=NOW)
         world = World(named, copycat)
         assert world.status("paris", "paris", "paris").to_json()["sipDomain"] == f"paris.paris.{SUFFIX}"
-        assert shown(world.status("c", "c", "other")) == ("False", "DomainConflict")
+        assert shown(world.status("c", "c", "paris")) == ("False", "DomainConflict")
 
 
 def test_what_cannot_be_read_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:

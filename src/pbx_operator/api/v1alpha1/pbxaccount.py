@@ -138,7 +138,7 @@ class PBXAccountSpec(Model):
     sip_domain: HostName | None = None
     """sipDomain is the host name of the account's SIP addresses, unique in the cluster, for example
     `amsterdam.pbx.example.com`; if absent, one is made once from the operator's domain suffix and kept in the
-    status."""
+    status: `NAME.NAMESPACE.SUFFIX`, a form that no account of another namespace may take."""
     country: CountryCode
     """country is the ISO 3166-1 alpha-2 code, for example `NL`; it decides which numbers are emergency numbers."""
     numbering: Numbering = Numbering()

@@ -17,6 +17,7 @@ from pbx_operator.api.reasons import Verdict, verdict
 from pbx_operator.api.v1alpha1.dialplanslice import DialPlanSlice
 from pbx_operator.api.v1alpha1.internalnumber import InternalNumber
 from pbx_operator.api.v1alpha1.pbxaccount import InterlinkCounts, PBXAccount
+from pbx_operator.domain.accounts.domains import domain_claim, reserving_namespace, wanted_domain
 from pbx_operator.domain.accounts.status import (
     COUNTER_PERIOD,
     AccountState,
@@ -27,7 +28,7 @@ from pbx_operator.domain.accounts.status import (
     shadow_counts,
     shadow_verdicts,
 )
-from pbx_operator.domain.claims import Award, Claim, created, settle
+from pbx_operator.domain.claims import Award, Claim, settle
 from pbx_operator.domain.conditions import Since, status_with
 from pbx_operator.domain.customers.facts import CustomerSnapshot
 from pbx_operator.domain.customers.plan import customer_left, orphaned_customer
@@ -122,20 +123,6 @@ def show_unreadable_account(unreadable: Unreadable, now: datetime) -> StatusUpda
     return show_unreadable(unreadable, now, wait=waiting_to_be_readable(unreadable, f"customer {customer}"))
 
 
-def wanted_domain(account: PBXAccount, suffix: str) -> str:
-    """Return the SIP domain that an account claims: the given one, else the one it has, else one made of its name."""
-    generated = f"{account.metadata.name}.{account.metadata.namespace}.{suffix}"
-    return account.spec.sip_domain or account.status.sip_domain or generated
-
-
-def domain_claim(account: PBXAccount | Unreadable, suffix: str) -> Claim:
-    """Return the claim of an account on its SIP domain, which it gives up when it goes."""
-    if isinstance(account, Unreadable):
-        return account.claim("sipDomain")
-    wants = None if account.metadata.deleting else wanted_domain(account, suffix)
-    return Claim(account.key, created(account.metadata), wants, account.status.sip_domain)
-
-
 # --- an account that lives --------------------------------------------------------------------------------------
 
 
@@ -144,9 +131,8 @@ def _serve(s: AccountSnapshot, account: PBXAccount, now: datetime, drafter: Peer
     protected = protected_numbers(account) | _kept_numbers(account, s.slices)
     wanted = draft_slices(account, resolution.held, s.links, protected, drafter)
     changes = diff_slices(account, wanted, _free_to_change(s), s.taken)
-    domain = wanted_domain(account, s.domain_suffix)
     award, customer = _settle_domain(s, account), view_customer(s.customer, now)
-    ready = _ready(account, domain, award, changes)
+    ready = _ready(s, account, award, changes)
     serving = ready.status == "True" and (customer is None or customer.exists)
     if customer is not None and ready.status == "True":
         ready = customer.hindrance or mention_outage(ready, customer.provisioned)
@@ -158,7 +144,7 @@ def _serve(s: AccountSnapshot, account: PBXAccount, now: datetime, drafter: Peer
         [ready, _accepted(account), *provisioned, *shadow_verdicts(shadows)],
         now,
         **(customer.facts if customer is not None else {}),
-        sip_domain=domain if award.holds else None,
+        sip_domain=wanted_domain(account, s.domain_suffix) if award is not None and award.holds else None,
         interlinks=s.interlinks,
         internal_numbers=number_counts(resolution),
         shadowed_numbers=shadow_counts(shadows),
@@ -199,9 +185,10 @@ def _kept_numbers(account: PBXAccount, slices: tuple[DialPlanSlice, ...]) -> set
     return {number for s in slices if is_ours(s, account) for number in s.spec.emergency_numbers}
 
 
-def _settle_domain(s: AccountSnapshot, account: PBXAccount) -> Award:
+def _settle_domain(s: AccountSnapshot, account: PBXAccount) -> Award | None:
+    """Return None if the account may not have the domain that it asks for, whoever else does."""
     claims = (domain_claim(each, s.domain_suffix) for each in (account, *s.rivals))
-    return settle(tuple(claims))[s.key]
+    return settle(tuple(claims)).get(s.key)
 
 
 def _accepted(account: PBXAccount) -> Verdict:
@@ -210,9 +197,13 @@ def _accepted(account: PBXAccount) -> Verdict:
     return verdict("Accepted", "False", reasons.UNKNOWN_COUNTRY, field="spec.country", country=account.spec.country)
 
 
-def _ready(account: PBXAccount, domain: str, award: Award, changes: SliceChanges) -> Verdict:
+def _ready(s: AccountSnapshot, account: PBXAccount, award: Award | None, changes: SliceChanges) -> Verdict:
+    domain = wanted_domain(account, s.domain_suffix)
     if not emergency.known_country(account.spec.country):
         return verdict("Ready", "False", reasons.UNKNOWN_COUNTRY, field="spec.country", country=account.spec.country)
+    if award is None:
+        owner = reserving_namespace(account, s.domain_suffix)
+        return verdict("Ready", "False", reasons.DOMAIN_RESERVED, domain=domain, owner=owner)
     if not award.won:
         return verdict("Ready", "False", reasons.DOMAIN_CONFLICT, domain=domain)
     if not award.holds:

@@ -32,7 +32,8 @@ from builders import (
 from pbx_operator.api.v1alpha1 import Interlink, InternalNumber, PBXAccount
 from pbx_operator.api.v1alpha1.pbxaccount import InterlinkCounts, Numbering, PBXAccountStatus
 from pbx_operator.api.v1alpha1.shared import Sharing
-from pbx_operator.domain.accounts.plan import AccountSnapshot, wanted_domain
+from pbx_operator.domain.accounts.domains import wanted_domain
+from pbx_operator.domain.accounts.plan import AccountSnapshot
 from pbx_operator.domain.conditions import find
 from pbx_operator.domain.plan import AddFinalizer, DeleteSlice, Plan, RemoveFinalizer, WriteSlice
 
@@ -148,6 +149,31 @@ class TestDomain:
         status = account_status_of(planned(snapshot(account(sip_domain="x.example"), rivals=(rival,))))
         assert not any("secretive" in c.message or "elsewhere" in c.message for c in status.conditions)
         assert "x.example" in status.conditions[0].message
+
+    @pytest.mark.parametrize(
+        ("domain", "owner"),
+        [
+            (f"b.elsewhere.{SUFFIX}", "elsewhere"),
+            (f"a.elsewhere.{SUFFIX}", "elsewhere"),
+            (f"another.default.{SUFFIX}", None),
+            (f"elsewhere.{SUFFIX}", None),
+            (f"x.b.elsewhere.{SUFFIX}", None),
+            (SUFFIX, None),
+            ("b.elsewhere.example.com", None),
+            (f"b.elsewhere.not{SUFFIX}", None),
+            (None, None),
+        ],
+    )
+    def test_what_accounts_elsewhere_get_by_default_is_theirs(self, domain: str | None, owner: str | None) -> None:
+        status = account_status_of(planned(snapshot(account(sip_domain=domain, domain=None))))
+        assert shown(status) == (("False", "DomainReserved") if owner else ("True", "Serving"))
+        assert (status.sip_domain is None) == (owner is not None)
+        assert owner is None or f"namespace {owner}" in status.conditions[0].message
+
+    def test_a_reserved_domain_is_no_rivals_concern(self) -> None:
+        squatter = account("x", "elsewhere", sip_domain=f"a.default.{SUFFIX}", domain=None, created=at(-1))
+        status = account_status_of(planned(snapshot(account(domain=None), rivals=(squatter,))))
+        assert status.sip_domain == f"a.default.{SUFFIX}"
 
     def test_the_older_account_wins_a_free_domain(self) -> None:
         rival = account("b", sip_domain="x.example", domain=None, created=at(-1))
