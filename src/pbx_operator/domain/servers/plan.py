@@ -24,6 +24,7 @@ from pbx_operator.domain.servers.facts import (
     StepName,
     claim_of,
     equipment_id,
+    may_show_up,
     system_to_delete,
 )
 from pbx_operator.domain.servers.status import behind_revision, deleting_status, server_status, unapplied
@@ -92,7 +93,8 @@ def _teardown(s: ServerSnapshot, server: CommServer, now: datetime) -> Plan:
     if TEARDOWN_FINALIZER not in server.metadata.finalizers:
         return Plan()
     needed = _last_step(server, s.attempts.look, now)
-    if needed is None and not s.attempts.busy:  # what is under way might still declare a system
+    undecided = s.attempts.busy or may_show_up(server, s.attempts, now)  # there might be a system yet
+    if needed is None and not undecided:
         return Plan((RemoveFinalizer(_target(server)), *_orphan(server, s.attempts.look)))
     if needed is not None and may_try(s.attempts, needed, now):
         return Plan((ServerStep(server.key, needed),))
