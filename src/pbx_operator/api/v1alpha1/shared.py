@@ -20,7 +20,7 @@ ObjectName = Annotated[
 ]
 NamespaceName = Annotated[str, Field(max_length=63, pattern=r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$")]
 SecretKey = Annotated[str, Field(max_length=253, pattern=r"^[-._a-zA-Z0-9]+$")]
-DisplayName = Annotated[str, Field(max_length=255, pattern=r"^[^\x00-\x1f\x7f]{1,255}$")]
+DisplayName = Annotated[str, Field(max_length=255, pattern=r"^[^\x00-\x1f\x7f-\x9f]{1,255}$")]
 """A name for people in any script; control characters would break logs, tables and SIP headers."""
 HostName = Annotated[
     str,
