@@ -18,6 +18,7 @@ from pbx_operator.domain.claims import Award, settle
 from pbx_operator.domain.drift import reported_gone
 from pbx_operator.domain.plan import AddFinalizer, Plan, RemoveFinalizer, ServerStep, Target, TellOrphan
 from pbx_operator.domain.servers.checks import judge_server
+from pbx_operator.domain.servers.equipment import deletion_of_record
 from pbx_operator.domain.servers.facts import (
     ServerLook,
     ServerSnapshot,
@@ -133,7 +134,7 @@ def _orphan(server: CommServer, look: ServerLook | None) -> tuple[TellOrphan, ..
     system, rainbow = system_to_delete(server, look), server.spec.provider.rainbow
     if system is None or server.spec.deletion_policy != "Orphan":
         return ()
-    left, fix = f"EquipmentRecord {system}", f"an administrator can delete it (kubectl delete equipmentrecord {system})"
+    left, fix = f"EquipmentRecord {system}", f"an administrator can delete it ({deletion_of_record(system)})"
     if rainbow is not None:
         left, fix = f"system {system} in company '{rainbow.company}' at {rainbow.url}", "it can be deleted there"
     return (TellOrphan(_target(server), f"{left}, with equipment ID {equipment_id(server)},", fix),)

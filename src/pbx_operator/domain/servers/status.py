@@ -23,7 +23,7 @@ from pbx_operator.domain.drift import drifted, reported_gone, to_apply
 from pbx_operator.domain.faults import mention_outage
 from pbx_operator.domain.plan import StatusUpdate, Target
 from pbx_operator.domain.servers.checks import Judgement
-from pbx_operator.domain.servers.equipment import record_name
+from pbx_operator.domain.servers.equipment import deletion_of_record, record_name
 from pbx_operator.domain.servers.facts import (
     ServerLook,
     ServerSnapshot,
@@ -217,7 +217,7 @@ def _hindrance(s: ServerSnapshot, server: CommServer) -> Verdict | None:
 def _not_ours(type_: ConditionType, server: CommServer) -> Verdict:
     equipment, fix = equipment_id(server), "delete it there"
     if server.spec.provider.type == "Builtin":
-        fix = f"have an administrator delete it (kubectl delete equipmentrecord {record_name(equipment)})"
+        fix = f"have an administrator delete it ({deletion_of_record(record_name(equipment))})"
     return verdict(type_, "False", provider_reasons.SYSTEM_NOT_OURS, equipment=equipment, next_step=fix)
 
 
