@@ -17,6 +17,7 @@ from pbx_operator.api.v1alpha1 import KINDS
 JSON = dict[str, Any]
 
 NAMESPACE = "admission"
+_ESCAPES = {"\n": r"\n", '"': r"\"", "\\": r"\\"}
 RESOURCES: dict[str, ResourceType] = {kind.resource.kind: kind.resource for kind in KINDS}
 
 
@@ -57,7 +58,17 @@ def forbidden(field: str, sentence: str) -> Refusal:
 
 def mismatch(field: str, value: str, pattern: str) -> Refusal:
     """Return what the API server answers for a text of the wrong form."""
-    return invalid(field, f"{json.dumps(value, ensure_ascii=False)}: {field} in body should match '{pattern}'")
+    return invalid(field, f"{_quoted(value)}: {field} in body should match '{pattern}'")
+
+
+def _quoted(text: str) -> str:
+    """Return a text as Go quotes it with %q."""
+    return '"' + "".join(c if c.isprintable() and c not in _ESCAPES else _escaped(c) for c in text) + '"'
+
+
+def _escaped(character: str) -> str:
+    code = ord(character)
+    return _ESCAPES.get(character) or (f"\\x{code:02x}" if character.isascii() else f"\\u{code:04x}")
 
 
 def changed(manifest: JSON, patch: JSON) -> JSON:

@@ -96,9 +96,23 @@ def _sharing(mode: str, *ranges: tuple[str, str]) -> JSON:
     return _interlink(sharing={"mode": mode, "numbers": [{"start": start, "end": end} for start, end in ranges]})
 
 
+def _issuer_at(*endpoints: str) -> JSON:
+    return changed(REDEEMING, {"spec": {"redeemKey": {"issuer": {"endpoints": [*endpoints]}}}})
+
+
+def _wrong_port(endpoint: str) -> Row:
+    sentence = f"`endpoints` has '{endpoint}', whose port is not a number from 1 to 65535"
+    refusal = invalid("spec.redeemKey.issuer.endpoints", sentence)
+    return Row(f"an issuer at {endpoint}", _issuer_at("https://pbx.example.com", endpoint), (refusal,))
+
+
 ROWS = (
     Row("issuing with all defaults", ISSUING),
     Row("redeeming", REDEEMING),
+    Row("an issuer at the last ports", _issuer_at("https://pbx.example.com:1", "https://[2001:db8::1]:65535")),
+    _wrong_port("https://pbx.example.com:65536"),
+    _wrong_port("https://pbx.example.com:0"),
+    _wrong_port("https://[2001:db8::1]:99999"),
     Row("everything set", FULL),
     Row("a key brought along", BROUGHT),
     Row("everything but the identity may change", _issuing(secretName="to-rotterdam-key"), before=FULL),

@@ -48,10 +48,26 @@ def _surplus(member: str, beside: str) -> Row:
     )
 
 
+def _to_sip(uri: str) -> JSON:
+    return _number(destination={"type": "SIPURI", "sipURI": {"uri": uri}})
+
+
+def _no_sip_uri(row_id: str, uri: str) -> Row:
+    refusal = mismatch("spec.destination.sipURI.uri", uri, "^sips?:[!-?A-~]+@[!-?A-~]+$")
+    return Row(f"SIP URI with {row_id}", _to_sip(uri), (refusal,))
+
+
 ROWS = (
     Row("free", FREE),
     *(Row(f"destination {full['spec']['destination']['type']}", full) for full in FULL),
     *(_missing(member) for member in DESTINATIONS),
+    Row("SIP URI with every sort of part", _to_sip("sips:al%20ice:~!@[2001:db8::1]:5061;transport=tls?Subject=hi")),
+    _no_sip_uri("a space", "sip:al ice@example.com"),
+    _no_sip_uri("a space of Unicode", "sip:al\u2003ice@example.com"),
+    _no_sip_uri("a letter beyond ASCII", "sip:alice@bücher.example"),
+    _no_sip_uri("a control character", "sip:al\x01ice@example.com"),
+    _no_sip_uri("the last control character", "sip:alice@example.com\x7f"),
+    _no_sip_uri("two hosts", "sip:alice@example.com@example.org"),
     _surplus("phone", beside="application"),
     _surplus("sipURI", beside="phone"),
     _surplus("externalNumber", beside="phone"),

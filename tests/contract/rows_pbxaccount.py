@@ -254,6 +254,12 @@ ROWS = (
     Row(
         "display name of two lines",
         _account(displayName="a\nb"),
-        (mismatch("spec.displayName", "a\nb", r"^[^\x00-\x1f\x7f]{1,255}$"),),
+        (mismatch("spec.displayName", "a\nb", r"^[^\x00-\x1f\x7f-\x9f]{1,255}$"),),
     ),
+    Row(
+        "display name with a control character of ISO 8859",
+        _account(displayName="a\x85b"),
+        (mismatch("spec.displayName", "a\x85b", r"^[^\x00-\x1f\x7f-\x9f]{1,255}$"),),
+    ),
+    Row("display name with the character after the last control character", _account(displayName="a\xa0b")),
 )

@@ -19,9 +19,11 @@ from contract.rows_interlink import ISSUING
 from contract.rows_linkrecord import ISSUED
 from contract.rows_pbxaccount import MINIMAL
 from contract.tenant import Tenant
+from pbx_operator.api.meta import ALLOW_DELETION_ANNOTATION
 from pbx_operator.api.v1alpha1 import KINDS
 from pbx_operator.cluster import Forbidden
 from pbx_operator.cluster.errors import ADD_WRITER, operator_advice
+from pbx_operator.domain.servers.equipment import deletion_of_record
 from pbx_operator.sandbox import ControlPlane
 from support import ROOT, install_crds, kubectl, until
 
@@ -38,6 +40,7 @@ CHANGES: dict[str, JSON] = {
     "dialplanslices": {"rev": "s" * 26},
 }
 """A change of the spec that the definition of the kind allows."""
+CHANGE_OF_BOX = f"--patch={json.dumps({'spec': CHANGES['equipmentrecords']})}"
 
 
 @pytest.fixture(scope="module")
@@ -102,6 +105,11 @@ def command_in(message: str) -> list[str]:
     found = re.search(r"first run: kubectl (.*)", message)
     assert found is not None, message
     return shlex.split(found[1])
+
+
+def commands_to_delete(record: str) -> list[list[str]]:
+    """Return the arguments of the kubectl commands that the operator tells for the record of a box."""
+    return [shlex.split(command)[1:] for command in deletion_of_record(record).split(" && ")]
 
 
 class TestProtectedObjects:
@@ -215,6 +223,38 @@ class TestRecords:
         assert "only the operator" in self._as(SOMEBODY, place, *status)
         assert "only the operator" in self._as(SOMEBODY, place, "delete", kind, name)
         assert self._as(EXCHANGE, place, *status) == ""
+        assert self._as(OPERATOR, place, "delete", kind, name) == ""
+
+    def test_an_administrator_deletes_the_record_of_a_box_once_the_command_in_the_message_was_run(
+        self, place: Tenant
+    ) -> None:
+        kind, name = place_of(EQUIPMENT)
+        self._as(OPERATOR, place, "apply", "-f", "-", stdin=json.dumps(EQUIPMENT))
+        refusal = self._as(SOMEBODY, place, "delete", kind, name)
+        assert self._as(SOMEBODY, place, *command_in(refusal)) == ""
+        assert "only the operator" in self._as(SOMEBODY, place, "patch", kind, name, "--type=merge", CHANGE_OF_BOX)
+        assert self._as(SOMEBODY, place, "delete", kind, name) == ""
+
+    def test_the_commands_that_the_operator_tells_delete_a_record(self, place: Tenant) -> None:
+        kind, name = place_of(EQUIPMENT)
+        self._as(OPERATOR, place, "apply", "-f", "-", stdin=json.dumps(EQUIPMENT))
+        assert [self._as(SOMEBODY, place, *command) for command in commands_to_delete(name)] == ["", ""]
+        assert "NotFound" in self._as(SOMEBODY, place, "get", kind, name)
+
+    def test_they_do_so_without_the_policies(self, tenant: Tenant) -> None:
+        kind, name = place_of(EQUIPMENT)
+        tenant.apply(EQUIPMENT)
+        for command in commands_to_delete(name):
+            tenant.kubectl(*command)
+        assert name not in tenant.kubectl("get", kind, "--output=name")
+
+    def test_the_record_of_a_link_has_no_such_way(self, place: Tenant) -> None:
+        kind, name = place_of(ISSUED)
+        self._as(OPERATOR, place, "apply", "-f", "-", stdin=json.dumps(ISSUED))
+        assert self._as(SOMEBODY, place, "annotate", kind, name, f"{ALLOW_DELETION_ANNOTATION}=true") == ""
+        refusal = self._as(SOMEBODY, place, "delete", kind, name)
+        assert "only the operator" in refusal
+        assert "first run" not in refusal
         assert self._as(OPERATOR, place, "delete", kind, name) == ""
 
     def test_whoever_may_can_write_what_the_garbage_collector_does(self, place: Tenant) -> None:

@@ -17,7 +17,7 @@ from integration.reason_stories import shows
 from pbx_operator.api import provider_reasons as reasons
 from pbx_operator.api.meta import RECONCILE_ANNOTATION, SECRETS, ObjectKey
 from pbx_operator.api.v1alpha1 import CommServer, EquipmentRecord
-from pbx_operator.domain.servers.equipment import record_name
+from pbx_operator.domain.servers.equipment import deletion_of_record, record_name
 from pbx_operator.sandbox import ControlPlane
 from pbx_operator.sandbox.ports import unused_port
 from server_builders import BTCO, STOCK
@@ -270,10 +270,10 @@ async def test_a_record_that_an_orphan_leaves(world: World) -> None:
     await world.gone(first)
     record = ObjectKey("", record_name("ALE15-left"))
     (event,) = await world.event(first, "Orphaned")
-    assert f"kubectl delete equipmentrecord {record.name}" in event["note"]
+    assert f"({deletion_of_record(record.name)})" in event["note"]
     await world.apply(second)
     await world.ready(second, reasons.SYSTEM_NOT_OURS.name)
-    assert f"kubectl delete equipmentrecord {record.name}" in world.message(second)
+    assert f"({deletion_of_record(record.name)})" in world.message(second)
     await world.stage.api.cluster.delete(EquipmentRecord.resource, record)
     patch = {"metadata": {"annotations": {RECONCILE_ANNOTATION: "now"}}}
     await world.stage.api.cluster.patch(second.resource, second.key, patch)

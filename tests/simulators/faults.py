@@ -41,6 +41,8 @@ class Answer:
 
 NO_SUCH_PAGE = Answer(404, b"<html>no such page</html>", content_type="text/html")
 """The 404 of a web server or proxy in front of the service, which says nothing about what the service holds."""
+NO_ROUTE = Answer(404, b'{"message": "no Route matched with those values"}')
+"""The same of an API gateway, as during maintenance: it is JSON, and yet not the service's."""
 
 
 @dataclass(eq=False, kw_only=True)

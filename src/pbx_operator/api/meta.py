@@ -20,6 +20,8 @@ VERSION = "v1alpha1"
 API_VERSION = f"{GROUP}/{VERSION}"
 TEARDOWN_FINALIZER = f"{GROUP}/teardown"
 """Keeps an object until its teardown on both sides is recorded."""
+ALLOW_DELETION_ANNOTATION = f"{GROUP}/allow-deletion"
+"""What the policies want to see on an EquipmentRecord before they let it be deleted; see docs/policies.md."""
 RECONCILE_ANNOTATION = f"{GROUP}/reconcile-requested-at"
 """A user sets it to any new token to ask for a fresh look; `status.lastHandledReconcileAt` echoes it."""
 TOKEN_LENGTH = 256

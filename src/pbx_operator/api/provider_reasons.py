@@ -234,7 +234,8 @@ NOT_DECLARED = Reason(
 STOCK_CODE = Reason(
     "StockCode",
     "whoever knows the references of the box can connect in its place until it has connected",
-    "raise spec.activation.revision for a generated code, which must then be entered on the box",
+    "raise spec.activation.revision for a generated code (at Rainbow one of four digits), which must then be entered"
+    " on the box",
     shown=(_WEAK,),
 )
 

@@ -244,7 +244,7 @@ DOMAIN_RESERVED = Reason(
 KEY_MALFORMED = Reason(
     "KeyMalformed",
     "the entry {entry} of Secret {secret} is not a key: {problem}",
-    "copy the whole key text into it again",
+    "copy the whole key text into it again, or correct the field of the spec that this names",
     Patience.PERSON,
     shown=_NO_LINK,
 )

@@ -40,6 +40,11 @@ def waiting_for_provider(thing: str, failure: FailedStep | None, resource: Resou
     return Wait(told, f"it goes by itself once that has passed; {to_leave}" if found.kind == "Retry" else to_leave)
 
 
+def waiting_for_creation(thing: str) -> Wait:
+    """Return what an object waits for while the `thing` behind it may have been created without an answer."""
+    return Wait(f"the provider to show whether the {thing} was created, which takes some minutes")
+
+
 def leaving(resource: ResourceType, key: ObjectKey) -> str:
     """Return how an object is let go while what is behind it stays at the provider."""
     command = f"kubectl patch {resource.kind.lower()} {key.name} -n {key.namespace} --type=merge"

@@ -25,12 +25,14 @@ from pbx_operator.domain.servers.facts import (
     ServerLook,
     StepName,
     known_revision,
+    may_show_up,
     stock_code,
     system_to_delete,
     wish_of,
 )
 from pbx_operator.domain.servers.status import drift, unapplied
 from pbx_operator.domain.servers.systems import SystemFacts, given
+from pbx_operator.domain.steps import RELOOK
 from pbx_operator.engine.activation_secrets import (
     NotOurSecretError,
     fresh_code,
@@ -132,6 +134,9 @@ class ServerWork:
             self._note_look(server, ServerLook("Ours", system, next_look, activation.revision, outdated))
         else:
             self._note_look(server, ServerLook("NotNeeded" if stock is not None else "Missing", system, next_look))
+        now = self._clock()
+        if may_show_up(server, self._memory.steps(server.metadata.uid), now):
+            self._amend_look(server, next_look=min(next_look, now + RELOOK))
 
     async def _create(self, server: CommServer, provider: SystemProvider) -> None:
         activation = await read_activation(self._cluster, server)

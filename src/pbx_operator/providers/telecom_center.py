@@ -146,8 +146,8 @@ class TelecomCenter:
             answer = await account.call(replace(call, headers={"Authorization": login}))
             if answer.status == HTTPStatus.UNAUTHORIZED:
                 raise LoginRefusedError(provider_reasons.CREDENTIALS_REJECTED)
-        if answer.status == HTTPStatus.NOT_FOUND and not isinstance(answer.document, dict):
-            raise _other_form("404, and no word of the API's")  # a proxy's: nothing is known to be gone
+        if answer.status == HTTPStatus.NOT_FOUND and not _problems(answer):
+            raise _other_form("404, and no word of the API's")  # a gateway's: nothing is known to be gone
         if answer.status == HTTPStatus.FORBIDDEN:
             raise ProviderError(fault("Credentials", provider_reasons.ACCESS_DENIED, secret=credentials.secret))
         return answer

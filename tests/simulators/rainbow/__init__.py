@@ -42,7 +42,7 @@ Not simulated: PBX groups, phone numbers, the operations log, OAuth2, creating c
 of the WebRTC gateway (only its trace, hasMediaPillar, is in the admin API).
 """
 
-from simulators.faults import NO_SUCH_PAGE, Answer, Fault, Stage
+from simulators.faults import NO_ROUTE, NO_SUCH_PAGE, Answer, Fault, Stage
 from simulators.journal import Call, Journal, calls
 from simulators.rainbow.app import RainbowSimulator
 from simulators.rainbow.faults import error, failure
@@ -52,6 +52,7 @@ from simulators.rainbow.state import Application, Channels, Company, ManualClock
 from strikes import Hold
 
 __all__ = [
+    "NO_ROUTE",
     "NO_SUCH_PAGE",
     "Answer",
     "Application",

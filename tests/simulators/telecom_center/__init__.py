@@ -24,7 +24,7 @@ Sources.  Each rule names its own; where none says more, it is what the document
   message of its 404 in CLIENT is the gem's word for word.  Codes, titles and details of errors come from it.
 """
 
-from simulators.faults import NO_SUCH_PAGE, Answer, Fault
+from simulators.faults import NO_ROUTE, NO_SUCH_PAGE, Answer, Fault
 from simulators.journal import Call, Journal, calls, writes
 from simulators.telecom_center.center import PATH, TelecomCenter
 from simulators.telecom_center.customers import LANGUAGES, TERMINATION_MODES, Customers
@@ -32,6 +32,7 @@ from strikes import Hold
 
 __all__ = [
     "LANGUAGES",
+    "NO_ROUTE",
     "NO_SUCH_PAGE",
     "PATH",
     "TERMINATION_MODES",

@@ -11,7 +11,7 @@ import pytest
 from pbx_operator.api.v1alpha1.commserver import NumberingRule
 from pbx_operator.domain.servers.systems import SystemSettings, differences
 from pbx_operator.providers.rainbow.client import MAX_PAGES
-from simulators.rainbow import NO_SUCH_PAGE, Answer, Channels, Fault, calls, failure
+from simulators.rainbow import NO_ROUTE, NO_SUCH_PAGE, Answer, Channels, Fault, calls, failure
 from test_rainbow.bench import CODE, WISH, Bench, fault_of
 
 ALL = SystemSettings(
@@ -291,10 +291,11 @@ async def test_a_system_that_is_gone_counts_as_deleted(bench: Bench) -> None:
     assert [call.code for call in bench.rainbow.journal.select(operation="DeleteSystems")] == [None, 404000]
 
 
-async def test_a_404_that_is_not_rainbows_says_nothing_about_a_system(bench: Bench) -> None:
+@pytest.mark.parametrize("answer", [NO_SUCH_PAGE, NO_ROUTE, Answer(404, b'{"errorCode": "404"}'), Answer(404, b"[]")])
+async def test_a_404_that_is_not_rainbows_says_nothing_about_a_system(answer: Answer, bench: Bench) -> None:
     wish, system = await bench.declared()
-    bench.rainbow.add(Fault(calls(operation="GetSystemsIdByPbxId"), then=NO_SUCH_PAGE))
-    bench.rainbow.add(Fault(calls(operation="DeleteSystems"), then=NO_SUCH_PAGE))
+    bench.rainbow.add(Fault(calls(operation="GetSystemsIdByPbxId"), then=answer))
+    bench.rainbow.add(Fault(calls(operation="DeleteSystems"), then=answer))
     assert (await fault_of(bench.provider().observe(wish, CODE))).reason.name == "ProviderUnavailable"
     assert (await fault_of(bench.provider().delete(wish, system.id))).reason.name == "ProviderUnavailable"
     assert system.id in bench.rainbow.state.systems

@@ -11,7 +11,7 @@ import pytest
 from builders import NAMESPACE
 from pbx_operator.api.meta import SECRETS, ObjectKey
 from pbx_operator.domain.conditions import check, find
-from pbx_operator.domain.steps import POLL_PERIOD
+from pbx_operator.domain.steps import POLL_PERIOD, RELOOK, SETTLING
 from server_builders import STOCK
 from simulation.process import Request
 from simulation.rainbow import RainbowSite
@@ -199,7 +199,7 @@ def test_a_gateway_keeps_a_deleted_server_until_it_is_taken_off(site: RainbowSit
 def test_what_rainbow_shows_late_is_not_declared_twice(site: RainbowSite) -> None:
     site.rainbow.hide_created(3)
     site.apply()
-    site.settle(lambda task: "POST /api/rainbow/admin/v1.0/systems" in getattr(task.waiting, "what", ""))
+    await_creation(site)
     lose_answer(site)
     site.settle_for(timedelta(minutes=20))
     assert len(site.systems) == 1
@@ -208,6 +208,47 @@ def test_what_rainbow_shows_late_is_not_declared_twice(site: RainbowSite) -> Non
     secret = site.secret()
     assert secret is not None
     assert secret["activationCode"] == system.activation_code
+
+
+@pytest.mark.parametrize("dies", [False, True], ids=["the process lives", "the process dies"])
+@pytest.mark.parametrize("reads", [1, 5])
+def test_a_system_whose_declaration_was_never_answered_is_not_left_behind(
+    site: RainbowSite, reads: int, dies: bool
+) -> None:
+    """The CommServer is deleted meanwhile, and Rainbow takes its time to show the system."""
+    site.rainbow.hide_created(reads)
+    site.apply()
+    await_creation(site)
+    if dies:
+        (creating,) = site.process.requests()
+        assert isinstance(creating.waiting, Request)
+        creating.waiting.arrive()
+        site.restart()
+    else:
+        lose_answer(site)
+    site.delete()
+    site.settle_for(RELOOK / 2)
+    server = site.server()
+    assert server is not None
+    assert len(site.systems) == 1
+    assert "whether the system was created" in server.status.conditions[0].message
+    site.settle_for(SETTLING + RELOOK)
+    assert (site.server(), site.systems) == (None, [])
+
+
+def test_a_server_whose_declaration_never_arrived_goes_when_rainbow_would_show_it(site: RainbowSite) -> None:
+    site.apply()
+    await_creation(site)
+    site.delete()
+    site.restart()
+    site.settle_for(SETTLING - RELOOK)
+    assert site.server() is not None
+    site.settle_for(RELOOK * 2)
+    assert (site.server(), site.systems) == (None, [])
+
+
+def await_creation(site: RainbowSite) -> None:
+    assert site.settle(lambda task: "POST /api/rainbow/admin/v1.0/systems" in getattr(task.waiting, "what", ""))
 
 
 def lose_answer(site: RainbowSite) -> None:

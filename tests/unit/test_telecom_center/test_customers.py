@@ -23,7 +23,7 @@ from pbx_operator.providers.errors import ProviderError
 from pbx_operator.providers.telecom_center import Logins, TelecomCenter
 from provider_secrets import LOOPBACK, Secrets, accounts
 from simulators import telecom_center as simulated
-from simulators.telecom_center import NO_SUCH_PAGE, Answer, calls
+from simulators.telecom_center import NO_ROUTE, NO_SUCH_PAGE, Answer, calls
 
 ACCOUNT = ObjectKey(NAMESPACE, "acme")
 WISH = CustomerWish(ACCOUNT, "7", CustomerSettings("Acme", "LT", capacity_limit=10))
@@ -249,8 +249,9 @@ async def test_an_answer_of_another_form_is_no_answer(bench: Bench, body: str) -
     assert "if spec.provider.telecomCenter.url is not that of the provider's API, delete this object" in fault.message
 
 
-async def test_a_404_that_is_not_the_apis_says_nothing_about_a_customer(bench: Bench) -> None:
-    bench.center.add(simulated.Fault(calls(), times=None, then=NO_SUCH_PAGE))
+@pytest.mark.parametrize("answer", [NO_SUCH_PAGE, NO_ROUTE, Answer(404, b'{"errors": "none"}'), Answer(404, b"[]")])
+async def test_a_404_that_is_not_the_apis_says_nothing_about_a_customer(answer: Answer, bench: Bench) -> None:
+    bench.center.add(simulated.Fault(calls(), times=None, then=answer))
     for call in (bench.client.observe(WISH), bench.client.delete(WISH)):
         assert (await fault_of(call)).reason.name == "ProviderUnavailable"
 

@@ -24,6 +24,7 @@ from pbx_operator.api.schema import (
 from pbx_operator.api.v1alpha1.commserver_rules import (
     CREATE_ANOTHER,
     DIALING,
+    DIALLED,
     LICENSE,
     MODE,
     NUMBERING_RULE,
@@ -52,7 +53,7 @@ DeliveryMode = Literal["Stock", "BTCO"]
 ServerState = Literal["Pending", "Running", "Degraded", "Activated"]
 
 FleetReference = Annotated[str, Field(max_length=SHORT, pattern=r"^[A-Za-z0-9.]{1,32}$")]
-DialingDigits = Annotated[str, Field(max_length=SHORT, pattern=r"^[0-9*#+]{1,32}$")]
+DialingDigits = Annotated[str, Field(max_length=SHORT, pattern=DIALLED)]
 EquipmentID = Annotated[str, Field(max_length=255, pattern=r"^[A-Za-z0-9._-]{1,255}$")]
 ShortText = Annotated[str, Field(max_length=SHORT)]
 """A text whose form a CEL rule checks, which says what to write instead."""

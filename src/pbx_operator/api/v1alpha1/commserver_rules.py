@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pbx_operator.api.schema import Rule, choice, form, immutable, sentence
+from pbx_operator.api.v1alpha1.shared import PROVIDER_URL
 
 CREATE_ANOTHER = "delete the CommServer and create another one"
 
@@ -26,12 +27,13 @@ LICENSE = Rule(
     field_path=".license",
 )
 
-_DIALLED = "1 to 32 of the characters 0-9, *, # and +"
+DIALLED = "^[0-9*#+]{1,32}$"
+_WANTED = "1 to 32 of the characters 0-9, *, # and +"
 
 
 def _prefix(field: str, example: str) -> Rule:
-    wanted = f"{_DIALLED}, for example '{example}', or leave it out if there is none"
-    return form(field, "^[0-9*#+]{1,32}$", wanted, optional=True)
+    wanted = f"{_WANTED}, for example '{example}', or leave it out if there is none"
+    return form(field, DIALLED, wanted, optional=True)
 
 
 DIALING = (
@@ -43,7 +45,7 @@ DIALING = (
 
 URL = form(
     "url",
-    "^https://[a-z0-9]([-a-z0-9.]*[a-z0-9])?(:[0-9]{1,5})?$",
+    PROVIDER_URL,
     "https:// and a host in small letters, without a path, for example 'https://openrainbow.com'",
 )
 

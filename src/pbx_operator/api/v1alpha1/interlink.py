@@ -149,8 +149,24 @@ class IssueKey(Model):
     wait for each other) or once the link is established."""
 
 
+_PORT = "int(e.substring(e.lastIndexOf(':') + 1))"
+_WRONG_PORT = f"e.matches(':[0-9]+$') && ({_PORT} < 1 || {_PORT} > 65535)"
+
+
 class KeyIssuer(Model):
     """Where a key can be redeemed; nothing of it is secret."""
+
+    model_config = rules(
+        Rule(
+            rule=f"!self.endpoints.exists(e, {_WRONG_PORT})",
+            message="the ports of `endpoints` must be numbers from 1 to 65535",
+            message_expression=sentence(
+                f"`endpoints` has '{{self.endpoints.filter(e, {_WRONG_PORT})[0]}}', whose port is not a number from 1"
+                " to 65535"
+            ),
+            field_path=".endpoints",
+        )
+    )
 
     instance: InstanceID
     """instance is the operator installation that issued the key, as its operator logs it when it starts."""

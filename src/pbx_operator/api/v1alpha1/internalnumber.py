@@ -30,8 +30,8 @@ class Phone(Model):
 class SIPAddress(Model):
     """Any SIP address."""
 
-    uri: Annotated[str, Field(max_length=255, pattern=r"^sips?:[^@\s]+@[^@\s]+$")]
-    """uri is a SIP URI, for example `sip:alice@example.com`."""
+    uri: Annotated[str, Field(max_length=255, pattern=r"^sips?:[!-?A-~]+@[!-?A-~]+$")]
+    """uri is a SIP URI in visible ASCII characters, for example `sip:alice@example.com`."""
 
 
 class ExternalNumber(Model):

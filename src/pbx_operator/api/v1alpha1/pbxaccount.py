@@ -85,7 +85,8 @@ class Emergency(Model):
     """How the account guards emergency numbers. The operator guards; it does not route emergency calls."""
 
     protection: Literal["Enforce", "Warn"] = "Enforce"
-    """protection is `Enforce` (default): refuse numbers that hide an emergency number, or `Warn`: report them."""
+    """protection is `Enforce` (default): refuse numbers that hide an emergency number, or `Warn`: report them. A number
+    that equals an emergency number is refused under either."""
     additional_numbers: Annotated[tuple[EmergencyDigits, ...], Field(max_length=32), SET] = ()
     """additionalNumbers are protected beside those of the country, 2 to 6 digits each and in quotes, for example
     `"1999"` for a site's own fire brigade; 112 and 911 always are."""

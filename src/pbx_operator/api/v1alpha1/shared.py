@@ -20,7 +20,7 @@ ObjectName = Annotated[
 ]
 NamespaceName = Annotated[str, Field(max_length=63, pattern=r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$")]
 SecretKey = Annotated[str, Field(max_length=253, pattern=r"^[-._a-zA-Z0-9]+$")]
-DisplayName = Annotated[str, Field(max_length=255, pattern=r"^[^\x00-\x1f\x7f]{1,255}$")]
+DisplayName = Annotated[str, Field(max_length=255, pattern=r"^[^\x00-\x1f\x7f-\x9f]{1,255}$")]
 """A name for people in any script; control characters would break logs, tables and SIP headers."""
 HostName = Annotated[
     str,
@@ -49,7 +49,8 @@ UID = Annotated[str, Field(min_length=1, max_length=128)]
 Word = Annotated[str, Field(max_length=64, pattern=r"^[A-Za-z]+$")]
 Token = Annotated[str, Field(max_length=TOKEN_LENGTH)]
 
-ProviderURL = Annotated[str, Field(max_length=253, pattern=r"^https://[a-z0-9]([-a-z0-9.]*[a-z0-9])?(:[0-9]{1,5})?$")]
+PROVIDER_URL = "^https://[a-z0-9]([-a-z0-9.]*[a-z0-9])?(:[0-9]{1,5})?$"
+ProviderURL = Annotated[str, Field(max_length=253, pattern=PROVIDER_URL)]
 """Where a provider's API is: `https://host` or `https://host:port`."""
 PROVIDER_PORT = Rule(
     rule="!self.url.matches('^https://[^:]*:[0-9]{1,5}$') || (int(self.url.split(':')[2]) >= 1"

@@ -29,7 +29,7 @@ from pbx_operator.domain.customers.facts import (
     shows_customer,
 )
 from pbx_operator.domain.customers.plan import may_show_up, needed_step
-from pbx_operator.domain.deleting import Wait, waiting_for_provider
+from pbx_operator.domain.deleting import Wait, waiting_for_creation, waiting_for_provider
 from pbx_operator.domain.differences import described
 from pbx_operator.domain.drift import reported_gone
 from pbx_operator.domain.steps import FailedStep, current_failure, rejected_credentials
@@ -92,10 +92,10 @@ def view_customer(s: CustomerSnapshot, now: datetime) -> CustomerView | None:
 
 def waiting_for_customer(s: CustomerSnapshot, account: PBXAccount, now: datetime) -> Wait:
     """Return what an account that is being deleted waits for."""
-    needed = needed_step(s, now)
-    if needed is None and may_show_up(account, s.attempts, now):
-        return Wait("the provider to show whether the customer was created, which takes some minutes")
-    return waiting_for_provider("customer", current_failure(s.attempts, needed), PBXAccount.resource, account.key)
+    failure = current_failure(s.attempts, needed_step(s, now))
+    if failure is None and may_show_up(account, s.attempts, now):
+        return waiting_for_creation("customer")
+    return waiting_for_provider("customer", failure, PBXAccount.resource, account.key)
 
 
 def _applied(account: PBXAccount, place: TelecomCenterProvider, look: CustomerLook | None) -> int | None:

@@ -159,6 +159,8 @@ def addressed(bundle: Bundle, instance: str, contact: Contact) -> Bundle:
         raise MalformedKeyError(
             f"its bundle is from installation {bundle.instance}, but spec.redeemKey.issuer names {instance}"
         )
+    for place, endpoint in enumerate(contact.endpoints):
+        _check_endpoint(f"spec.redeemKey.issuer.endpoints[{place}]", endpoint)
     return replace(bundle, instance=instance, contact=contact)
 
 
@@ -222,17 +224,21 @@ def _issuer_address(facts: dict[str, Any]) -> IssuerAddress | None:
         first = error.errors(include_url=False, include_context=False)[0]
         match first["loc"], first["input"]:
             case ("contact", "endpoints", int(place)), str(endpoint):
-                _check_endpoint(place, endpoint)
+                _check_endpoint(_endpoint_entry(place), endpoint)
         entry = ".".join(("issuer", *map(str, first["loc"])))
         problem = "is missing" if first["type"] == "missing" else "is not what it should be"
         raise MalformedKeyError(f"the bundle's entry '{entry}' {problem}") from None
     for place, endpoint in enumerate(address.contact.endpoints):
-        _check_endpoint(place, endpoint)
+        _check_endpoint(_endpoint_entry(place), endpoint)
     return address
 
 
-def _check_endpoint(place: int, endpoint: str) -> None:
-    """Raise MalformedKeyError if this is no endpoint.
+def _endpoint_entry(place: int) -> str:
+    return f"the bundle's entry 'issuer.contact.endpoints.{place}'"
+
+
+def _check_endpoint(entry: str, endpoint: str) -> None:
+    """Raise MalformedKeyError if what the entry says is no endpoint.
 
     It is quoted, since contacts are public; but not where something in it could be a key.
     """
@@ -240,7 +246,7 @@ def _check_endpoint(place: int, endpoint: str) -> None:
         parse_endpoint(endpoint)
     except EndpointError as error:
         said = error.problem if _ROOM_FOR_A_SEED.search(endpoint) else str(error)
-        raise MalformedKeyError(f"the bundle's entry 'issuer.contact.endpoints.{place}': {said}") from None
+        raise MalformedKeyError(f"{entry}: {said}") from None
 
 
 def _expiration(facts: dict[str, Any]) -> datetime | None:

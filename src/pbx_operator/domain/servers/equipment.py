@@ -11,6 +11,7 @@ import json
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from pbx_operator.api.meta import ALLOW_DELETION_ANNOTATION
 from pbx_operator.api.v1alpha1.commserver import Channel, ServerState
 from pbx_operator.api.v1alpha1.equipmentrecord import (
     Device,
@@ -40,6 +41,12 @@ _COST = {"n": 2**14, "r": 8, "p": 1}
 def record_name(equipment_id: str) -> str:
     """Return the name of the record of a box: made of its equipment ID, so that there is one at most."""
     return "e-" + base32(hashlib.sha256(canonical_equipment_id(equipment_id).encode()).digest())[:_NAME_LENGTH]
+
+
+def deletion_of_record(name: str) -> str:
+    """Return the commands by which an administrator deletes a record, whether or not the policies are in force."""
+    record = f"equipmentrecord {name}"
+    return f"kubectl annotate {record} {ALLOW_DELETION_ANNOTATION}=true && kubectl delete {record}"
 
 
 def code_key(equipment_id: str, code: str) -> SigningKey:

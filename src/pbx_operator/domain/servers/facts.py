@@ -18,7 +18,7 @@ from pbx_operator.domain.conditions import Since
 from pbx_operator.domain.protocol.keys import base32
 from pbx_operator.domain.servers.systems import SystemFacts, SystemOwner, SystemWish, settings_of
 from pbx_operator.domain.servers.typed import equipment_id_of
-from pbx_operator.domain.steps import StepAttempts
+from pbx_operator.domain.steps import StepAttempts, settled_at
 
 StepName = Literal["look", "deliver", "create", "update", "recover", "reset", "readdress", "delete"]
 
@@ -112,6 +112,21 @@ def system_to_delete(server: CommServer, look: ServerLook | None) -> str | None:
     if look is not None and look.system is not None and look.system.ours:
         return look.system.system_id
     return server.status.system_id if look is None or not look.deleted else None
+
+
+def may_show_up(server: CommServer, attempts: ServerAttempts, now: datetime) -> bool:
+    """Whether a system that the last look did not find may have been declared for a CommServer that is being deleted.
+
+    As for customers: a creation whose answer was lost leaves no trace but the system itself, and Rainbow may be slow to
+    show it.  What provider Builtin has is in this cluster, where a look misses nothing.
+    """
+    deleted, look, shown = server.metadata.deletion_timestamp, attempts.look, server.status
+    if deleted is None or server.spec.provider.type != "Rainbow" or server.spec.deletion_policy == "Orphan":
+        return False
+    if shown.equipment_id is None or shown.system_id is not None:
+        return False
+    missed = look is not None and look.system is None and not look.deleted
+    return missed and now < settled_at(deleted, attempts)
 
 
 def wish_of(server: CommServer) -> SystemWish:

@@ -27,12 +27,14 @@ from pbx_operator.domain.plan import (
     target_of,
 )
 from pbx_operator.domain.servers.checks import judge_server
+from pbx_operator.domain.servers.equipment import deletion_of_record
 from pbx_operator.domain.servers.facts import (
     ServerLook,
     ServerSnapshot,
     StepName,
     claim_of,
     equipment_id,
+    may_show_up,
     system_to_delete,
 )
 from pbx_operator.domain.servers.status import behind_revision, deleting_status, server_status, unapplied
@@ -101,7 +103,8 @@ def _teardown(s: ServerSnapshot, server: CommServer, now: datetime) -> Plan:
     if TEARDOWN_FINALIZER not in server.metadata.finalizers:
         return Plan()
     needed = _last_step(server, s.attempts.look, now)
-    if needed is None and not s.attempts.busy:  # what is under way might still declare a system
+    undecided = s.attempts.busy or may_show_up(server, s.attempts, now)  # there might be a system yet
+    if needed is None and not undecided:
         return Plan((RemoveFinalizer(target_of(server)), *_orphan(server, s.attempts.look)))
     if needed is not None and may_try(s.attempts, needed, now):
         return Plan((ServerStep(server.key, needed),))
@@ -140,7 +143,7 @@ def _orphan(server: CommServer, look: ServerLook | None) -> tuple[TellOrphan, ..
     system, rainbow = system_to_delete(server, look), server.spec.provider.rainbow
     if system is None or server.spec.deletion_policy != "Orphan":
         return ()
-    left, fix = f"EquipmentRecord {system}", f"an administrator can delete it (kubectl delete equipmentrecord {system})"
+    left, fix = f"EquipmentRecord {system}", f"an administrator can delete it ({deletion_of_record(system)})"
     if rainbow is not None:
         left, fix = f"system {system} in company '{rainbow.company}' at {rainbow.url}", "it can be deleted there"
     return (TellOrphan(target_of(server), f"{left}, with equipment ID {equipment_id(server)},", fix),)

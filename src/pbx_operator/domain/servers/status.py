@@ -17,19 +17,20 @@ from pbx_operator.api.v1alpha1 import CommServer
 from pbx_operator.api.v1alpha1.commserver import CommServerStatus
 from pbx_operator.domain.claims import Award, rival_name
 from pbx_operator.domain.conditions import status_with
-from pbx_operator.domain.deleting import deleting, waiting_for_provider
+from pbx_operator.domain.deleting import deleting, waiting_for_creation, waiting_for_provider
 from pbx_operator.domain.differences import Difference, described
 from pbx_operator.domain.drift import drifted, reported_gone, to_apply
 from pbx_operator.domain.faults import mention_outage
 from pbx_operator.domain.plan import StatusUpdate, target_of
 from pbx_operator.domain.servers.checks import Judgement
-from pbx_operator.domain.servers.equipment import record_name
+from pbx_operator.domain.servers.equipment import deletion_of_record, record_name
 from pbx_operator.domain.servers.facts import (
     ServerLook,
     ServerSnapshot,
     activation_secret_name,
     equipment_id,
     known_revision,
+    may_show_up,
 )
 from pbx_operator.domain.servers.systems import SystemFacts, differences, settings_of
 from pbx_operator.domain.steps import FailedStep, rejected_credentials
@@ -91,7 +92,11 @@ def deleting_status(
     s: ServerSnapshot, server: CommServer, failure: FailedStep | None, now: datetime
 ) -> tuple[StatusUpdate, datetime | None]:
     """Return the status of a CommServer that waits for its system to be deleted."""
-    ready = deleting(waiting_for_provider("system", failure, CommServer.resource, server.key))
+    if failure is None and may_show_up(server, s.attempts, now):
+        wait = waiting_for_creation("system")
+    else:
+        wait = waiting_for_provider("system", failure, CommServer.resource, server.key)
+    ready = deleting(wait)
     rejected = rejected_credentials(server.status.rejected_credentials, s.attempts.look, failure, now)
     known = server.status.model_copy(update={"rejected_credentials": rejected})
     status, again = status_with(known, server.metadata, [ready], s.since, now)
@@ -212,7 +217,7 @@ def _hindrance(s: ServerSnapshot, server: CommServer) -> Verdict | None:
 def _not_ours(type_: ConditionType, server: CommServer) -> Verdict:
     equipment, fix = equipment_id(server), "delete it there"
     if server.spec.provider.type == "Builtin":
-        fix = f"have an administrator delete it (kubectl delete equipmentrecord {record_name(equipment)})"
+        fix = f"have an administrator delete it ({deletion_of_record(record_name(equipment))})"
     return verdict(type_, "False", provider_reasons.SYSTEM_NOT_OURS, equipment=equipment, next_step=fix)
 
 

@@ -19,7 +19,7 @@ from pbx_operator.providers.credentials import Credentials
 from pbx_operator.providers.errors import ProviderError
 from pbx_operator.providers.http import Answer, Call
 from pbx_operator.providers.rainbow.documents import Named, State, System
-from pbx_operator.providers.rainbow.refusals import RefusedError, unreadable
+from pbx_operator.providers.rainbow.refusals import RefusedError, is_rainbows, unreadable
 from pbx_operator.providers.rainbow.session import Session
 
 PAGE = 100
@@ -123,8 +123,8 @@ class Client:
         """Return the document of a success. `hidden` is a secret of the body, not to be shown if it is quoted."""
         call = Call(method, _ROOT + path, query=query or {}, body=body)
         answer: Answer = await self.session.call(call, self.credentials, self.rejected)
-        if answer.status == HTTPStatus.NOT_FOUND and not isinstance(answer.document, dict):
-            raise unreadable("404, and no word of Rainbow's")  # a proxy's: nothing is known to be gone
+        if answer.status == HTTPStatus.NOT_FOUND and not is_rainbows(answer):
+            raise unreadable("404, and no word of Rainbow's")  # a gateway's: nothing is known to be gone
         if not answer.ok:
             raise RefusedError(answer, equipment=self.equipment, secret=self.credentials.secret, hidden=hidden)
         return answer.document

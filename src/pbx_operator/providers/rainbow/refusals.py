@@ -64,6 +64,11 @@ class RefusedError(ProviderError):
         self.not_found = answer.status == HTTPStatus.NOT_FOUND
 
 
+def is_rainbows(answer: Answer) -> bool:
+    """Whether a refusal has the form of Rainbow's; a gateway in front of it answers in another one, if in JSON."""
+    return isinstance(_document(answer).get("errorCode"), int)
+
+
 def login_refused(answer: Answer) -> LoginRefusedError | ProviderError:
     """Return what a refused login means: unless the code tells otherwise, that it is wrong.
 
@@ -79,10 +84,13 @@ def unreadable(what: str) -> ProviderError:
     return other_form(what, f"{MEMBER}.url")
 
 
+def _document(answer: Answer) -> dict[str, Any]:
+    return answer.document if isinstance(answer.document, dict) else {}
+
+
 def _code(answer: Answer) -> int:
     """Return the error code; without one, that of the status for what is not found, else the status itself."""
-    document = answer.document if isinstance(answer.document, dict) else {}
-    code = document.get("errorDetailsCode")
+    code = _document(answer).get("errorDetailsCode")
     if isinstance(code, int):
         return code
     return 404000 if answer.status == HTTPStatus.NOT_FOUND else answer.status
@@ -90,8 +98,7 @@ def _code(answer: Answer) -> int:
 
 def _words(answer: Answer, hidden: str | None) -> str:
     """Return Rainbow's own words, without values: what it quotes may be a secret."""
-    document = answer.document if isinstance(answer.document, dict) else {}
-    details = document.get("errorDetails")
+    details = _document(answer).get("errorDetails")
     if isinstance(details, list):
         details = "; ".join(_problem(problem) for problem in details)
     text = details if isinstance(details, str) and details else f"HTTP {answer.status}"

@@ -19,6 +19,7 @@ from pbx_operator.domain.protocol.keys import (
     IssuerAddress,
     MalformedKeyError,
     SigningKey,
+    addressed,
     base64url,
     instance_id,
     key_id,
@@ -186,6 +187,20 @@ class TestMalformed:
         said = _everything_said_by(caught.value)
         assert str(caught.value).startswith(f"the bundle's entry 'issuer.contact.endpoints.1': {problem}")
         assert not [s for s in (self.SECRET, base64url(SEED), SEED.hex(), TEXT[-20:]) if s in said]
+
+    @pytest.mark.parametrize(
+        ("endpoint", "problem"),
+        [
+            ("https://pbx.example.com:99999", "'https://pbx.example.com:99999' has a port that is not a number"),
+            ("https://a..b", "'https://a..b' has a host that is not a host name"),
+            ("https://1.2.3", "'https://1.2.3' has a number as its host that is not an IPv4 address"),
+        ],
+    )
+    def test_a_wrong_endpoint_of_the_spec_is_named_with_its_field(self, endpoint: str, problem: str) -> None:
+        contact = Contact(endpoints=("https://pbx.example.com", endpoint))
+        with pytest.raises(MalformedKeyError) as caught:
+            addressed(Bundle(KEY), "i" * 26, contact)
+        assert str(caught.value).startswith(f"spec.redeemKey.issuer.endpoints[1]: {problem}")
 
     @given(st.text(max_size=200))
     def test_any_text_is_a_key_or_malformed(self, text: str) -> None:

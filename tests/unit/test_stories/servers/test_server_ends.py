@@ -131,7 +131,8 @@ def test_an_orphan_stays_at_the_provider(site: Site, provider: Provider) -> None
     (system,) = provider.systems.values()
     assert site.process.heard.messages == [
         f"EquipmentRecord {system.id}, with equipment ID {system.equipment_id}, stays, since spec.deletionPolicy is"
-        f" Orphan; an administrator can delete it (kubectl delete equipmentrecord {system.id})"
+        f" Orphan; an administrator can delete it (kubectl annotate equipmentrecord {system.id}"
+        f" pbx-operator.io/allow-deletion=true && kubectl delete equipmentrecord {system.id})"
     ]
 
 

@@ -160,7 +160,7 @@ def test_a_system_of_somebody_else_is_left_alone(site: Site, provider: Provider)
     site.apply(**STOCK)
     site.settle_for(timedelta(minutes=5))
     assert site.ready() == ("False", "SystemNotOurs")
-    assert f"kubectl delete equipmentrecord {record_name('ALE12-1234.5678.90')}" in site.message()
+    assert f"&& kubectl delete equipmentrecord {record_name('ALE12-1234.5678.90')})" in site.message()
     site.delete()
     site.settle_for(timedelta(minutes=5))
     assert site.server() is None
