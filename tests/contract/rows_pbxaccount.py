@@ -6,6 +6,7 @@ from contract.admission import JSON, Refusal, Row, changed, forbidden, invalid, 
 
 LABEL = "must have at most 57 characters and no dot, so that generated names fit"
 DIGITS = "^[0-9]{1,4}$"
+DISPLAY_NAME = r"^[^\x00-\x1f\x7f-\x9f" + "\ufffd-\U00010000]{1,255}$"
 MINIMAL: JSON = {
     "apiVersion": "pbx-operator.io/v1alpha1",
     "kind": "PBXAccount",
@@ -254,12 +255,18 @@ ROWS = (
     Row(
         "display name of two lines",
         _account(displayName="a\nb"),
-        (mismatch("spec.displayName", "a\nb", r"^[^\x00-\x1f\x7f-\x9f]{1,255}$"),),
+        (mismatch("spec.displayName", "a\nb", DISPLAY_NAME),),
     ),
     Row(
         "display name with a control character of ISO 8859",
         _account(displayName="a\x85b"),
-        (mismatch("spec.displayName", "a\x85b", r"^[^\x00-\x1f\x7f-\x9f]{1,255}$"),),
+        (mismatch("spec.displayName", "a\x85b", DISPLAY_NAME),),
     ),
+    Row(
+        "display name with a character that is none",
+        _account(displayName="a\ufffeb"),
+        (mismatch("spec.displayName", "a\ufffeb", DISPLAY_NAME),),
+    ),
+    Row("display name of all planes", _account(displayName="é東\ufffc\U00010001😀")),
     Row("display name with the character after the last control character", _account(displayName="a\xa0b")),
 )

@@ -150,7 +150,7 @@ class RainbowProvider(Model):
     url: Annotated[str, Field(max_length=253)] = RAINBOW_URL
     """url is where Rainbow is; default `https://openrainbow.com`. Immutable: delete the CommServer and create another
     one."""
-    company: Annotated[str, Field(min_length=1, max_length=255)]
+    company: DisplayName
     """company is the name of the customer company in Rainbow. Immutable: delete the CommServer and create another
     one."""
     site_id: Annotated[str, Field(max_length=SHORT, pattern=r"^[A-Za-z0-9]{24}$")] | None = Field(

@@ -20,8 +20,10 @@ ObjectName = Annotated[
 ]
 NamespaceName = Annotated[str, Field(max_length=63, pattern=r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$")]
 SecretKey = Annotated[str, Field(max_length=253, pattern=r"^[-._a-zA-Z0-9]+$")]
-DisplayName = Annotated[str, Field(max_length=255, pattern=r"^[^\x00-\x1f\x7f-\x9f]{1,255}$")]
-"""A name for people in any script; control characters would break logs, tables and SIP headers."""
+DisplayName = Annotated[str, Field(max_length=255, pattern=r"^[^\x00-\x1f\x7f-\x9f" + "\ufffd-\U00010000]{1,255}$")]
+"""A name for people in any script, without control characters, which would break logs, tables and SIP headers, and
+without U+FFFE and U+FFFF, which no YAML may have: names get into objects of peers.  The two stand in the middle of a
+range, since definitions are YAML, too."""
 HostName = Annotated[
     str,
     Field(max_length=253, pattern=r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?(\.[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?)*$"),
@@ -45,7 +47,8 @@ Endpoint = Annotated[
 """Where an exchange listens: `https://host` or `https://host:port`, an IPv6 address in brackets."""
 Pin = Annotated[str, Field(max_length=SHORT, pattern=r"^[A-Za-z0-9_-]{43}$")]
 """The SHA-256 of a certificate's SubjectPublicKeyInfo, in base64url without padding."""
-UID = Annotated[str, Field(min_length=1, max_length=128)]
+UID = Annotated[str, Field(max_length=128, pattern="^[ -~]{1,128}$")]
+"""A UID of Kubernetes; a peer's may be any printable text."""
 Word = Annotated[str, Field(max_length=64, pattern=r"^[A-Za-z]+$")]
 Token = Annotated[str, Field(max_length=TOKEN_LENGTH)]
 
