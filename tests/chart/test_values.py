@@ -14,7 +14,7 @@ from helm_python.errors import HelmRenderError, HelmValuesError
 
 from pbx_operator.logs import LEVELS
 
-OF_KUBERNETES = {"description", "default", "type", "additionalProperties"}
+OF_KUBERNETES = {"description", "default", "type", "additionalProperties", "propertyNames"}
 """What a schema has that hands objects on to the API server, or that maps texts to texts."""
 EXCHANGE = {"enabled": True, "endpoints": ["https://pbx.example.com"]}
 
@@ -64,6 +64,9 @@ REFUSED: list[tuple[Manifest, str]] = [
     ),
     ({"exchange": {"service": {"type": "External"}}}, "at '/exchange/service/type': value must be one of"),
     ({"podLabels": {"tier": 1}}, "at '/podLabels/tier': got number, want string"),
+    ({"commonLabels": {"bad key!": "x"}}, "invalid propertyName 'bad key!'"),
+    ({"commonLabels": {"x": "bad value!"}}, "at '/commonLabels/x': 'bad value!' does not match pattern"),
+    ({"podLabels": {"x": "v" * 64}}, "at '/podLabels/x': "),
     ({"crds": {"keep": "yes"}}, "at '/crds/keep': got string, want boolean"),
 ]
 

@@ -10,6 +10,12 @@ from pydantic.alias_generators import to_camel
 KubernetesObject = dict[str, Any]
 """A part of a Kubernetes object that the chart hands on: the API server knows its fields, the chart does not."""
 StringMap = dict[str, str]
+_LABEL = "([A-Za-z0-9][-A-Za-z0-9_.]{0,61})?[A-Za-z0-9]"
+Labels = Annotated[
+    dict[str, Annotated[str, Field(pattern=f"^({_LABEL})?$")]],
+    Field(json_schema_extra={"propertyNames": {"pattern": f"^([a-z0-9]([-a-z0-9.]{{0,251}}[a-z0-9])?/)?{_LABEL}$"}}),
+]
+"""Labels as Kubernetes takes them: it would refuse others only when the release is half there."""
 Unique = Field(json_schema_extra={"uniqueItems": True})
 """Of a list: nothing is in it twice."""
 Quantity = Annotated[
@@ -84,7 +90,7 @@ class MonitorValues(Group):
 
     enabled: bool = False
     """Whether to make it."""
-    labels: StringMap = Field({})
+    labels: Labels = Field({})
     """Labels by which your Prometheus selects it."""
     interval: Duration = ""
     """Time between two scrapes, for example `30s`; empty means that of Prometheus."""
@@ -99,13 +105,13 @@ class MonitorValues(Group):
 class PodValues(Group):
     """What administrators may say about Pods: where they run, and what is added to them."""
 
-    pod_labels: StringMap = Field({})
+    pod_labels: Labels = Field({})
     """Labels of the Pods, besides those of the chart."""
     pod_annotations: StringMap = Field({})
     """Annotations of the Pods."""
     deployment_annotations: StringMap = Field({})
     """Annotations of the Deployment."""
-    node_selector: StringMap = Field({})
+    node_selector: Labels = Field({})
     """Labels of the nodes on which the Pods may run."""
     affinity: KubernetesObject = Field({})
     """Affinity of the Pods (Affinity). Without `podAntiAffinity` they avoid nodes and zones that have one already."""

@@ -14,6 +14,7 @@ from helm_chart.groups import (
     Enabled,
     Group,
     KubernetesObject,
+    Labels,
     LocalObjectReference,
     MonitorValues,
     PodDisruptionBudgetValues,
@@ -198,7 +199,7 @@ class RuleValues(Group):
 
     enabled: bool = False
     """Whether to make a PrometheusRule."""
-    labels: StringMap = Field({})
+    labels: Labels = Field({})
     """Labels by which your Prometheus selects it."""
 
 
@@ -207,7 +208,7 @@ class DashboardValues(Group):
 
     enabled: bool = False
     """Whether to make the ConfigMap."""
-    labels: StringMap = Field({"grafana_dashboard": "1"})
+    labels: Labels = Field({"grafana_dashboard": "1"})
     """Labels by which the sidecar finds it."""
     annotations: StringMap = Field({})
     """Annotations, for example the folder in Grafana."""
@@ -243,7 +244,7 @@ class HookValues(Group):
     They have what the values say of the operator's Pods, and this.
     """
 
-    pod_labels: StringMap = Field({})
+    pod_labels: Labels = Field({})
     """Labels besides `podLabels`, and before them."""
     pod_annotations: StringMap = Field({})
     """Annotations besides `podAnnotations`, and before them: for example `{sidecar.istio.io/inject: "false"}`, where a
@@ -271,7 +272,7 @@ class Values(PodValues):
     """Replaces release and chart name in the names of objects; what is put behind it has room then."""
     namespace_override: Annotated[str, Field(max_length=63, pattern=NAME)] = ""
     """Namespace of the installation; empty means that of the release."""
-    common_labels: StringMap = Field({})
+    common_labels: Labels = Field({})
     """Labels of everything that the release makes, besides those of the chart."""
     replicas: Annotated[int, Field(ge=0, le=10)] = 1
     """How many operators run. One works, and the others stand by."""
