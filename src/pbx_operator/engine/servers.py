@@ -124,8 +124,8 @@ class ServerWork:
         stock = stock_code(server)
         try:
             activation = await read_activation(self._cluster, server)
-        except NotOurSecretError:
-            self._note_foreign(server, await provider.observe(wish_of(server), stock))
+        except NotOurSecretError as error:
+            self._note_foreign(server, await provider.observe(wish_of(server), stock), error.holder)
             return
         code = activation.code if activation is not None else stock
         system = await provider.observe(wish_of(server), code)
@@ -189,14 +189,14 @@ class ServerWork:
         look = self._look_of(server)
         return look.system if look is not None else None
 
-    def _note_foreign(self, server: CommServer, system: SystemFacts | None) -> None:
+    def _note_foreign(self, server: CommServer, system: SystemFacts | None, holder: str | None) -> None:
         """Remember that somebody else has the Secret: looked at again soon, and ever later, as a key's is."""
         before = self._look_of(server)
         pause = longer(before.pause) if before is not None and before.secret == "Foreign" else FIRST_PAUSE
         freed = self._clock() + jittered(pause)
         changes = system.good_until if system is not None else None
         next_look = self._runner.next_look(server.metadata.uid, freed if changes is None else min(freed, changes))
-        self._note_look(server, ServerLook("Foreign", system, next_look, pause=pause))
+        self._note_look(server, ServerLook("Foreign", system, next_look, pause=pause, holder=holder))
 
     def _note_look(self, server: CommServer, look: ServerLook) -> None:
         self._memory.note_steps(server.metadata.uid, look=look)

@@ -325,6 +325,20 @@ def test_a_box_is_followed_while_the_secret_name_is_taken_and_a_new_revision_wai
     assert site.secret_code() == system.code
 
 
+def test_nobody_is_told_to_delete_the_secret_of_another_server(site: Site) -> None:
+    site.apply("sn1", activation={"secretName": "pbx-activation"})
+    site.settle()
+    theirs = site.secret()
+    site.apply()
+    site.settle()
+    assert site.ready() == ("False", "SecretNameTaken")
+    assert site.message() == (
+        "Secret pbx-activation belongs to CommServer sn1;"
+        " create this object anew with another spec.activation.secretName"
+    )
+    assert site.secret() == theirs
+
+
 def test_another_secret_name_is_not_forgotten_that_comes_while_the_taken_one_is_looked_at(site: Site) -> None:
     site.keep("pbx-activation", note="ours")
     site.apply()
