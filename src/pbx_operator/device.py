@@ -154,8 +154,8 @@ class DeviceProgram:
         answer = await self._ask(draft, ReportAnswer)
         if answer.result == "Unknown":
             raise DeviceError(
-                f"installation {s.instance} does not know this box as equipment {s.equipment_id} any more: if the"
-                f" CommServer has a new activation code, put it into {s.activation_code_file} and start again"
+                f"installation {s.instance} does not know this box as equipment {s.equipment_id} any more: start it"
+                f" again; if that fails, put the CommServer's new activation code into {s.activation_code_file} first"
             )
         self._known_rev = max(answer.known_rev, rev)
         return answer.known_rev == rev

@@ -235,8 +235,21 @@ class TestReports:
         box = exchange.box()
         await box.associate()
         await exchange.provider.reset(WISH, record_name(EQUIPMENT), "another code")
-        with pytest.raises(DeviceError, match=r"does not know this box .* start again"):
+        with pytest.raises(DeviceError, match=r"does not know .* start it again; if that fails, put .* new activation"):
             await box.report((UP,))
+
+    async def test_a_box_whose_server_was_made_again_with_its_code_only_has_to_be_started_again(
+        self, exchange: Exchange
+    ) -> None:
+        box = exchange.box()
+        await box.associate()
+        await exchange.provider.delete(WISH, record_name(EQUIPMENT))
+        await exchange.provider.create(WISH, CODE)
+        with pytest.raises(DeviceError, match="start it again"):
+            await box.report((UP,))
+        again = exchange.box()
+        await again.associate()
+        assert await again.report((UP,))
 
     async def test_the_exchange_is_called_so(
         self, exchange: Exchange, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
