@@ -138,6 +138,8 @@ def test_a_higher_revision_brings_another_code_and_the_same_id(site: Site, provi
     site.settle()
     assert system.code == site.secret_code()
     assert provider.changes.count("reset") == 1
+    assert shown(site.status(), "Accepted") == ("True", "AcceptedWithWarnings")
+    assert site.ready() == ("True", "Declared")
 
 
 def test_a_code_that_nobody_knows_any_more_is_replaced(site: Site, provider: Provider) -> None:
