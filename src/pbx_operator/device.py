@@ -154,8 +154,8 @@ class DeviceProgram:
         answer = await self._ask(draft, ReportAnswer)
         if answer.result == "Unknown":
             raise DeviceError(
-                f"installation {s.instance} does not know this box as equipment {s.equipment_id} any more: if the"
-                f" CommServer has a new activation code, put it into {s.activation_code_file} and start again"
+                f"installation {s.instance} does not know this box as equipment {s.equipment_id} any more: start it"
+                f" again; if that fails, put the CommServer's new activation code into {s.activation_code_file} first"
             )
         self._known_rev = max(answer.known_rev, rev)
         return answer.known_rev == rev
@@ -175,24 +175,27 @@ class DeviceProgram:
         return Channel(name=probe.name, state="Down" if fault else "Up")
 
     async def _ask(self, draft: Draft, answer: type[AnswerT]) -> AnswerT:
-        """Ask until there is an answer.
+        """Ask until there is an answer, and tell of one that comes after failures, of which the peer has told.
 
         Each question goes through a peer of its own: the circuit of one, which spares many callers, would make a single
         one wait for minutes.  Raises DeviceError if the exchange is not the one that was named, and this program never
         had an answer; later that may pass, as when a certificate is replaced in two steps.
         """
-        pause = FIRST_PAUSE
+        pause, told = FIRST_PAUSE, False
         while True:
             peer = RemotePeer(self._box, ANYWHERE, self._clock, lookup=self._lookup, called=EXCHANGE)
             try:
                 read = await peer.ask(self._settings.contact, self._settings.instance, draft, answer)
             except PeerUnavailable as error:
+                told = True
                 if error.mistake is not None:
                     self._tell_mistake(error.mistake)
                 await asyncio.sleep(jittered(pause))
                 pause = min(2 * pause, LONGEST_PAUSE)
             else:
                 self._answered = True
+                if told:
+                    _log.info("%s %s answers again", EXCHANGE, self._settings.instance)
                 return read
 
     def _tell_mistake(self, mistake: Mistake) -> None:

@@ -109,6 +109,16 @@ async def test_secret_name_taken(world: World) -> None:
     assert world.shows(issuer(world), "CallsAllowed") == ("False", "NotEstablished")
 
 
+async def test_nobody_is_told_to_delete_the_key_of_another_interlink(world: World) -> None:
+    await world.office("a")
+    await world.apply(issuer(world))
+    await world.ready(issuer(world), "KeyIssued")
+    second = interlink("w", "a", f"{world.name}-a", issue={"secret_name": "x-key"})
+    await world.apply(second)
+    told = ("Secret x-key belongs to Interlink x; create this object anew with another spec.issueKey.secretName",)
+    await expect_first_progress(world, second, reasons.SECRET_NAME_TAKEN, *told)
+
+
 # --- Interlink: its key -----------------------------------------------------------------------------------------
 
 

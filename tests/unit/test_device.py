@@ -235,10 +235,23 @@ class TestReports:
         box = exchange.box()
         await box.associate()
         await exchange.provider.reset(WISH, record_name(EQUIPMENT), "another code")
-        with pytest.raises(DeviceError, match=r"does not know this box .* start again"):
+        with pytest.raises(DeviceError, match=r"does not know .* start it again; if that fails, put .* new activation"):
             await box.report((UP,))
 
-    async def test_the_exchange_is_called_so(
+    async def test_a_box_whose_server_was_made_again_with_its_code_only_has_to_be_started_again(
+        self, exchange: Exchange
+    ) -> None:
+        box = exchange.box()
+        await box.associate()
+        await exchange.provider.delete(WISH, record_name(EQUIPMENT))
+        await exchange.provider.create(WISH, CODE)
+        with pytest.raises(DeviceError, match="start it again"):
+            await box.report((UP,))
+        again = exchange.box()
+        await again.associate()
+        assert await again.report((UP,))
+
+    async def test_an_exchange_that_cannot_be_reached_is_called_so_and_its_answer_is_told_once(
         self, exchange: Exchange, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
     ) -> None:
         box = exchange.box()
@@ -250,10 +263,16 @@ class TestReports:
             box._settings = exchange.settings
             return 0.0
 
+        caplog.set_level("INFO", "pbx_operator")
         monkeypatch.setattr("pbx_operator.device.jittered", mended)
         await box.associate()
-        (told,) = [said for said in caplog.messages if "cannot be reached" in said]
-        assert told.startswith(f"the exchange of installation {US.instance} cannot be reached: ")
+        await box.report((UP,))
+        exchange_of = f"the exchange of installation {US.instance} "
+        told = [said for said in caplog.messages if said.startswith(exchange_of)]
+        assert [said.removeprefix(exchange_of).partition(": ")[0] for said in told] == [
+            "cannot be reached",
+            "answers again",
+        ]
 
 
 class TestChannels:

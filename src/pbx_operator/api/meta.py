@@ -85,6 +85,7 @@ class OwnerReference(Model):
     kind: str
     name: str
     uid: str
+    controller: bool = False
 
 
 def _own_annotations(annotations: Any) -> Any:

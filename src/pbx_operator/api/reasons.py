@@ -220,8 +220,8 @@ SECRET_MISSING = Reason(
 )
 SECRET_NAME_TAKEN = Reason(
     "SecretNameTaken",
-    "Secret {secret} belongs to somebody else",
-    "delete it, or create this object anew with another {field}",
+    "Secret {secret} belongs to {holder}",
+    "{next_step}",
     Patience.GRACE,
     shown=_NO_LINK,
 )

@@ -21,7 +21,7 @@ from pbx_operator.domain.protocol.endpoints import EXAMPLES
 from pbx_operator.domain.servers.typed import canonical_equipment_id
 
 REFUSED = 2
-"""The exit status when somebody must change something before another start can help."""
+"""The exit status when a person is needed, mostly to change something before another start can help."""
 
 _log = logging.getLogger(__name__)
 
@@ -131,7 +131,8 @@ def device(
 ) -> None:
     """Connect a box to its CommServer of provider Builtin, and tell which of its channels are up.
 
-    The values are in the CommServer's activation Secret. The exit status is 2 if starting again does not help.
+    The values are in the CommServer's activation Secret. The exit status is 2 if a person is needed: the last line of
+    the log says what for.
     """
     logs.configure(log_level)
     contact = Contact(endpoints=endpoints, pins=pins)

@@ -18,7 +18,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from pbx_operator.api import reasons
 from pbx_operator.api.meta import ObjectKey, ObjectMeta
+from pbx_operator.api.reasons import Verdict, verdict
 
 _BEGINNING = datetime.min.replace(tzinfo=UTC)
 
@@ -97,3 +99,13 @@ def rival_name(kind: str, place: ObjectKey, award: Award) -> str:
     if award.rival is None or award.rival.namespace != place.namespace:
         return f"another {kind} of this cluster"
     return f"{kind} {award.rival.name}"
+
+
+def secret_name_taken(secret: str, holder: str | None, field: str) -> Verdict:
+    """Return that a Secret, whose name `field` chooses, is somebody else's.
+
+    Nobody is told to delete what `holder`, its controller, would make anew: that would go back and forth.
+    """
+    anew = f"create this object anew with another {field}"
+    facts = {"holder": holder or "somebody else", "next_step": anew if holder else f"delete it, or {anew}"}
+    return verdict("Ready", "False", reasons.SECRET_NAME_TAKEN, secret=secret, **facts)

@@ -20,7 +20,7 @@ from pbx_operator.cluster import AlreadyExists, Cluster, Gone
 from pbx_operator.domain.protocol.keys import base32
 from pbx_operator.domain.servers.facts import activation_secret_name, equipment_id
 from pbx_operator.domain.servers.typed import code_of
-from pbx_operator.engine.owned_secrets import owned_secret
+from pbx_operator.engine.owned_secrets import holder, owned_secret
 
 SECRET_TYPE = "pbx-operator.io/activation"
 EQUIPMENT_ENTRY, CODE_ENTRY, REVISION_ENTRY = "equipmentID", "activationCode", "revision"
@@ -44,6 +44,11 @@ class Activation:
 class NotOurSecretError(Exception):
     """The Secret of the wanted name is not of this CommServer, or is no activation Secret any more."""
 
+    def __init__(self, holder: str | None = None) -> None:
+        super().__init__(holder)
+        self.holder = holder
+        """Kind and name of what controls it, if something else does."""
+
 
 def fresh_code() -> str:
     """Make an activation code that nobody can guess."""
@@ -58,7 +63,7 @@ async def read_activation(cluster: Cluster, server: CommServer) -> Activation | 
         return None
     metadata = ObjectMeta.model_validate(raw["metadata"])
     if all(owner.uid != server.metadata.uid for owner in metadata.owner_references) or metadata.deleting:
-        raise NotOurSecretError
+        raise NotOurSecretError(holder(metadata, server))
     try:
         data = {name: base64.b64decode(value).decode("ascii") for name, value in (raw.get("data") or {}).items()}
         address = {name: data[name] for name in _ADDRESS_ENTRIES if name in data}

@@ -122,7 +122,7 @@ class KeyWork:
                 await delete_key_secret(self._cluster, name, link.metadata.uid)
                 secret = await create_key_secret(self._cluster, name, link, self._text_for(link))
         except SecretNotOurs as error:
-            self._note_mint(link, error.problem)
+            self._note_mint(link, error.problem, error.holder)
             return
         await self._record(link, secret.key, "Generated")
         self._intake.secret_written(name)
@@ -229,9 +229,9 @@ class KeyWork:
         metadata = raw["metadata"]
         return bool(metadata["uid"] == link.metadata.uid and "deletionTimestamp" not in metadata)
 
-    def _note_mint(self, link: Interlink, problem: MintProblem) -> None:
+    def _note_mint(self, link: Interlink, problem: MintProblem, holder: str | None = None) -> None:
         pause = timedelta(seconds=5) if problem == "WaitingForCleanup" else SLOW_RETRY
-        self._memory.note(link.metadata.uid, mint=MintTry(problem, self._clock() + jittered(pause)))
+        self._memory.note(link.metadata.uid, mint=MintTry(problem, self._clock() + jittered(pause), holder))
 
 
 def _pause_after(result: Result, last: RedeemTry | None) -> timedelta:

@@ -25,7 +25,7 @@ from pbx_operator.domain.protocol.keys import (
     SigningKey,
     parse_key,
 )
-from pbx_operator.engine.owned_secrets import owned_secret
+from pbx_operator.engine.owned_secrets import holder, owned_secret
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +70,10 @@ class KeySecret:
 class SecretNotOurs(Exception):  # noqa: N818 - a fact about the cluster, not an error of the program
     """The wanted name belongs to another Secret: a stranger's, or one that is still being collected."""
 
-    def __init__(self, problem: Literal["WaitingForCleanup", "SecretNameTaken"]) -> None:
+    def __init__(self, problem: Literal["WaitingForCleanup", "SecretNameTaken"], holder: str | None = None) -> None:
         super().__init__(problem)
+        self.holder = holder
+        """Kind and name of what controls it, if something else does."""
         self.problem: Literal["WaitingForCleanup", "SecretNameTaken"] = problem
 
 
@@ -99,7 +101,7 @@ async def _existing(cluster: Cluster, name: ObjectKey, owner: Interlink) -> KeyS
     metadata = ObjectMeta.model_validate(secret["metadata"])
     owners = {o.uid for o in metadata.owner_references if o.kind == "Interlink" and o.name == owner.metadata.name}
     if owner.metadata.uid not in owners:
-        raise SecretNotOurs("WaitingForCleanup" if owners else "SecretNameTaken")
+        raise SecretNotOurs("WaitingForCleanup" if owners else "SecretNameTaken", holder(metadata, owner))
     bundle = _parse_entry(secret, SECRET_ENTRY)
     if metadata.deleting or isinstance(bundle, KeyNotThere):
         raise SecretNotOurs("WaitingForCleanup" if metadata.deleting else "SecretNameTaken")

@@ -6,7 +6,7 @@ import base64
 from collections.abc import Mapping
 from typing import Any
 
-from pbx_operator.api.meta import ObjectKey, Resource
+from pbx_operator.api.meta import ObjectKey, ObjectMeta, Resource
 
 
 def owned_secret(name: ObjectKey, owner: Resource, type_: str, entries: Mapping[str, str]) -> dict[str, Any]:
@@ -27,3 +27,13 @@ def owned_secret(name: ObjectKey, owner: Resource, type_: str, entries: Mapping[
         "immutable": True,
         "data": {entry: base64.b64encode(text.encode()).decode() for entry, text in entries.items()},
     }
+
+
+def holder(found: ObjectMeta, owner: Resource) -> str | None:
+    """Return kind and name of what else controls a Secret, and would make it anew; None if nothing does.
+
+    An object of the kind and name of `owner` is an earlier one: its Secret is about to be collected.
+    """
+    own = (owner.resource.kind, owner.metadata.name)
+    controllers = [(o.kind, o.name) for o in found.owner_references if o.controller]
+    return next((" ".join(other) for other in controllers if other != own), None)

@@ -91,12 +91,12 @@ class ServerWork:
             await self._runner.begin(target, step, work, ended)
 
     async def _carry_out(self, server: CommServer, step: StepName) -> None:
-        """Carry out a step, or find that the Secret is not ours. Raises ProviderError, ApiError."""
+        """Carry out a step; who meets a Secret that is not ours any more looks. Raises ProviderError, ApiError."""
         try:
             async with self._turns if server.spec.provider.type == "Builtin" else nullcontext():
                 await self._step(server, step)
         except NotOurSecretError:
-            self._note_foreign(server)
+            self._memory.look_again(server.metadata.uid)
 
     async def _step(self, server: CommServer, step: StepName) -> None:
         """Carry out a step. Raises ProviderError, NotOurSecretError, ApiError."""
@@ -123,7 +123,12 @@ class ServerWork:
                     self._amend_look(server, system=None, deleted=True)
 
     async def _look(self, server: CommServer, provider: SystemProvider) -> None:
-        activation, stock = await read_activation(self._cluster, server), stock_code(server)
+        stock = stock_code(server)
+        try:
+            activation = await read_activation(self._cluster, server)
+        except NotOurSecretError as error:
+            self._note_foreign(server, await provider.observe(wish_of(server), stock), error.holder)
+            return
         code = activation.code if activation is not None else stock
         system = await provider.observe(wish_of(server), code)
         changes = system.good_until if system is not None else None
@@ -189,12 +194,14 @@ class ServerWork:
         look = self._look_of(server)
         return look.system if look is not None else None
 
-    def _note_foreign(self, server: CommServer) -> None:
+    def _note_foreign(self, server: CommServer, system: SystemFacts | None, holder: str | None) -> None:
         """Remember that somebody else has the Secret: looked at again soon, and ever later, as a key's is."""
         before = self._look_of(server)
         pause = longer(before.pause) if before is not None and before.secret == "Foreign" else FIRST_PAUSE
-        next_look = self._runner.next_look(server.metadata.uid, self._clock() + jittered(pause))
-        self._note_look(server, ServerLook("Foreign", self._system(server), next_look, pause=pause))
+        freed = self._clock() + jittered(pause)
+        changes = system.good_until if system is not None else None
+        next_look = self._runner.next_look(server.metadata.uid, freed if changes is None else min(freed, changes))
+        self._note_look(server, ServerLook("Foreign", system, next_look, pause=pause, holder=holder))
 
     def _note_look(self, server: CommServer, look: ServerLook) -> None:
         self._memory.note_steps(server.metadata.uid, look=look)

@@ -81,6 +81,8 @@ class MintTry:
 
     problem: Literal["WaitingForCleanup", "SecretNameTaken", "KeyKnown"]
     next_try: datetime
+    holder: str | None = None
+    """Kind and name of what controls the Secret, if SecretNameTaken and something does."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from pbx_operator.api.meta import ConditionStatus, ObjectKey
 from pbx_operator.api.reasons import Reason, Verdict, verdict
 from pbx_operator.api.v1alpha1.interlink import Ended, Interlink
 from pbx_operator.api.v1alpha1.linkrecord import EndReason, LinkRecord
+from pbx_operator.domain.claims import secret_name_taken
 from pbx_operator.domain.conditions import find
 from pbx_operator.domain.links.facts import (
     LinkSnapshot,
@@ -121,7 +122,7 @@ def _starting(v: View, now: datetime) -> Verdict:
     if issued_too_late(v.link, now):
         return _not_ready(reasons.KEY_EXPIRED, next_step=_LATER_END)
     if attempts.mint is not None and attempts.mint.problem == "SecretNameTaken":
-        return _not_ready(reasons.SECRET_NAME_TAKEN, secret=key_secret_name(v.link), field="spec.issueKey.secretName")
+        return secret_name_taken(key_secret_name(v.link), attempts.mint.holder, "spec.issueKey.secretName")
     if attempts.mint is not None and attempts.mint.problem == "WaitingForCleanup":
         return _not_ready(reasons.WAITING_FOR_CLEANUP, thing=f"Secret {key_secret_name(v.link)}")
     if s.cluster.restoring(now):

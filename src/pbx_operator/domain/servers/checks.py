@@ -66,15 +66,22 @@ def judge_spec(server: CommServer, account: PBXAccount | None) -> Judgement:
     country, reference = server.spec.dialing.country, server.spec.account_ref
     if not emergency.known_country(country):
         return _refused(reasons.UNKNOWN_COUNTRY, field="spec.dialing.country", country=country)
+    higher = _higher_revision(server)
     if reference is None:
-        return _judge_rules(server.spec, ())
+        return _judge_rules(server.spec, (), higher)
     if account is None:
         absent = {"name": reference.name, "next_step": "name another account"}
         missing = verdict("ResolvedRefs", "False", reasons.REF_NOT_FOUND, **absent)
         refusal = verdict("Ready", "False", reasons.REF_NOT_FOUND, **absent)
-        return replace(_judge_rules(server.spec, ()), refusal=refusal, references=(missing,))
+        return replace(_judge_rules(server.spec, (), higher), refusal=refusal, references=(missing,))
     found = verdict("ResolvedRefs", "True", reasons.RESOLVED)
-    return replace(_judge_rules(server.spec, account.spec.emergency.additional_numbers), references=(found,))
+    return replace(_judge_rules(server.spec, account.spec.emergency.additional_numbers, higher), references=(found,))
+
+
+def _higher_revision(server: CommServer) -> int | None:
+    """Return the revision of the activation code that is in force, if it is higher than the wanted one."""
+    shown = server.status.activation_revision
+    return shown if shown is not None and shown > server.spec.activation.revision else None
 
 
 def explain_number(server: CommServer, account: PBXAccount | None, number: str) -> Explanation:
@@ -88,7 +95,7 @@ def explain_number(server: CommServer, account: PBXAccount | None, number: str) 
 
 
 @lru_cache(maxsize=JUDGEMENTS)
-def _judge_rules(spec: CommServerSpec, additional: tuple[str, ...]) -> Judgement:
+def _judge_rules(spec: CommServerSpec, additional: tuple[str, ...], higher_revision: int | None) -> Judgement:
     """Judge the rules of a spec; a hundred take longer than the rest of the plan, and seldom change."""
     rules = _rules(spec)
     problems = check_rules(rules)
@@ -104,11 +111,20 @@ def _judge_rules(spec: CommServerSpec, additional: tuple[str, ...]) -> Judgement
         return _refused(provider_reasons.EMERGENCY_CALL, problems=_told(dangers, dialing, numbers - acknowledged))
     rows = dry_run(rules, dialing, numbers)
     shown = tuple(TranslatedNumber(number=r.number, kind=r.kind, result=r.result or "", by=r.by) for r in rows)
-    warnings = list(acknowledgement_warnings(rules, dialing, spec.acknowledged_emergency_numbers, numbers))
+    warnings = [] if higher_revision is None else [_ignored(spec.activation.revision, higher_revision)]
+    warnings += acknowledgement_warnings(rules, dialing, spec.acknowledged_emergency_numbers, numbers)
     warnings += [problem.message for problem in problems]
     warnings += [_told(findings, dialing, numbers - acknowledged)] if findings else []
     warnings += filter(None, [prefix_warning(dialing)])
     return Judgement(_accepted(warnings), translations=shown)
+
+
+def _ignored(revision: int, higher: int) -> str:
+    """Return why a revision that was lowered does nothing."""
+    return (
+        f"spec.activation.revision {revision} is below {higher}, which is in force;"
+        f" write {higher + 1} for a new activation code"
+    )
 
 
 def _told(findings: Sequence[RuleFinding], dialing: Dialing, guarded: frozenset[str]) -> str:

@@ -36,6 +36,8 @@ class ServerLook:
     """Our Secret does not tell a box where the exchange of this operator is now."""
     pause: timedelta = timedelta(0)
     """How long after this look the next one was due, if the Secret is Foreign: it may be freed at any moment."""
+    holder: str | None = None
+    """Kind and name of what controls the Secret, if that is Foreign and something does."""
     deleted: bool = False
     """We deleted the system ourselves; a provider that is slow to find a new one may have shown none before."""
 

@@ -9,13 +9,13 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from pbx_operator.api import provider_reasons, reasons
+from pbx_operator.api import provider_reasons
 from pbx_operator.api.conditions import ConditionType
 from pbx_operator.api.meta import ConditionStatus
 from pbx_operator.api.reasons import Verdict, verdict
 from pbx_operator.api.v1alpha1 import CommServer
 from pbx_operator.api.v1alpha1.commserver import CommServerStatus
-from pbx_operator.domain.claims import Award, rival_name
+from pbx_operator.domain.claims import Award, rival_name, secret_name_taken
 from pbx_operator.domain.conditions import status_with
 from pbx_operator.domain.deleting import deleting, waiting_for_creation, waiting_for_provider
 from pbx_operator.domain.differences import Difference, described
@@ -205,8 +205,7 @@ def _hindrance(s: ServerSnapshot, server: CommServer) -> Verdict | None:
     """Return what stands in the way of the next step, if that is somebody else's."""
     look = s.attempts.look
     if look is not None and look.secret == "Foreign":
-        secret = activation_secret_name(server)
-        return verdict("Ready", "False", reasons.SECRET_NAME_TAKEN, secret=secret, field="spec.activation.secretName")
+        return secret_name_taken(activation_secret_name(server), look.holder, "spec.activation.secretName")
     if look is not None and look.system is not None and not look.system.ours:
         return _not_ours("Ready", server)
     if look is not None and reported_gone(server, look.system):

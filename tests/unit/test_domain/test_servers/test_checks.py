@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from builders import account
+from pbx_operator.api.v1alpha1.commserver import CommServerStatus
 from pbx_operator.domain.servers.checks import judge_spec
 from pbx_operator.domain.servers.status import in_force
 from server_builders import commserver
@@ -73,6 +74,16 @@ def test_accepted(spec: dict[str, Any]) -> None:
     judged = judge_spec(commserver(**spec), None)
     assert (judged.refusal, judged.accepted.status) == (None, "True")
     assert {row.kind for row in judged.translations} >= {"Internal", "National", "Emergency"}
+
+
+@pytest.mark.parametrize(("shown", "warned"), [(None, False), (2, False), (5, True)])
+def test_a_revision_below_the_one_in_force_is_warned_about(shown: int | None, warned: bool) -> None:
+    status = CommServerStatus(activation_revision=shown)
+    judged = judge_spec(commserver(activation={"revision": 2}, status=status), None)
+    assert (judged.refusal, judged.accepted.status) == (None, "True")
+    assert (judged.accepted.reason.name == "AcceptedWithWarnings") == warned
+    told = "spec.activation.revision 2 is below 5, which is in force; write 6 for a new activation code"
+    assert (told in judged.accepted.message) == warned
 
 
 def test_a_doubtful_rule_is_warned_about() -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from builders import NAMESPACE, NOW
 from equipment_builders import DOWN, UP, associated, declared, record, reported
-from pbx_operator.api.meta import TEARDOWN_FINALIZER, ObjectKey
+from pbx_operator.api.meta import SECRETS, TEARDOWN_FINALIZER, ObjectKey
 from pbx_operator.api.v1alpha1 import EquipmentRecord
 from pbx_operator.api.v1alpha1.commserver import CommServerStatus
 from pbx_operator.api.v1alpha1.equipmentrecord import EquipmentOwner
@@ -124,6 +124,22 @@ def test_a_change_during_a_look_means_another_look(site: Site, provider: BoxProv
     looking.resume()
     site.settle()
     assert site.status().state == "Running"
+
+
+def test_silence_is_noticed_by_time_alone_although_the_secret_name_is_taken(site: Site, provider: BoxProvider) -> None:
+    site.apply()
+    site.settle()
+    (system,) = provider.systems.values()
+    site.api.delete(SECRETS, ObjectKey(NAMESPACE, "pbx-activation"))
+    site.keep("pbx-activation", note="mine")
+    provider.good_for = timedelta(hours=2)
+    site.restart()
+    site.settle_for(provider.good_for - timedelta(seconds=1))
+    assert provider.connect(system.equipment_id, system.code)
+    provider.good_for = None
+    assert (site.ready(), site.status().state) == (("False", "SecretNameTaken"), "Pending")
+    site.settle_for(timedelta(seconds=2))
+    assert (site.ready(), site.status().state) == (("False", "SecretNameTaken"), "Running")
 
 
 def test_silence_is_noticed_by_time_alone(site: Site, provider: BoxProvider) -> None:

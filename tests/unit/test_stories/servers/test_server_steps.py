@@ -11,6 +11,7 @@ from builders import NAMESPACE, NOW
 from pbx_operator.api import provider_reasons, reasons
 from pbx_operator.api.meta import SECRETS, ObjectKey
 from pbx_operator.api.v1alpha1 import CommServer
+from pbx_operator.api.v1alpha1.commserver import CommServerStatus
 from pbx_operator.domain.conditions import find
 from pbx_operator.domain.faults import fault
 from pbx_operator.domain.servers.equipment import record_name
@@ -19,6 +20,13 @@ from pbx_operator.providers.errors import unavailable
 from server_builders import STOCK
 from simulation.process import Request
 from simulation.servers import Provider, Site
+
+
+def shown(status: CommServerStatus, type_: str) -> tuple[str, str]:
+    """Return status and reason of a condition."""
+    condition = find(status.conditions, type_)
+    assert condition is not None
+    return condition.status, condition.reason
 
 
 def test_built_to_order_declared_with_the_code_of_its_secret(site: Site, provider: Provider) -> None:
@@ -130,6 +138,8 @@ def test_a_higher_revision_brings_another_code_and_the_same_id(site: Site, provi
     site.settle()
     assert system.code == site.secret_code()
     assert provider.changes.count("reset") == 1
+    assert shown(site.status(), "Accepted") == ("True", "AcceptedWithWarnings")
+    assert site.ready() == ("True", "Declared")
 
 
 def test_a_code_that_nobody_knows_any_more_is_replaced(site: Site, provider: Provider) -> None:
@@ -288,6 +298,49 @@ def test_a_secret_name_that_is_freed_is_noticed_soon(site: Site) -> None:
     assert site.ready() == ("True", "Declared")
 
 
+@pytest.mark.parametrize("restarts", [False, True], ids=["the same process", "after a restart"])
+def test_a_box_is_followed_while_the_secret_name_is_taken_and_a_new_revision_waits(
+    site: Site, provider: Provider, restarts: bool
+) -> None:
+    site.apply()
+    site.settle()
+    (system,) = provider.systems.values()
+    site.api.delete(SECRETS, ObjectKey(NAMESPACE, "pbx-activation"))
+    site.keep("pbx-activation", note="ours")
+    site.restart()
+    site.settle()
+    assert provider.connect(system.equipment_id, system.code)
+    site.apply(activation={"revision": 2})
+    if restarts:
+        site.restart()
+    site.settle_for(timedelta(minutes=10))
+    status = site.status()
+    assert (site.ready(), status.state) == (("False", "SecretNameTaken"), "Running")
+    assert [channel.name for channel in status.connection] == ["csta"]
+    assert shown(status, "Connected") == ("True", "Running")
+    assert shown(status, "Provisioned") == ("False", "NotProvisioned")
+    assert "reset" not in provider.changes
+    site.api.delete(SECRETS, ObjectKey(NAMESPACE, "pbx-activation"))
+    site.settle_for(timedelta(minutes=10))
+    assert provider.changes.count("reset") == 1
+    assert (site.ready(), site.status().activation_revision) == (("True", "Declared"), 2)
+    assert site.secret_code() == system.code
+
+
+def test_nobody_is_told_to_delete_the_secret_of_another_server(site: Site) -> None:
+    site.apply("sn1", activation={"secretName": "pbx-activation"})
+    site.settle()
+    theirs = site.secret()
+    site.apply()
+    site.settle()
+    assert site.ready() == ("False", "SecretNameTaken")
+    assert site.message() == (
+        "Secret pbx-activation belongs to CommServer sn1;"
+        " create this object anew with another spec.activation.secretName"
+    )
+    assert site.secret() == theirs
+
+
 def test_another_secret_name_is_not_forgotten_that_comes_while_the_taken_one_is_looked_at(site: Site) -> None:
     site.keep("pbx-activation", note="ours")
     site.apply()
@@ -312,7 +365,7 @@ def test_a_secret_name_that_stays_taken_is_looked_at_ever_later(site: Site) -> N
     site.settle_for(timedelta(hours=1))
     site.calls = 0
     site.settle_for(timedelta(hours=1))
-    assert 10 <= site.calls <= 16, "one call every five minutes, give or take a fifth"
+    assert 20 <= site.calls <= 32, "the Secret and the provider every five minutes, give or take a fifth"
 
 
 def test_the_log_tells_a_failure_that_lasts_once_another_one_again_and_its_end(
