@@ -164,6 +164,14 @@ ADDRESS_FORBIDDEN = Reason(
     Patience.PERSON,
     shown=FAILED_OR_UNKNOWN,
 )
+CREDENTIALS_INVALID = Reason(
+    "CredentialsInvalid",
+    "Secret {secret} {problem}, and nothing was sent, so that no try of the login is used up",
+    "write the entry '{entry}' without it, as from a file that printf wrote or that went through tr -d '\\n'; it is"
+    " looked at again within minutes",
+    Patience.PERSON,
+    shown=FAILED_OR_UNKNOWN,
+)
 CREDENTIALS_REJECTED = Reason(
     "CredentialsRejected",
     "the provider refused the login of Secret {secrets}",

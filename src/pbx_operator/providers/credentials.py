@@ -5,7 +5,8 @@ the Secret.  So a login goes to the provider's own URL, or to the one that its S
 
 Providers lock a login after a few wrong passwords, and each further try may lengthen that.  So what a provider has
 refused is not tried again before the Secrets say something else: this process remembers the contents, and the status
-of the object remembers the version of the Secrets, and why, for the next process.
+of the object remembers the version of the Secrets, and why, for the next process.  Nor is an entry tried that has the
+line break at its end that editors and `echo` leave there.
 """
 
 from __future__ import annotations
@@ -71,8 +72,8 @@ async def read_credentials(
     """Read the Secrets of a login at an endpoint; their entries have different names.
 
     For any other URL than the provider's own the first Secret must name it.  Raises ApiError, and ProviderError:
-    `InvalidEndpoint`, `CredentialsMissing` if a Secret or an entry is missing, empty or no text, and
-    `CredentialsElsewhere` if the login is not for this URL.
+    `InvalidEndpoint`, `CredentialsMissing` if a Secret or an entry is missing, empty or no text, `CredentialsInvalid`
+    if white space slipped into an entry, and `CredentialsElsewhere` if the login is not for this URL.
     """
     place = endpoint.form
     values: dict[str, str] = {}
@@ -106,7 +107,18 @@ def _entries(wanted: SecretEntries, data: Mapping[str, str]) -> dict[str, str]:
         if not found[entry]:
             absent = entry not in data
             raise _missing(wanted, f"has no entry '{entry}'" if absent else f"has no text in its entry '{entry}'")
+        if slip := _slip(found[entry]):
+            raise _invalid(wanted, entry, slip)
     return found
+
+
+def _slip(text: str) -> str | None:
+    """Return what nobody means to have in a login; it is told and not cut off, which would be another login."""
+    if text.endswith(("\n", "\r")):
+        return "a line break at the end of"
+    if "\n" in text or "\r" in text:
+        return "a line break in"
+    return "white space at the beginning or the end of" if text != text.strip() else None
 
 
 def _text(data: Mapping[str, str], entry: str) -> str:
@@ -121,6 +133,11 @@ def _missing(wanted: SecretEntries, problem: str) -> ProviderError:
     entries = " and ".join(f"'{entry}'" for entry in wanted.entries)
     reason = provider_reasons.CREDENTIALS_MISSING
     return ProviderError(fault("Credentials", reason, secret=wanted.label, problem=problem, entries=entries))
+
+
+def _invalid(wanted: SecretEntries, entry: str, slip: str) -> ProviderError:
+    reason, problem = provider_reasons.CREDENTIALS_INVALID, f"has {slip} its entry '{entry}'"
+    return ProviderError(fault("Credentials", reason, secret=wanted.label, problem=problem, entry=entry))
 
 
 def _elsewhere(login: SecretEntries, endpoint: ApiEndpoint) -> ProviderError:

@@ -98,6 +98,36 @@ async def test_what_is_missing_is_named_with_the_field_that_asks_for_it(
     )
 
 
+@pytest.mark.parametrize(
+    ("password", "slip"),
+    [
+        ("p4ss\n", "a line break at the end of"),
+        ("p4ss\r\n", "a line break at the end of"),
+        ("p4\nss", "a line break in"),
+        ("p4ss ", "white space at the beginning or the end of"),
+        ("\tp4ss", "white space at the beginning or the end of"),
+    ],
+)
+async def test_white_space_that_slipped_into_a_login_is_told_before_it_is_sent(password: str, slip: str) -> None:
+    secrets = Secrets()
+    secrets.write("login", username="u", password=password)
+    with pytest.raises(ProviderError) as raised:
+        await read_credentials(secrets, NAMESPACE, at(HOME), [LOGIN])
+    fault = raised.value.fault
+    assert (fault.kind, fault.reason.name, fault.credentials) == ("Credentials", "CredentialsInvalid", None)
+    assert fault.message == (
+        f"Secret login (spec.provider.rainbow.credentialsSecretRef) has {slip} its entry 'password', and nothing was"
+        " sent, so that no try of the login is used up; write the entry 'password' without it, as from a file that"
+        " printf wrote or that went through tr -d '\\n'; it is looked at again within minutes"
+    )
+
+
+async def test_white_space_inside_of_a_password_is_part_of_it() -> None:
+    secrets = Secrets()
+    secrets.write("login", username="u", password="correct horse")
+    assert (await read_credentials(secrets, NAMESPACE, at(HOME), [LOGIN])).values["password"] == "correct horse"
+
+
 async def test_one_place_in_two_spellings_is_one_login() -> None:
     first, second = await read(HOME), await read(f"{HOME}:443")
     assert (first.version, first.digest) == (second.version, second.digest)
