@@ -246,7 +246,9 @@ async def test_an_answer_of_another_form_is_no_answer(bench: Bench, body: str) -
     bench.answer(200, body)
     fault = await fault_of(bench.client.observe(WISH))
     assert (fault.kind, fault.reason.name) == ("Retry", "ProviderUnavailable")
-    assert "if spec.provider.telecomCenter.url is not that of the provider's API, delete this object" in fault.message
+    assert "if spec.provider.telecomCenter.url is not that of the provider's API, delete this object" in fault.told(
+        answered=False
+    )
 
 
 async def test_a_404_that_is_not_the_apis_says_nothing_about_a_customer(bench: Bench) -> None:
