@@ -207,8 +207,8 @@ class EventRecorder:
         self._tell(target, News(verdict.reason.name, verdict.message, "Warning"))
 
     def happened(self, target: Target, reason: Reason, **facts: object) -> None:
-        """Tell of what no status will show, and nobody has to do anything about."""
-        self._tell(target, News(reason.name, reason.message(**facts), "Normal"))
+        """Tell of what no status will show: with a Warning if the reason leaves a next step to do."""
+        self._tell(target, News(reason.name, reason.message(**facts), "Warning" if reason.fix else "Normal"))
 
     def observed(self, observation: Observation) -> None:
         """Tell the issuer of a key that was presented by a second party."""

@@ -355,6 +355,12 @@ async def test_an_event_says_what_the_status_says(desk: Desk, caplog: pytest.Log
     )
 
 
+async def test_what_no_status_shows_is_a_warning_if_somebody_has_to_do_something(desk: Desk) -> None:
+    desk.recorder.happened(target_of(REDEEMER), provider_reasons.DRIFT_CORRECTED, drift="name")
+    desk.recorder.happened(target_of(ISSUER), provider_reasons.LEFT_AT_PROVIDER, left="system 1", next_step="delete it")
+    assert await desk.deliver() == [("Normal", "DriftCorrected", "r"), ("Warning", "Orphaned", "i")]
+
+
 async def test_an_event_that_is_refused_is_forgotten(desk: Desk) -> None:
     desk.error = Forbidden("the namespace goes")
     desk.recorder.warn(target_of(REDEEMER), gone_with_peer())
