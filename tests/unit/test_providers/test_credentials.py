@@ -73,7 +73,10 @@ async def test_a_url_that_can_never_work_is_refused_before_any_secret_is_read(ur
     fault = raised.value.fault
     assert (fault.kind, fault.reason.name) == ("Final", "InvalidEndpoint")
     assert fault.message.startswith(f"spec.provider.rainbow.url '{url}' {problem}")
-    assert fault.message.endswith("delete this object and create another one, since the URL is immutable")
+    assert fault.message.endswith(
+        f"; the provider's own is {HOME}; delete this object and create another one, since the URL is immutable"
+    )
+    assert "pbx.example.com" not in fault.message, "that is how an exchange looks"
 
 
 @pytest.mark.parametrize(
