@@ -141,9 +141,9 @@ CREDENTIALS_MISSING = Reason(
 )
 CREDENTIALS_ELSEWHERE = Reason(
     "CredentialsElsewhere",
-    "Secret {secret} is not for {url}, and nothing was sent there",
-    "if it is, write that into its entry 'url', which is looked at again within minutes; else delete this object and"
-    " create another one with the right {field}",
+    "Secret {secret} is not for {url}, and nothing was sent there, since {problem}",
+    "if the login is for that URL, write it into the Secret's entry 'url', which is looked at again within minutes;"
+    " else delete this object and create another one with the right {field}",
     Patience.GRACE,
     shown=FAILED_OR_UNKNOWN,
 )

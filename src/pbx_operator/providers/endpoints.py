@@ -36,6 +36,6 @@ class ApiEndpoint:
         try:
             return parse_endpoint(self.url)
         except EndpointError as error:
-            problem = f"{error.mistake}; the provider's own is {self.home}"
+            problem = f"{error.shown} {error.mistake}; the provider's own is {self.home}"
             found = fault("Final", provider_reasons.INVALID_ENDPOINT, field=self.field, problem=problem)
             raise ProviderError(found) from error
