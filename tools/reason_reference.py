@@ -43,7 +43,9 @@ second in all, and the log has one line about the peer instead of one for each l
 | type | reason | when |
 |---|---|---|
 | Warning | that of Ready | the object becomes Stalled, or is Stalled for another reason |
-| Normal | that of Ready | the object becomes Ready, or is Ready for another reason |
+| Normal | that of Ready | the object becomes Ready, or is Ready for another reason than the next two |
+| Warning | `Degraded` | a channel of a CommServer goes down, or its box falls silent, whatever Ready says |
+| Warning | `Activated` | the box of a CommServer is not connected any more, whatever Ready says |
 | Warning | `PeerUnavailable` | a redeemer begins to wait for an issuer that cannot be reached |
 | Normal | that of Ready | it waits for another reason now, of which no Warning tells |
 | Warning | `PeerSilent` | the peer of a link does not answer any more |
@@ -51,6 +53,7 @@ second in all, and the log has one line about the peer instead of one for each l
 | Warning | that of CallsAllowed | calls may not pass any more, while the link lives |
 | Normal | that of CallsAllowed | calls may pass again |
 | Warning | that of Accepted | a dialPrefix is refused, or accepted with a warning |
+| Warning | `AcceptedWithWarnings` | the spec of a CommServer is accepted with warnings, or with others than before |
 | Normal | `RevisionWaits` | a raised `spec.issueKey.revision` begins to wait for the end of the link |
 | Warning | `Drifted` | somebody changed something at a provider, and `spec.driftPolicy` is Report |
 | Warning | `EndedByPeer` | the peer ended the link and the Interlink goes, too, so that no status can say so |

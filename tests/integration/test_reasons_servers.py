@@ -314,7 +314,12 @@ async def test_a_provider_that_nobody_may_dial(office: Office, world: World) -> 
     await end(world, (wrong, hidden))
 
 
-@shows(reasons.CREDENTIALS_MISSING, reasons.CREDENTIALS_ELSEWHERE, rainbow_reasons.COUNTRY_UNSUPPORTED)
+@shows(
+    reasons.CREDENTIALS_MISSING,
+    reasons.CREDENTIALS_INVALID,
+    reasons.CREDENTIALS_ELSEWHERE,
+    rainbow_reasons.COUNTRY_UNSUPPORTED,
+)
 async def test_no_login_and_no_code_for_the_country(office: Office, world: World) -> None:
     lonely = from_stock(office, "lonely", login="other")
     island = from_stock(office, "abroad", dialing={"country": "AC"})
@@ -322,6 +327,10 @@ async def test_no_login_and_no_code_for_the_country(office: Office, world: World
     await expect(world, lonely, reasons.CREDENTIALS_MISSING, "Secret other (", "'username' and 'password'")
     await expect(world, island, rainbow_reasons.COUNTRY_UNSUPPORTED, "'AC'")
     admin = office.customer.admin
+    await office.write("other", username=admin.login, password=f"{admin.password}\n", url=office.rainbow.url)
+    await office.look(lonely)
+    await expect(world, lonely, reasons.CREDENTIALS_INVALID, "Secret other (", "entry 'password'")
+    assert {call.status for call in office.rainbow.journal.select(operation="GetBasicLogin")} <= {200}
     await office.write("other", username=admin.login, password=admin.password)
     await office.look(lonely)
     await expect(world, lonely, reasons.CREDENTIALS_ELSEWHERE, "Secret other", "'url'")
@@ -335,6 +344,9 @@ async def test_no_login_and_no_code_for_the_country(office: Office, world: World
     await office.look(lonely)
     await world.condition(lonely, "Provisioned", "Unknown", "CredentialsMissing")
     await world.condition(island, "Provisioned", "Unknown", "CountryUnsupported")
+    await office.write("other", username=admin.login, password=f"{admin.password}\n", url=office.rainbow.url)
+    await office.look(lonely)
+    await world.condition(lonely, "Provisioned", "Unknown", "CredentialsInvalid")
     await office.write("other", username=admin.login, password=admin.password)
     await office.look(lonely)
     await world.condition(lonely, "Provisioned", "Unknown", "CredentialsElsewhere")

@@ -108,6 +108,7 @@ async def test_a_dead_provider_slows_nobody_and_holds_the_deletion_until_it_is_o
     await world.gone(account)
     assert "9" in shop.center.customers
     (event,) = await world.event(account, "Orphaned")
+    assert event["type"] == "Warning", "somebody should delete it there"
     assert event["note"].startswith(f"customer 9 at {shop.center.url} stays")
     shop.center.customers.remove("9")
 

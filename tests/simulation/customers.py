@@ -9,17 +9,16 @@ import json
 from typing import Any, Literal
 
 from builders import NAMESPACE, NOW
-from pbx_operator.api import provider_reasons
 from pbx_operator.api.meta import Condition, ObjectKey
 from pbx_operator.api.v1alpha1 import PBXAccount
 from pbx_operator.api.v1alpha1.pbxaccount import PBXAccountStatus, TelecomCenterProvider
 from pbx_operator.cluster import Unavailable
 from pbx_operator.domain.conditions import check, find
-from pbx_operator.domain.faults import Fault, fault
+from pbx_operator.domain.faults import Fault
 from pbx_operator.network.addresses import NetworkRules
 from pbx_operator.providers.customers import CustomerProvider
 from pbx_operator.providers.endpoints import ApiEndpoint
-from pbx_operator.providers.errors import ProviderError
+from pbx_operator.providers.errors import ProviderError, unavailable
 from pbx_operator.providers.http import Account, Accounts, Answer, Call, Dialler
 from pbx_operator.providers.telecom_center import Logins, TelecomCenter
 from simulation.process import Process, Request
@@ -29,7 +28,7 @@ from simulators import telecom_center
 _NO_NETWORK = Dialler(NetworkRules())
 PLACE: dict[str, Any] = {"credentialsSecretRef": {"name": "login"}}
 NAMED = {"customerID": "7"}
-DOWN = fault("Retry", provider_reasons.PROVIDER_UNAVAILABLE, problem="it is down", advice="wait")
+DOWN = unavailable("it is down", "wait", field="spec.provider.telecomCenter.url").fault
 
 
 class Center(telecom_center.TelecomCenter):

@@ -39,7 +39,7 @@ FACTS: Mapping[str, str] = {
     "outcome": "what comes of the revision when the link ends, which depends on `spec.onPeerDeletion`",
     "owner": "the namespace whose accounts may have the SIP domain",
     "prefix": "the dial prefix or the reserved prefix",
-    "problem": "what does not fit; nothing is quoted but a wrong endpoint out of a bundle",
+    "problem": "what does not fit; nothing is quoted but endpoints",
     "problems": "what does not fit, and the next step, for the first five problems",
     "progress": "the whole message: what goes on, or what it waits for",
     "rival": "kind and metadata.name of the object that has it; of one in another namespace the kind alone",

@@ -141,9 +141,9 @@ CREDENTIALS_MISSING = Reason(
 )
 CREDENTIALS_ELSEWHERE = Reason(
     "CredentialsElsewhere",
-    "Secret {secret} is not for {url}, and nothing was sent there",
-    "if it is, write that into its entry 'url', which is looked at again within minutes; else delete this object and"
-    " create another one with the right {field}",
+    "Secret {secret} is not for {url}, and nothing was sent there, since {problem}",
+    "if the login is for that URL, write it into the Secret's entry 'url', which is looked at again within minutes;"
+    " else delete this object and create another one with the right {field}",
     Patience.GRACE,
     shown=FAILED_OR_UNKNOWN,
 )
@@ -161,6 +161,14 @@ ADDRESS_FORBIDDEN = Reason(
     "{host}: {problem}",
     "if {field} is right, have an administrator start the operator with --allow-network, else delete this object and"
     " create another one; it is tried every 15 minutes",
+    Patience.PERSON,
+    shown=FAILED_OR_UNKNOWN,
+)
+CREDENTIALS_INVALID = Reason(
+    "CredentialsInvalid",
+    "Secret {secret} {problem}, and nothing was sent, so that no try of the login is used up",
+    "write the entry '{entry}' without it, as from a file that printf wrote or that went through tr -d '\\n'; it is"
+    " looked at again within minutes",
     Patience.PERSON,
     shown=FAILED_OR_UNKNOWN,
 )

@@ -34,6 +34,12 @@ class Fault:
     """How long the provider wants to be left alone at least."""
     credentials: str | None = None
     """The version of the credentials that were refused, for kind `Credentials`."""
+    hint: str = ""
+    """What else helps while the provider never answered for the object."""
+
+    def told(self, *, answered: bool) -> str:
+        """Return what to show of an object for which the provider has `answered` before, or never."""
+        return self.message if answered or not self.hint else f"{self.message}; {self.hint}"
 
 
 def fault(

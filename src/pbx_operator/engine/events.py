@@ -23,7 +23,7 @@ from uuid import uuid4
 from pbx_operator.api.conditions import Reason
 from pbx_operator.api.gate_reasons import NOT_ESTABLISHED
 from pbx_operator.api.meta import EVENTS, GROUP, Condition
-from pbx_operator.api.provider_reasons import DEGRADED, DRIFTED
+from pbx_operator.api.provider_reasons import ACTIVATED, DEGRADED, DRIFTED
 from pbx_operator.api.reasons import (
     ACCEPTED,
     KEY_REPLAY,
@@ -62,13 +62,15 @@ class News(NamedTuple):
 def news(before: Iterable[Condition], after: Iterable[Condition]) -> Iterator[News]:
     """Yield what a status tells that the one before did not."""
     old, new = {c.type: c for c in before}, {c.type: c for c in after}
-    parts = (_of_ready, _of_acceptance, _of_gate, _of_revision, _of_drift, _of_peer)
+    parts = (_of_ready, _of_connection, _of_acceptance, _of_gate, _of_revision, _of_drift, _of_peer)
     for found in (part(old, new) for part in parts):
         if found is not None:
             yield found
 
 
 _Conditions = Mapping[str, Condition]
+_OUT_OF_ORDER = (DEGRADED.name, ACTIVATED.name)
+"""What is wrong with a box or its lines, whether Ready says so or, being about the spec, does not."""
 
 
 def _is_news(old: _Conditions, new: Condition) -> bool:
@@ -80,7 +82,7 @@ def _of_ready(old: _Conditions, new: _Conditions) -> News | None:
     """A person hears of what is ready, and of what is not once patience with it has run out.
 
     With an issuer that cannot be reached patience has no end, so this is told at once, and so is what comes after it.
-    A server that is Degraded is Ready, and yet somebody should look at its box or its lines.
+    A server that is Degraded or Activated is Ready, and yet somebody should look at its box or its lines.
     """
     was, ready, stalled = old.get("Ready"), new.get("Ready"), new.get("Stalled")
     if stalled is not None and _is_news(old, stalled):
@@ -89,10 +91,19 @@ def _of_ready(old: _Conditions, new: _Conditions) -> News | None:
         return None
     if ready.reason == PEER_UNAVAILABLE.name:
         return News(ready.reason, ready.message, "Warning", outage=True)
-    if ready.reason == DEGRADED.name:
+    if ready.reason in _OUT_OF_ORDER:
         return News(ready.reason, ready.message, "Warning")
     waited = was is not None and was.reason == PEER_UNAVAILABLE.name
     return News(ready.reason, ready.message, "Normal" if ready.status == "True" or waited else None)
+
+
+def _of_connection(old: _Conditions, new: _Conditions) -> News | None:
+    """A box or its lines fail while Ready tells of something else, as of a spec that is refused."""
+    connected, ready = new.get("Connected"), new.get("Ready")
+    if connected is None or connected.reason not in _OUT_OF_ORDER or not _is_news(old, connected):
+        return None
+    told_by_ready = ready is not None and ready.reason == connected.reason
+    return None if told_by_ready else News(connected.reason, connected.message, "Warning")
 
 
 def _of_acceptance(old: _Conditions, new: _Conditions) -> News | None:
@@ -196,8 +207,8 @@ class EventRecorder:
         self._tell(target, News(verdict.reason.name, verdict.message, "Warning"))
 
     def happened(self, target: Target, reason: Reason, **facts: object) -> None:
-        """Tell of what no status will show, and nobody has to do anything about."""
-        self._tell(target, News(reason.name, reason.message(**facts), "Normal"))
+        """Tell of what no status will show: with a Warning if the reason leaves a next step to do."""
+        self._tell(target, News(reason.name, reason.message(**facts), "Warning" if reason.fix else "Normal"))
 
     def observed(self, observation: Observation) -> None:
         """Tell the issuer of a key that was presented by a second party."""

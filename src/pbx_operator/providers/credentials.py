@@ -5,7 +5,8 @@ the Secret.  So a login goes to the provider's own URL, or to the one that its S
 
 Providers lock a login after a few wrong passwords, and each further try may lengthen that.  So what a provider has
 refused is not tried again before the Secrets say something else: this process remembers the contents, and the status
-of the object remembers the version of the Secrets, and why, for the next process.
+of the object remembers the version of the Secrets, and why, for the next process.  Nor is an entry tried that has the
+line break at its end that editors and `echo` leave there.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from pbx_operator.api.conditions import Reason
 from pbx_operator.api.meta import SECRETS, ObjectKey
 from pbx_operator.cluster import Cluster, Gone
 from pbx_operator.domain.faults import Fault, fault
-from pbx_operator.domain.protocol.endpoints import one_form
+from pbx_operator.domain.protocol.endpoints import EndpointError, one_form, parse_endpoint
 from pbx_operator.network.circuits import MAX_CALLS
 from pbx_operator.providers.endpoints import ApiEndpoint
 from pbx_operator.providers.errors import ProviderError
@@ -71,25 +72,23 @@ async def read_credentials(
     """Read the Secrets of a login at an endpoint; their entries have different names.
 
     For any other URL than the provider's own the first Secret must name it.  Raises ApiError, and ProviderError:
-    `InvalidEndpoint`, `CredentialsMissing` if a Secret or an entry is missing, empty or no text, and
-    `CredentialsElsewhere` if the login is not for this URL.
+    `InvalidEndpoint`, `CredentialsMissing` if a Secret or an entry is missing, empty or no text, `CredentialsInvalid`
+    if white space slipped into an entry, and `CredentialsElsewhere` if the login is not for this URL.
     """
-    place = endpoint.form
+    place, home = endpoint.form, one_form(endpoint.home)
     values: dict[str, str] = {}
     versions = []
-    places = {one_form(endpoint.home)}
     for each in wanted:
+        elsewhere = endpoint if each is wanted[0] and place != home else None
         try:
             raw = await cluster.get(SECRETS, ObjectKey(namespace, each.name))
         except Gone as error:
-            raise _missing(each, "does not exist") from error
+            raise _missing(each, "does not exist", elsewhere) from error
         data = raw.get("data") or {}
-        values |= _entries(each, data)
-        if each is wanted[0]:
-            places.add(one_form(_text(data, URL_ENTRY).strip()))
+        values |= _entries(each, data, elsewhere)
+        if elsewhere is not None:
+            _check_url(each, data, elsewhere)
         versions.append(raw["metadata"]["resourceVersion"])
-    if place not in places:
-        raise _elsewhere(wanted[0], endpoint)
     version = f"{'/'.join(versions)}@{_digest(place)[:8]}"
     secrets = " or Secret ".join(each.label for each in wanted)
     return Credentials(wanted[0].label, secrets, values, version, _digest(place, values))
@@ -99,14 +98,24 @@ def _digest(*values: object) -> str:
     return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
 
 
-def _entries(wanted: SecretEntries, data: Mapping[str, str]) -> dict[str, str]:
+def _entries(wanted: SecretEntries, data: Mapping[str, str], elsewhere: ApiEndpoint | None) -> dict[str, str]:
     found = {}
     for entry in wanted.entries:
         found[entry] = _text(data, entry)
         if not found[entry]:
-            absent = entry not in data
-            raise _missing(wanted, f"has no entry '{entry}'" if absent else f"has no text in its entry '{entry}'")
+            raise _missing(wanted, _lacks(data, entry), elsewhere)
+        if slip := _slip(found[entry]):
+            raise _invalid(wanted, entry, slip)
     return found
+
+
+def _slip(text: str) -> str | None:
+    """Return what nobody means to have in a login; it is told and not cut off, which would be another login."""
+    if text.endswith(("\n", "\r")):
+        return "a line break at the end of"
+    if "\n" in text or "\r" in text:
+        return "a line break in"
+    return "white space at the beginning or the end of" if text != text.strip() else None
 
 
 def _text(data: Mapping[str, str], entry: str) -> str:
@@ -117,15 +126,42 @@ def _text(data: Mapping[str, str], entry: str) -> str:
         return ""
 
 
-def _missing(wanted: SecretEntries, problem: str) -> ProviderError:
+def _lacks(data: Mapping[str, str], entry: str) -> str:
+    return f"has no text in its entry '{entry}'" if entry in data else f"has no entry '{entry}'"
+
+
+def _missing(wanted: SecretEntries, problem: str, elsewhere: ApiEndpoint | None) -> ProviderError:
     entries = " and ".join(f"'{entry}'" for entry in wanted.entries)
+    if elsewhere is not None:
+        entries += f", and '{URL_ENTRY}' with {elsewhere.url}"
     reason = provider_reasons.CREDENTIALS_MISSING
     return ProviderError(fault("Credentials", reason, secret=wanted.label, problem=problem, entries=entries))
 
 
-def _elsewhere(login: SecretEntries, endpoint: ApiEndpoint) -> ProviderError:
-    reason = provider_reasons.CREDENTIALS_ELSEWHERE
-    return ProviderError(fault("Credentials", reason, secret=login.label, url=endpoint.url, field=endpoint.field))
+def _invalid(wanted: SecretEntries, entry: str, slip: str) -> ProviderError:
+    reason, problem = provider_reasons.CREDENTIALS_INVALID, f"has {slip} its entry '{entry}'"
+    return ProviderError(fault("Credentials", reason, secret=wanted.label, problem=problem, entry=entry))
+
+
+def _check_url(login: SecretEntries, data: Mapping[str, str], endpoint: ApiEndpoint) -> None:
+    """Raise ProviderError (`CredentialsElsewhere`) if the Secret does not say that the login is for this endpoint."""
+    named = _text(data, URL_ENTRY).strip()
+    if one_form(named) == endpoint.form:
+        return
+    reason, problem = provider_reasons.CREDENTIALS_ELSEWHERE, _not_there(data, named)
+    url, path = endpoint.url, endpoint.field
+    raise ProviderError(fault("Credentials", reason, secret=login.label, url=url, problem=problem, field=path))
+
+
+def _not_there(data: Mapping[str, str], named: str) -> str:
+    """Return what the entry with the URL says instead; what is no endpoint is not quoted, as it may be a secret."""
+    if not named:
+        return f"it {_lacks(data, URL_ENTRY)}"
+    try:
+        parse_endpoint(named)
+    except EndpointError as error:
+        return f"its entry '{URL_ENTRY}' {error.mistake}"
+    return f"its entry '{URL_ENTRY}' says {named}"
 
 
 class LoginRefusedError(Exception):

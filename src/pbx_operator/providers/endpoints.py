@@ -36,5 +36,6 @@ class ApiEndpoint:
         try:
             return parse_endpoint(self.url)
         except EndpointError as error:
-            found = fault("Final", provider_reasons.INVALID_ENDPOINT, field=self.field, problem=str(error))
+            problem = f"{error.shown} {error.mistake}; the provider's own is {self.home}"
+            found = fault("Final", provider_reasons.INVALID_ENDPOINT, field=self.field, problem=problem)
             raise ProviderError(found) from error

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from pbx_operator.api import provider_reasons
 from pbx_operator.domain.faults import Fault, fault
 
 WRONG_URL = "if {field} is not that of the provider's API, delete this object and create another one with the right URL"
-"""What helps if the host is another one than was meant: the fields with URLs are immutable."""
+"""What helps if the host is another one than was meant: the fields with URLs are immutable.
+
+A hint, since no host that ever answered is another one than was meant."""
 
 
 class ProviderError(Exception):
@@ -22,13 +26,18 @@ class ProviderError(Exception):
         self.told = told
 
 
-def unavailable(problem: str, advice: str = "it is tried again", *, told: bool = False) -> ProviderError:
-    """Return the error of a provider that does not answer as it should; `problem` is shown, and the same each time."""
+def unavailable(
+    problem: str, advice: str = "it is tried again", *, field: str | None = None, told: bool = False
+) -> ProviderError:
+    """Return the error of a provider that does not answer as it should; `problem` is shown, and the same each time.
+
+    `field` is that of the URL if another host may have been meant, which is told while nothing else is known.
+    """
     found = fault("Retry", provider_reasons.PROVIDER_UNAVAILABLE, problem=problem, advice=advice)
-    return ProviderError(found, told=told)
+    hint = WRONG_URL.format(field=field) if field is not None else ""
+    return ProviderError(replace(found, hint=hint), told=told)
 
 
 def other_form(what: str, field: str) -> ProviderError:
     """Return the error of an answer that is not of the provider's API; `field` is that of the URL."""
-    advice = f"it is tried again; {WRONG_URL.format(field=field)}"
-    return unavailable(f"the answer has another form than the provider's API: {what}", advice)
+    return unavailable(f"the answer has another form than the provider's API: {what}", field=field)

@@ -45,7 +45,7 @@ from pbx_operator.network.dialling import (
 from pbx_operator.network.recent import Recent
 from pbx_operator.network.trouble import Trouble
 from pbx_operator.providers.endpoints import ApiEndpoint
-from pbx_operator.providers.errors import WRONG_URL, ProviderError, unavailable
+from pbx_operator.providers.errors import ProviderError, unavailable
 
 TIMEOUT = 10.0
 """Seconds for one call, from the look-up of the name to the end of the answer."""
@@ -63,13 +63,13 @@ MAX_LOGINS = 1024
 tokens they take 16 MiB.  Forgetting one costs another login and nothing else, since the status remembers refusals."""
 
 _ADVICE: Mapping[Part, str] = {
-    "Name": f"see that the operator can resolve the host; it is tried again; {WRONG_URL}",
+    "Name": "see that the operator can resolve the host; it is tried again",
     "Certificate": (
         "if an authority of your own signed the certificate, name that to the operator with SSL_CERT_FILE; it is tried"
-        f" again; {WRONG_URL}"
+        " again"
     ),
-    "Connection": f"see that the operator can reach the host; it is tried again; {WRONG_URL}",
-    "Answer": f"wait: it is tried again; {WRONG_URL}",
+    "Connection": "see that the operator can reach the host; it is tried again",
+    "Answer": "wait: it is tried again",
 }
 """What a person can do about each part of a call that went wrong."""
 _CROWDED = Failure("Connection", "too many calls wait for it")
@@ -217,8 +217,8 @@ class Account:
         if error.failure is not None:
             self._failure = error.failure
             self._tell(error.failure.text)
-        advice = _ADVICE[self._failure.part].format(field=self._endpoint.field)
-        return unavailable(f"{self._endpoint.form}: {self._failure.text}", advice, told=True)
+        problem, advice = f"{self._endpoint.form}: {self._failure.text}", _ADVICE[self._failure.part]
+        return unavailable(problem, advice, field=self._endpoint.field, told=True)
 
     def _forbidden(self, target: HostPort, error: ForbiddenAddressError) -> ProviderError:
         self._tell(str(error))

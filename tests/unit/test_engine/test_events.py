@@ -19,7 +19,9 @@ from builders import NOW, at, interlink, record
 from link_builders import ISSUER, LINK, REDEEMER, STRANGER, around, looked, ready_account, status_of, swept, wants
 from link_builders import with_spec as having
 from pbx_operator.api import provider_reasons, reasons
+from pbx_operator.api.conditions import Reason
 from pbx_operator.api.meta import EVENTS, Condition
+from pbx_operator.api.provider_reasons import ACTIVATED, DEGRADED, RUNNING
 from pbx_operator.api.reasons import GRACE, Verdict, verdict
 from pbx_operator.api.v1alpha1 import Interlink
 from pbx_operator.api.v1alpha1.interlink import InterlinkStatus
@@ -84,14 +86,37 @@ class TestReady:
         issued = shown(verdict("Ready", "True", reasons.KEY_ISSUED, secret="s"))
         assert told(issued, shown(ESTABLISHED)) == [("Normal", "KeyIssued"), ("Normal", "Established")]
 
-    def test_a_server_that_is_degraded_is_warned_of_though_it_is_ready(self) -> None:
-        running = shown(verdict("Ready", "True", provider_reasons.RUNNING, contact="the server is connected"))
-        degraded = shown(verdict("Ready", "True", provider_reasons.DEGRADED, contact="it is silent"), before=running)
-        assert told(running, degraded, degraded, running) == [
+
+class TestConnection:
+    """The box of a server and its lines: whoever should look at them hears of it, whatever Ready says."""
+
+    REFUSED = verdict("Ready", "False", provider_reasons.EMERGENCY_CALL, problems="112")
+
+    @staticmethod
+    def of(reason: Reason, ready: Verdict | None = None) -> Conditions:
+        connected = verdict("Connected", "False" if reason is ACTIVATED else "True", reason, contact="it is silent")
+        return shown(ready or verdict("Ready", "True", reason, contact="it is silent"), connected)
+
+    def test_a_server_that_is_out_of_order_is_warned_of_once_though_it_is_ready(self) -> None:
+        running, degraded, activated = (self.of(reason) for reason in (RUNNING, DEGRADED, ACTIVATED))
+        assert told(running, degraded, degraded, activated, activated, running) == [
             ("Normal", "Running"),
             ("Warning", "Degraded"),
+            ("Warning", "Activated"),
             ("Normal", "Running"),
         ]
+
+    def test_it_is_warned_of_while_its_spec_is_refused_too(self) -> None:
+        running, degraded, activated = (self.of(reason, self.REFUSED) for reason in (RUNNING, DEGRADED, ACTIVATED))
+        assert told(running, degraded, degraded, activated, running) == [
+            ("Warning", "EmergencyCall"),
+            ("Warning", "Degraded"),
+            ("Warning", "Activated"),
+        ]
+
+    def test_a_spec_that_is_refused_then_does_not_repeat_it(self) -> None:
+        story = self.of(DEGRADED), self.of(DEGRADED, self.REFUSED)
+        assert told(*story) == [("Warning", "Degraded"), ("Warning", "EmergencyCall")]
 
 
 class TestPeer:
@@ -328,6 +353,12 @@ async def test_an_event_says_what_the_status_says(desk: Desk, caplog: pytest.Log
         "r",
         MISSING.message,
     )
+
+
+async def test_what_no_status_shows_is_a_warning_if_somebody_has_to_do_something(desk: Desk) -> None:
+    desk.recorder.happened(target_of(REDEEMER), provider_reasons.DRIFT_CORRECTED, drift="name")
+    desk.recorder.happened(target_of(ISSUER), provider_reasons.LEFT_AT_PROVIDER, left="system 1", next_step="delete it")
+    assert await desk.deliver() == [("Normal", "DriftCorrected", "r"), ("Warning", "Orphaned", "i")]
 
 
 async def test_an_event_that_is_refused_is_forgotten(desk: Desk) -> None:

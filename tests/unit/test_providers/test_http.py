@@ -152,9 +152,10 @@ async def test_what_is_no_answer(
     server: Server, account: Account, status: int, text: str, headers: dict[str, str], why: str
 ) -> None:
     server.answers(status, text, **headers)
-    error = await failure(account)
-    assert (error.fault.kind, error.fault.reason.name) == ("Retry", "ProviderUnavailable")
-    assert error.fault.message == (f"{host_port(server.url)}: {why}; wait: it is tried again; {WRONG}")
+    found = (await failure(account)).fault
+    assert (found.kind, found.reason.name) == ("Retry", "ProviderUnavailable")
+    assert found.message == found.told(answered=True) == f"{host_port(server.url)}: {why}; wait: it is tried again"
+    assert found.told(answered=False) == f"{found.message}; {WRONG}"
     assert len(server.requests) == 1
 
 
@@ -163,7 +164,7 @@ async def test_a_call_ends_after_its_time(server: Server, trusted: None) -> None
     account = Account(Dialler(LOOPBACK, timeout=0.2), at(server.url))
     assert (await failure(account)).fault.message == (
         f"{host_port(server.url)}: it does not answer in time;"
-        f" see that the operator can reach the host; it is tried again; {WRONG}"
+        f" see that the operator can reach the host; it is tried again"
     )
 
 
@@ -181,7 +182,7 @@ async def test_a_certificate_that_nobody_vouches_for_is_refused(
     assert error.fault.message == (
         f"{host_port(server.url)}: its certificate is not trusted: unable to get local issuer certificate;"
         " if an authority of your own signed the certificate, name that to the operator with SSL_CERT_FILE;"
-        f" it is tried again; {WRONG}"
+        f" it is tried again"
     )
     assert not server.requests
     monkeypatch.setenv("SSL_CERT_FILE", str(authority.files.certificate))
@@ -208,12 +209,12 @@ async def test_a_name_that_nobody_knows_and_a_port_where_nobody_listens(trusted:
     nowhere = Account(Dialler(LOOPBACK, lookup=unknown), at("https://provider.example"))
     assert (await failure(nowhere)).fault.message == (
         "provider.example:443: its name cannot be resolved: Name or service not known;"
-        f" see that the operator can resolve the host; it is tried again; {WRONG}"
+        " see that the operator can resolve the host; it is tried again"
     )
     closed = f"https://127.0.0.1:{unused_port()}"
     assert (await failure(Account(Dialler(LOOPBACK), at(closed)))).fault.message == (
         f"{host_port(closed)}: the connection is refused, nobody listens there;"
-        f" see that the operator can reach the host; it is tried again; {WRONG}"
+        f" see that the operator can reach the host; it is tried again"
     )
 
 

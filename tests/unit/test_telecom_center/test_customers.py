@@ -246,7 +246,9 @@ async def test_an_answer_of_another_form_is_no_answer(bench: Bench, body: str) -
     bench.answer(200, body)
     fault = await fault_of(bench.client.observe(WISH))
     assert (fault.kind, fault.reason.name) == ("Retry", "ProviderUnavailable")
-    assert "if spec.provider.telecomCenter.url is not that of the provider's API, delete this object" in fault.message
+    assert "if spec.provider.telecomCenter.url is not that of the provider's API, delete this object" in fault.told(
+        answered=False
+    )
 
 
 @pytest.mark.parametrize("answer", [NO_SUCH_PAGE, NO_ROUTE, Answer(404, b'{"errors": "none"}'), Answer(404, b"[]")])

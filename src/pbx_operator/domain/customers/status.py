@@ -80,7 +80,7 @@ def view_customer(s: CustomerSnapshot, now: datetime) -> CustomerView | None:
         }
         ready = verdict("Ready", "False", obstacle, **about)
         return CustomerView(ready, verdict("Provisioned", "False", obstacle, **about), facts)
-    hindrance, provisioned = _hindrance(applied, failure), _provisioned(account, place, look, failure, applied)
+    hindrance, provisioned = _hindrance(look, failure, applied), _provisioned(account, place, look, failure, applied)
     shown = _remembered(account, "Provisioned") if look is None and failure is None else None
     if shown is None:
         return CustomerView(hindrance, provisioned, facts)
@@ -122,9 +122,13 @@ def _obstacle(
     return provider_reasons.CUSTOMER_GONE if reported_gone(account, look.customer) else None
 
 
-def _hindrance(applied: int | None, failure: FailedStep | None) -> Verdict | None:
+def _told(look: CustomerLook | None, failure: FailedStep, applied: int | None) -> str:
+    return failure.fault.told(answered=applied is not None or look is not None)
+
+
+def _hindrance(look: CustomerLook | None, failure: FailedStep | None, applied: int | None) -> Verdict | None:
     if failure is not None and (applied is None or failure.fault.kind != "Retry"):
-        return Verdict("Ready", "False", failure.fault.reason, failure.fault.message)
+        return Verdict("Ready", "False", failure.fault.reason, _told(look, failure, applied))
     return verdict("Ready", "False", provider_reasons.PROVISIONING) if applied is None else None
 
 
@@ -137,7 +141,7 @@ def _provisioned(
 ) -> Verdict:
     if failure is not None:
         known: ConditionStatus = "False" if applied is None else "Unknown"
-        return Verdict("Provisioned", known, failure.fault.reason, failure.fault.message)
+        return Verdict("Provisioned", known, failure.fault.reason, _told(look, failure, applied))
     if applied != account.metadata.generation:
         return verdict("Provisioned", "False", provider_reasons.PROVISIONING)
     if look is not None and look.customer is not None and (changed := customer_drift(account, place, look.customer)):

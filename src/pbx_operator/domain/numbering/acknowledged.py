@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 
 from pbx_operator.domain.numbering.guard import RuleFinding, judge_rules
 from pbx_operator.domain.numbering.rules import Dialing, NumberingRule
-from pbx_operator.domain.numbering.wording import listed, quoted
+from pbx_operator.domain.numbering.wording import numbers_listed, quoted
 
 
 def acknowledgement_warnings(
@@ -45,11 +45,11 @@ def _undialable(finding: RuleFinding, prefix: str) -> str:
     same = lost == [*finding.emergency]
     pronoun = "it is acknowledged" if len(lost) == 1 else "they are acknowledged"
     acknowledged = pronoun if same else _are_acknowledged(finding.emergency)
-    return f"{listed(lost)} cannot be dialled: numberingRules[{finding.rule}] blocks {it}, and {acknowledged}"
+    return f"{numbers_listed(lost)} cannot be dialled: numberingRules[{finding.rule}] blocks {it}, and {acknowledged}"
 
 
 def _are_acknowledged(numbers: Sequence[str]) -> str:
-    return f"{listed(numbers)} {'is' if len(numbers) == 1 else 'are'} acknowledged"
+    return f"{numbers_listed(numbers)} {'is' if len(numbers) == 1 else 'are'} acknowledged"
 
 
 def _vain(acknowledged: Sequence[str], dialing: Dialing, numbers: frozenset[str]) -> Iterator[str]:
@@ -61,7 +61,7 @@ def _vain(acknowledged: Sequence[str], dialing: Dialing, numbers: frozenset[str]
         number = value.removeprefix(dialing.outbound_prefix)
         yield f'acknowledgedEmergencyNumbers "{value}": write "{number}", which also stands for {value}'
     if unknown:
-        known = f"{dialing.country} has {listed(sorted(numbers))}"
+        known = f"{dialing.country} has {numbers_listed(sorted(numbers))}"
         none, them = ("number", "it") if len(unknown) == 1 else ("numbers", "them")
         field = f"acknowledgedEmergencyNumbers {quoted(unknown)}"
         yield f"{field}: no emergency {none}, since {known}: correct or remove {them}"

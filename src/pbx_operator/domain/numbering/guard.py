@@ -27,7 +27,7 @@ from pbx_operator.domain.numbering.rules import (
     Outcome,
     Translator,
 )
-from pbx_operator.domain.numbering.wording import listed, quoted
+from pbx_operator.domain.numbering.wording import listed, numbers_listed, quoted
 
 Harm = Literal["Blocks", "Leaves", "Turns", "Dials"]
 """Done to emergency numbers: nothing is dialled; they are left as they are, so that the PBX takes their beginning for
@@ -209,7 +209,7 @@ class _Judge:
         if harm == "Blocks":
             return f"blocks {self._dialled(direct, behind)}"
         if harm == "Leaves":
-            called = listed(call.called or "nothing" for call in calls)
+            called = numbers_listed(call.called or "nothing" for call in calls)
             it, its = ("it is", "its") if len(calls) == 1 else ("they are", "their")
             taken = f'the PBX takes {its} beginning for the outboundPrefix "{self._prefix}" and calls {called}'
             return f"leaves the {_named(direct)} as {it}, and {taken}"
@@ -256,4 +256,4 @@ class _Judge:
 
 def _named(numbers: Iterable[str]) -> str:
     found = list(dict.fromkeys(numbers))
-    return f"emergency number{'' if len(found) == 1 else 's'} {listed(found)}"
+    return f"emergency number{'' if len(found) == 1 else 's'} {numbers_listed(found)}"

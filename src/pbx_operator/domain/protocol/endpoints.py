@@ -39,7 +39,10 @@ class EndpointError(ValueError):
         shown = shown if len(shown) <= MAX_ENDPOINT else f"{shown[:_SHOWN]}…"
         self.problem = f"{problem}; an endpoint looks like {EXAMPLES}"
         """The message without the text."""
-        super().__init__(f"{shown!r} {self.problem}")
+        self.shown = repr(shown)
+        self.mistake = problem
+        """What is wrong alone, for what is no exchange or may not be quoted."""
+        super().__init__(f"{self.shown} {self.problem}")
 
 
 @dataclass(frozen=True, slots=True)

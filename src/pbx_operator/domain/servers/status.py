@@ -173,7 +173,7 @@ def _ready(
         return hindrance
     applied = shown.applied_generation == server.metadata.generation
     if failure is not None and (not applied or failure.fault.kind != "Retry"):
-        return Verdict("Ready", "False", failure.fault.reason, failure.fault.message)
+        return Verdict("Ready", "False", failure.fault.reason, _told(s, failure, shown))
     if not applied:
         return verdict("Ready", "False", provider_reasons.PROVISIONING)
     if shown.state == "Pending" and server.spec.ready_when == "Running":
@@ -181,6 +181,10 @@ def _ready(
     ready = _state_verdict("Ready", "True", s, server, shown)
     warned = judgement.accepted.reason is provider_reasons.ACCEPTED_WITH_WARNINGS
     return replace(ready, message=f"{ready.message}; {_SEE_WARNINGS}") if warned else ready
+
+
+def _told(s: ServerSnapshot, failure: FailedStep, shown: CommServerStatus) -> str:
+    return failure.fault.told(answered=shown.system_id is not None or s.attempts.look is not None)
 
 
 def _refused(server: CommServer, judgement: Judgement, refusal: Verdict, shown: CommServerStatus) -> Verdict:
@@ -233,7 +237,7 @@ def _provisioned(
         return _in_use("Provisioned", server, award)
     if failure is not None:
         known: ConditionStatus = "False" if shown.system_id is None else "Unknown"
-        return Verdict("Provisioned", known, failure.fault.reason, failure.fault.message)
+        return Verdict("Provisioned", known, failure.fault.reason, _told(s, failure, shown))
     if look is not None and look.system is not None and not look.system.ours:
         return _not_ours("Provisioned", server)
     if look is not None and reported_gone(server, look.system):

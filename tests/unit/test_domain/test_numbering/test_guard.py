@@ -15,6 +15,10 @@ from pbx_operator.domain.numbering.rules import Dialing, NumberingRule, translat
 FRANCE = Dialing("FR", "0", "00", "0")
 USA = Dialing("US", "1", "011", "9")
 NONE = frozenset[str]()
+GABON = ["112", *(f"13{end:02}" for end in range(19))]
+"""The first emergency numbers of Gabon, which has a hundred."""
+GABON_CALLED = [number.removeprefix("1") for number in GABON]
+GABON_QUOTED = [f'"{number}"' for number in GABON]
 GUARDING_RULE = re.compile(r'put \{match: "(.*?)", action: Rewrite, replace: "(.*?)"\} before all other rules')
 
 
@@ -172,11 +176,20 @@ class TestEmergencyNumbers:
             (
                 Dialing("GA", "0", "00", "1"),
                 [],
-                "the default analysis leaves the emergency numbers 112, 1300, 1301, 1302, 1303 and 98 more as they "
-                'are, and the PBX takes their beginning for the outboundPrefix "1" and calls 12, 300, 301, 302, 303 '
-                'and 98 more: put before all other rules one such as {match: "^1?(112)$", action: Rewrite, replace: '
-                '"1$1"} for each of these numbers, choose another outboundPrefix, or add "112", "1300", "1301", '
-                '"1302", "1303" and 98 more to spec.acknowledgedEmergencyNumbers if this is what you want',
+                f"the default analysis leaves the emergency numbers {', '.join(GABON)} and 83 more as they are, and "
+                f'the PBX takes their beginning for the outboundPrefix "1" and calls {", ".join(GABON_CALLED)} and 83 '
+                'more: put before all other rules one such as {match: "^1?(112)$", action: Rewrite, replace: "1$1"} '
+                f"for each of these numbers, choose another outboundPrefix, or add {', '.join(GABON_QUOTED)} and 83 "
+                "more to spec.acknowledgedEmergencyNumbers if this is what you want",
+            ),
+            (
+                Dialing("LT", "0", "00", "0"),
+                [],
+                "the default analysis leaves the emergency numbers 01, 011, 02, 022, 03 and 033 as they are, and "
+                'the PBX takes their beginning for the outboundPrefix "0" and calls 1, 11, 2, 22, 3 and 33: put '
+                '{match: "^0?(01|011|02|022|03|033|101|102|103|112|911)$", action: Rewrite, replace: "0$1"} before '
+                'all other rules, choose another outboundPrefix, or add "01", "011", "02", "022", "03" and "033" to'
+                " spec.acknowledgedEmergencyNumbers if this is what you want",
             ),
             (
                 Dialing("LU", "", "00", "8"),

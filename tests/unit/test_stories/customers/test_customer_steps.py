@@ -233,6 +233,7 @@ def test_a_provider_that_is_down_is_asked_again_and_explained(site: CustomerSite
     site.apply()
     site.settle_for(timedelta(minutes=10))
     assert site.shown("Ready") == ("False", "ProviderUnavailable")
+    assert site.condition("Ready").message == f"{DOWN.message}; {DOWN.hint}"
     center.fails = None
     site.settle_for(timedelta(minutes=10))
     assert site.shown("Ready") == ("True", "Serving")
@@ -242,6 +243,7 @@ def test_a_provider_that_is_down_is_asked_again_and_explained(site: CustomerSite
     outage = "the account is served; its provider does not answer as it should, see the condition Provisioned"
     assert site.condition("Ready").message == outage
     assert site.shown("Provisioned") == ("Unknown", "ProviderUnavailable")
+    assert site.condition("Provisioned").message == DOWN.message, "this URL was right a while ago"
     site.restart()
     site.settle_for(timedelta(minutes=10))
     assert site.condition("Ready").message == outage

@@ -27,11 +27,13 @@ LOGIN_MISSING = fault(
 def test_a_deletion_waits_for_the_provider_and_says_so(site: Site, provider: Provider) -> None:
     site.apply()
     site.settle()
-    provider.refuses["delete"] = provider.refuses["observe"] = unavailable("it is down").fault
+    down = unavailable("it is down", field="spec.provider.rainbow.url").fault
+    provider.refuses["delete"] = provider.refuses["observe"] = down
     site.delete()
     site.settle_for(timedelta(minutes=30))
     message = site.message()
-    assert "it is down" in message
+    assert f"({down.message})" in message
+    assert "create another one" not in message
     assert "it goes by itself once that has passed" in message
     assert "set spec.deletionPolicy to Orphan: kubectl patch commserver pbx -n" in message
     provider.refuses.clear()

@@ -21,6 +21,8 @@ from server_builders import STOCK
 from simulation.process import Request
 from simulation.servers import Provider, Site
 
+DOWN = unavailable("it is down", field="spec.provider.rainbow.url").fault
+
 
 def shown(status: CommServerStatus, type_: str) -> tuple[str, str]:
     """Return status and reason of a condition."""
@@ -212,20 +214,22 @@ def test_a_box_is_followed_while_the_spec_is_refused(site: Site, provider: Provi
 
 
 def test_a_provider_that_is_down_is_asked_again_and_explained(site: Site, provider: Provider) -> None:
-    provider.refuses["observe"] = unavailable("it is down").fault
+    provider.refuses["observe"] = DOWN
     site.apply()
     site.settle_for(timedelta(minutes=10))
     assert site.ready() == ("False", "ProviderUnavailable")
+    assert site.message() == f"{DOWN.message}; {DOWN.hint}"
     provider.refuses.clear()
     site.settle_for(timedelta(minutes=10))
     assert site.ready() == ("True", "Declared")
-    provider.refuses["observe"] = unavailable("it is down").fault
+    provider.refuses["observe"] = DOWN
     site.settle_for(timedelta(minutes=30))
     assert site.ready() == ("True", "Declared"), "an outage must not fail a Git sync"
     assert site.message().endswith("; its provider does not answer as it should, see the condition Provisioned")
     provisioned = find(site.status().conditions, "Provisioned")
     assert provisioned is not None
     assert (provisioned.status, provisioned.reason) == ("Unknown", "ProviderUnavailable")
+    assert provisioned.message == DOWN.message, "this URL was right a while ago"
     site.restart()
     site.settle_for(timedelta(minutes=10))
     assert site.ready() == ("True", "Declared")
