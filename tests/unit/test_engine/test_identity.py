@@ -181,9 +181,22 @@ async def test_a_secret_that_goes_while_the_operator_runs_is_told_once(
     keeper, api.secret = IdentityKeeper(api, "ns", identity), None
     assert not await keeper.look()
     assert not await keeper.look()
-    assert identity.usable
+    assert (identity.usable, identity.lost) == (True, True)
     (line,) = caplog.messages
     assert line.startswith("Secret ns/pbx-operator-identity is gone: restore it from a backup; this process goes on")
+
+
+@pytest.mark.parametrize("other", [None, secret(OTHER), {"metadata": {}, "data": {}}], ids=["none", "other", "broken"])
+async def test_the_identity_is_lost_until_its_own_secret_is_back(api: Api, other: dict[str, Any] | None) -> None:
+    identity = await load_identity(api, "ns", EVERYWHERE)
+    keeper, own = IdentityKeeper(api, "ns", identity), api.secret
+    assert not identity.lost
+    api.secret = other
+    await keeper.look()
+    assert identity.lost
+    api.secret = own
+    await keeper.look()
+    assert not identity.lost
 
 
 async def test_a_malformed_secret_is_told_once(api: Api, caplog: pytest.LogCaptureFixture) -> None:
