@@ -94,11 +94,20 @@ async def read_identity(cluster: Cluster, namespace: str) -> Identity:
     return identity
 
 
-async def usable_identity(cluster: Cluster, namespace: str) -> Identity:
-    """Read the identity, which may be used in this cluster. Raises ApiError, or ValueError with what to do."""
-    identity = await read_identity(cluster, namespace)
+async def usable_identity(cluster: Cluster, namespace: str, watched: frozenset[str]) -> Identity:
+    """Read the identity of who watches these namespaces; it may be used in this cluster.
+
+    Raises ApiError, or ValueError with what to do.
+    """
+    home = await _home(cluster)
+    identity = await _read(cluster, namespace, home)
+    if identity is None and await _instance_on_record(cluster, watched) is None:
+        secret = f"Secret {namespace}/{IDENTITY_SECRET}"
+        raise ValueError(f"{secret} does not exist yet: the operator makes one at its first start, so start it")
+    if identity is None:
+        raise _missing(namespace)
     if not identity.confirmed:
-        raise ValueError(_unconfirmed(namespace, await _home(cluster)))
+        raise ValueError(_unconfirmed(namespace, home))
     return identity
 
 

@@ -21,7 +21,14 @@ from pbx_operator.cluster import Cluster, Conflict, Gone, Listing, Unavailable
 from pbx_operator.domain.protocol.keys import SigningKey, base64url, instance_id
 from pbx_operator.domain.protocol.succession import speaks_for
 from pbx_operator.engine import identity as identity_module
-from pbx_operator.engine.identity import CONFIRM_ANNOTATION, Identity, IdentityKeeper, load_identity, rotate_identity
+from pbx_operator.engine.identity import (
+    CONFIRM_ANNOTATION,
+    Identity,
+    IdentityKeeper,
+    load_identity,
+    rotate_identity,
+    usable_identity,
+)
 from rotated import chain, keys
 
 HOME, ABROAD = "uid-of-this-cluster", "uid-of-another"
@@ -124,6 +131,21 @@ async def test_an_installation_with_records_makes_no_other_identity(
         assert await load_identity(api, "ns", watched) == Identity(INSTANCE, "", None, confirmed=True)
     assert api.secret is None
     assert f"does not exist although records of installation {INSTANCE} do" in caplog.text
+
+
+async def test_who_asks_for_an_identity_before_the_first_start_learns_that_there_will_be_one(api: Api) -> None:
+    api.records = [RECORDS[0]]
+    for watched, told in (
+        (EVERYWHERE, "pbx-operator-identity does not exist: restore it from a backup"),
+        (
+            frozenset({"elsewhere"}),
+            "pbx-operator-identity does not exist yet: the operator makes one at its first start",
+        ),
+    ):
+        with pytest.raises(ValueError, match=told):
+            await usable_identity(api, "ns", watched)
+    made = await load_identity(api, "ns", frozenset({"elsewhere"}))
+    assert await usable_identity(api, "ns", EVERYWHERE) == made
 
 
 @pytest.mark.parametrize("record", RECORDS, ids=lambda record: record.resource.kind)
