@@ -1,8 +1,8 @@
 """Write the files that follow from others: `crds/*.yaml`, pages of reference, much of the Helm chart, plain manifests.
 
 The models and the table of reasons in `pbx_operator.api` are the only source of the API, and those in `helm_chart` of
-the chart's values; the plain manifest of the operator is what the chart makes.  What comes out is committed, so that
-people read it and tools apply it without running Python; `--check` proves that it is not stale.
+the chart's values; the plain manifests of the operator and of tenants' roles are what the chart makes.  What comes out
+is committed, so that people read it and tools apply it without running Python; `--check` proves that it is not stale.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from helm_chart.rendering import golden_files
 from helm_chart.schema import values_schema
 from kustomize_config import kustomize_config
 from metric_reference import metric_reference
-from plain_operator import plain_operator
+from plain_operator import plain_manifests
 from policy_template import policy_template
 from reason_reference import reason_reference
 
@@ -53,7 +53,7 @@ def generated_files() -> dict[str, str]:
     files[f"{CHART}/values.yaml"] = values_yaml()
     files[f"{CHART}/values.schema.json"] = json.dumps(values_schema(), indent=2) + "\n"
     files[f"{CHART}/README.md"] = readme()
-    return files | golden_files(files) | {"examples/install/operator.yaml": plain_operator(files)}
+    return files | golden_files(files) | plain_manifests(files)
 
 
 def file_name(crd: dict[str, Any]) -> str:

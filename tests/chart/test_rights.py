@@ -72,11 +72,14 @@ def test_no_role_lists_secrets_or_has_a_wildcard(render: list[Manifest]) -> None
         assert "secrets" not in rule["resources"] or not {"list", "watch"} & set(rule["verbs"])
 
 
-def test_everybody_who_may_view_or_edit_a_namespace_may_so_our_kinds_but_commservers_take_an_admin() -> None:
+@pytest.mark.parametrize("manifests", [objects(rendered({})), example("tenants.yaml")], ids=["chart", "plain"])
+def test_everybody_who_may_view_or_edit_a_namespace_may_so_our_kinds_but_commservers_take_an_admin(
+    manifests: list[Manifest],
+) -> None:
     """Who writes CommServers can claim any box from stock."""
     aggregated = "rbac.authorization.k8s.io/aggregate-to-"
     may: dict[str, set[tuple[str, str]]] = {"view": set(), "edit": set(), "admin": set()}
-    for role in (each for each in objects(rendered({})) if each["kind"] == "ClusterRole"):
+    for role in (each for each in manifests if each["kind"] == "ClusterRole"):
         for name in (label.removeprefix(aggregated) for label in role["metadata"]["labels"] if aggregated in label):
             may[name] |= {(right.resource, right.verb) for rule in role["rules"] for right in spread(rule, "")}
     declared = {kind.resource.plural for kind in KINDS if kind.resource.namespaced}

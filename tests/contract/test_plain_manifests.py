@@ -14,7 +14,8 @@ from pbx_operator.api.manifest import to_yaml
 from pbx_operator.sandbox import ControlPlane
 from support import ROOT, install_crds, kubectl
 
-FILES = [f"--filename={ROOT / 'examples/install' / name}" for name in ("rbac.yaml", "operator.yaml", "policies.yaml")]
+NAMES = ("rbac.yaml", "operator.yaml", "tenants.yaml", "policies.yaml")
+FILES = [f"--filename={ROOT / 'examples/install' / name}" for name in NAMES]
 PAGE = (ROOT / "docs/install.md").read_text(encoding="utf-8")
 LATER = PAGE.partition("## From kubectl to Helm")[2].partition("\n## ")[0]
 """What the page tells to do then."""

@@ -18,6 +18,7 @@ from integration.conftest import install
 from integration.etcd import Etcd
 from integration.harness import Stage, World, open_stage
 from integration.releases import OFFICES, RELEASES, captured, confirm, leave
+from pbx_operator.api.v1alpha1 import Interlink
 from pbx_operator.sandbox import ControlPlane
 from support import ROOT, install_crds, kubectl
 
@@ -29,6 +30,7 @@ BACKUP, RESTORE = re.findall(r"^```sh\n(.*?)^```", SECTION, re.DOTALL | re.MULTI
 BACKED_UP = "pbxaccounts,internalnumbers,interlinks,commservers,linkrecords,equipmentrecords,secrets"
 CONTENT = ("spec", "status", "data", "type")
 TO_ROME, TO_PARIS = interlink("to-rome", "paris", OFFICES), interlink("to-paris", "rome", OFFICES)
+FOR_BERN, FROM_BERN = interlink("for-bern", "rome", OFFICES), interlink("from-bern", "bern", OFFICES)
 
 
 @pytest.fixture
@@ -68,11 +70,11 @@ async def restored(
 
 
 async def typed(commands: str, plane: ControlPlane, folder: Path) -> None:
-    """Type the commands in a folder."""
+    """Run the commands in a folder, as a script. Raises AssertionError if that fails."""
     environ = {**plane.environment(), "PATH": f"{plane.kubectl.parent}:{plane.environment()['PATH']}"}
     done = await asyncio.to_thread(
         subprocess.run,
-        ["bash", "-e", "-o", "pipefail", "-c", commands],
+        ["bash", "-c", commands],
         cwd=folder,
         env=environ,
         capture_output=True,
@@ -92,10 +94,27 @@ def name_of(raw: Raw) -> str:
     return f"{raw['kind']} {raw['metadata'].get('namespace', '')}/{raw['metadata']['name']}"
 
 
+def owners(plane: ControlPlane) -> dict[str, tuple[bool, ...]]:
+    """Return for each Secret of an owner whether that lives."""
+    living = json.loads(kubectl(plane, "get", "interlinks,commservers", "--all-namespaces", "--output=json"))["items"]
+    uids = {raw["metadata"]["uid"] for raw in living}
+    secrets = json.loads(kubectl(plane, "get", "secrets", "--all-namespaces", "--output=json"))["items"]
+    references = {name_of(raw): raw["metadata"].get("ownerReferences", []) for raw in secrets}
+    return {name: tuple(each["uid"] in uids for each in named) for name, named in references.items() if named}
+
+
 async def test_everything_is_as_it_was(restored: tuple[dict[str, Raw], Stage]) -> None:
     before, stage = restored
     assert sum("status" in each for each in before.values()) > len(before) / 2
     assert content(stage.control_plane) == before
+
+
+async def test_secrets_have_their_owners_so_that_nobody_collects_them(
+    restored: tuple[dict[str, Raw], Stage],
+) -> None:
+    now = owners(restored[1].control_plane)
+    assert set(now) == {f"Secret {OFFICES}/{name}" for name in ("for-bern-key", "lyon-activation", "menton-activation")}
+    assert set(now.values()) == {(True,)}
 
 
 async def test_the_operator_goes_on_with_it(restored: tuple[dict[str, Raw], Stage]) -> None:
@@ -105,9 +124,25 @@ async def test_the_operator_goes_on_with_it(restored: tuple[dict[str, Raw], Stag
     await stage.observer.ready()
     stage.start("--after-restore")
     stage.observer.namespaces.add(OFFICES)
-    await World(stage, OFFICES).green(TO_ROME, TO_PARIS)
+    world = World(stage, OFFICES)
+    await world.green(TO_ROME, TO_PARIS)
     await stage.settle()
-    now = content(stage.control_plane)
-    records = [name for name in before if name.startswith("LinkRecord")]
-    assert [now[name]["spec"]["state"] for name in records] == [before[name]["spec"]["state"] for name in records]
-    assert {name for name in now if name.startswith("LinkRecord")} == set(records)
+    assert states(content(stage.control_plane)) == states(before)
+    await stage.stop()
+    stage.start()
+    await stage.settle()
+    assert states(before).items() <= states(content(stage.control_plane)).items(), "those of the probes are new"
+    await world.ready(FOR_BERN, "KeyIssued")
+    spec = {"redeemKey": {"secretRef": {"name": "for-bern-key"}}}
+    await stage.api.cluster.patch(Interlink.resource, FROM_BERN.key, {"spec": spec})
+    await world.green(FOR_BERN, FROM_BERN)
+
+
+def states(objects: dict[str, Raw]) -> dict[str, str]:
+    """Return the state of each LinkRecord, by its name."""
+    return {name: raw["spec"]["state"] for name, raw in objects.items() if name.startswith("LinkRecord")}
+
+
+async def test_a_backup_without_an_identity_fails(old_plane: ControlPlane, tmp_path: Path) -> None:
+    with pytest.raises(AssertionError, match='secrets "pbx-operator-identity" not found'):
+        await typed(BACKUP, old_plane, tmp_path)

@@ -33,3 +33,9 @@ def test_the_cpu_of_a_link_is_what_was_measured() -> None:
 def test_the_cost_of_other_clusters_is_what_was_measured() -> None:
     (cost,) = re.findall(r"^\| 1,000 \| 10 \|.*\| ([\d.]+ s) \|$", BENCHMARKS, re.MULTILINE)
     assert f"with 1,000 links to 10 of them, and a sync every 5 seconds, {cost} in a\n  minute" in OPERATIONS
+
+
+def test_the_memory_of_many_rows_is_what_was_measured() -> None:
+    (cells,) = re.findall(r"^\| Peak memory, MiB \|(.*)\|$", BENCHMARKS, re.MULTILINE)
+    mesh = cells.split("|")[-1].strip()
+    assert f"are 87,000 and take {mesh} MiB" in OPERATIONS

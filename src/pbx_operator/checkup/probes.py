@@ -96,10 +96,10 @@ async def definitions(cluster: Cluster) -> str:
     return "all are served"
 
 
-async def identity(cluster: Cluster, namespace: str) -> str:
+async def identity(cluster: Cluster, namespace: str, watched: frozenset[str]) -> str:
     """See whether the installation has its identity, and may use it in this cluster. Raises ProbeError and ApiError."""
     try:
-        return f"it is installation {(await usable_identity(cluster, namespace)).instance}"
+        return f"it is installation {(await usable_identity(cluster, namespace, watched)).instance}"
     except ValueError as error:
         raise ProbeError(str(error)) from error
 

@@ -126,7 +126,7 @@ def _checks(asked: Installation, cluster: Cluster) -> list[tuple[str, Callable[[
     if asked.metrics_url is not None:
         checks.append(("the operator shows metrics", partial(probes.metrics, asked.metrics_url)))
     checks.append(("CustomResourceDefinitions", partial(probes.definitions, cluster)))
-    checks.append(("identity", partial(probes.identity, cluster, asked.namespace)))
+    checks.append(("identity", partial(probes.identity, cluster, asked.namespace, asked.watched)))
     for where, wanted in needed(asked.namespace, asked.watched).items():
         checks.append((f"permissions {where}", partial(probes.allowed, cluster, wanted)))
     for namespace in sorted(asked.watched) or [asked.namespace]:

@@ -12,7 +12,7 @@ import json
 import logging
 import secrets
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
@@ -50,6 +50,13 @@ class Identity:
     """Whether the identity may be used in this cluster."""
     successions: Successions = ()
     """What leads from the first key, after which the installation is named, to this one."""
+    kept: bool = field(default=True, compare=False)
+    """Whether the last look found it in its Secret; if not, this process goes on, but no other one can start."""
+
+    @property
+    def lost(self) -> bool:
+        """Whether the Secret has to be restored."""
+        return self.key is None or not self.kept
 
     @property
     def usable(self) -> bool:
@@ -87,11 +94,20 @@ async def read_identity(cluster: Cluster, namespace: str) -> Identity:
     return identity
 
 
-async def usable_identity(cluster: Cluster, namespace: str) -> Identity:
-    """Read the identity, which may be used in this cluster. Raises ApiError, or ValueError with what to do."""
-    identity = await read_identity(cluster, namespace)
+async def usable_identity(cluster: Cluster, namespace: str, watched: frozenset[str]) -> Identity:
+    """Read the identity of who watches these namespaces; it may be used in this cluster.
+
+    Raises ApiError, or ValueError with what to do.
+    """
+    home = await _home(cluster)
+    identity = await _read(cluster, namespace, home)
+    if identity is None and await _instance_on_record(cluster, watched) is None:
+        secret = f"Secret {namespace}/{IDENTITY_SECRET}"
+        raise ValueError(f"{secret} does not exist yet: the operator makes one at its first start, so start it")
+    if identity is None:
+        raise _missing(namespace)
     if not identity.confirmed:
-        raise ValueError(_unconfirmed(namespace, await _home(cluster)))
+        raise ValueError(_unconfirmed(namespace, home))
     return identity
 
 
@@ -147,12 +163,18 @@ class IdentityKeeper:
         except ApiError:
             return False
         except ValueError as error:
+            identity.kept = False
             self._tell(str(error))
             return False
         if found is None:
+            identity.kept = False
             self._tell_loss()
             return False
-        if found == identity or not self._is_later(found):
+        identity.kept = found == identity or self._is_later(found)
+        if not identity.kept:
+            return False
+        self._told = ""
+        if found == identity:
             return False
         if identity.key is not None and found.public_key != identity.public_key:
             _log.info("the identity %s was rotated; rotations so far: %d", found.instance, len(found.successions))

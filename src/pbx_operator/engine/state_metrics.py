@@ -87,6 +87,6 @@ class StateMetrics(Collector):
             labels=("reason",),
         )
         family.add_metric(("ClusterUnconfirmed",), not self._identity.confirmed)
-        family.add_metric(("IdentityLost",), self._identity.key is None)
+        family.add_metric(("IdentityLost",), self._identity.lost)
         family.add_metric(("AnotherInstallation",), bool(self._left))
         return family

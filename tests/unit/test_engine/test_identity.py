@@ -21,7 +21,14 @@ from pbx_operator.cluster import Cluster, Conflict, Gone, Listing, Unavailable
 from pbx_operator.domain.protocol.keys import SigningKey, base64url, instance_id
 from pbx_operator.domain.protocol.succession import speaks_for
 from pbx_operator.engine import identity as identity_module
-from pbx_operator.engine.identity import CONFIRM_ANNOTATION, Identity, IdentityKeeper, load_identity, rotate_identity
+from pbx_operator.engine.identity import (
+    CONFIRM_ANNOTATION,
+    Identity,
+    IdentityKeeper,
+    load_identity,
+    rotate_identity,
+    usable_identity,
+)
 from rotated import chain, keys
 
 HOME, ABROAD = "uid-of-this-cluster", "uid-of-another"
@@ -126,6 +133,21 @@ async def test_an_installation_with_records_makes_no_other_identity(
     assert f"does not exist although records of installation {INSTANCE} do" in caplog.text
 
 
+async def test_who_asks_for_an_identity_before_the_first_start_learns_that_there_will_be_one(api: Api) -> None:
+    api.records = [RECORDS[0]]
+    for watched, told in (
+        (EVERYWHERE, "pbx-operator-identity does not exist: restore it from a backup"),
+        (
+            frozenset({"elsewhere"}),
+            "pbx-operator-identity does not exist yet: the operator makes one at its first start",
+        ),
+    ):
+        with pytest.raises(ValueError, match=told):
+            await usable_identity(api, "ns", watched)
+    made = await load_identity(api, "ns", frozenset({"elsewhere"}))
+    assert await usable_identity(api, "ns", EVERYWHERE) == made
+
+
 @pytest.mark.parametrize("record", RECORDS, ids=lambda record: record.resource.kind)
 async def test_records_of_what_others_watch_are_not_its_own(api: Api, record: LinkRecord | EquipmentRecord) -> None:
     api.records = [record]
@@ -181,9 +203,22 @@ async def test_a_secret_that_goes_while_the_operator_runs_is_told_once(
     keeper, api.secret = IdentityKeeper(api, "ns", identity), None
     assert not await keeper.look()
     assert not await keeper.look()
-    assert identity.usable
+    assert (identity.usable, identity.lost) == (True, True)
     (line,) = caplog.messages
     assert line.startswith("Secret ns/pbx-operator-identity is gone: restore it from a backup; this process goes on")
+
+
+@pytest.mark.parametrize("other", [None, secret(OTHER), {"metadata": {}, "data": {}}], ids=["none", "other", "broken"])
+async def test_the_identity_is_lost_until_its_own_secret_is_back(api: Api, other: dict[str, Any] | None) -> None:
+    identity = await load_identity(api, "ns", EVERYWHERE)
+    keeper, own = IdentityKeeper(api, "ns", identity), api.secret
+    assert not identity.lost
+    api.secret = other
+    await keeper.look()
+    assert identity.lost
+    api.secret = own
+    await keeper.look()
+    assert not identity.lost
 
 
 async def test_a_malformed_secret_is_told_once(api: Api, caplog: pytest.LogCaptureFixture) -> None:

@@ -143,3 +143,8 @@ def test_why_the_operator_stands_back_is_shown_while_it_does(bench: Bench) -> No
     bench.identity.confirmed, bench.identity.key = True, None
     bench.left.clear()
     assert bench.standing_back() == {"IdentityLost"}
+
+
+def test_an_identity_whose_secret_goes_while_the_operator_runs_is_shown(bench: Bench) -> None:
+    bench.identity.kept = False
+    assert bench.standing_back() == {"IdentityLost"}

@@ -137,7 +137,7 @@ class PBXAccountSpec(Model):
     display_name: DisplayName | None = None
     """displayName is the name for people, for example `Mike Brown`; default is the object's name."""
     sip_domain: HostName | None = None
-    """sipDomain is the host name of the account's SIP addresses, unique in the cluster, for example
+    """sipDomain is the host name of the account's SIP addresses, unique among those of one operator, for example
     `amsterdam.pbx.example.com`; if absent, one is made once from the operator's domain suffix and kept in the
     status: `NAME.NAMESPACE.SUFFIX`, a form that no account of another namespace may take."""
     country: CountryCode

@@ -232,8 +232,9 @@ def adoptable(s: LinkSnapshot, interlink: Interlink) -> tuple[LinkRecord, ...]:
     """Return the live records whose side this object may take over from a predecessor of its name.
 
     They name the same place, account and role, and are Established.  A redeemer's Secret must show the
-    record's key; where it shows none, a single candidate suffices.  An unused key goes over only if the user
-    brought it along and the Secret still shows it.
+    record's key; where it shows none, a single candidate suffices.  An unused key goes over if the user brought it
+    along and the Secret still shows it; or if the object's status tells of it, which then came from a backup, since
+    whoever creates an object anew cannot give it a status.
     """
     side = side_of(interlink)
     account = account_name(interlink)
@@ -249,8 +250,9 @@ def adoptable(s: LinkSnapshot, interlink: Interlink) -> tuple[LinkRecord, ...]:
     shown = s.attempts.look.key_id if s.attempts.look else None
     established = [r for r in candidates if r.spec.state == "Established"]
     if side == "issuer":
-        brought = [r for r in candidates if r.spec.origin == "BringYourOwn" and r.spec.key_id == shown]
-        return tuple(established + [r for r in brought if r.spec.state == "Issued"])
+        known = {"BringYourOwn": shown, "Generated": interlink.status.key_id}
+        unused = [r for r in candidates if r.spec.state == "Issued" and r.spec.key_id == known[r.spec.origin]]
+        return tuple(established + unused)
     if shown is None:
         return tuple(established) if len(established) == 1 else ()
     return tuple(r for r in established if r.spec.key_id == shown)

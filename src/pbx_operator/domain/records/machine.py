@@ -222,8 +222,6 @@ def _adopt(spec: LinkRecordSpec, change: Adopt, present: Presence) -> LinkRecord
         return None
     if present.uid != change.uid or present.deleting or present.account_absent:
         return None
-    if spec.state == "Issued" and spec.origin != "BringYourOwn":
-        return None
     adopted = _with_uid(spec, change.side, change.uid)
     adopted = adopted.model_copy(update={"closing": adopted.closing.model_copy(update={change.side: None})})
     return adopted if adopted != spec else None

@@ -108,6 +108,17 @@ class TestUnusedKeyOfAPredecessor:
         old = record(FORMER_ISSUER)
         assert todo(around(ISSUER, old)) == [change(old, Abandon("issuer")), MintKey(ISSUER.key)]
 
+    def test_a_generated_one_that_the_restored_status_shows_is_taken_over(self) -> None:
+        old = record(FORMER_ISSUER)
+        restored = showing(ISSUER, key_id=key_of(old), key_revision=1)
+        assert todo(around(restored, old)) == [change(old, Adopt("issuer", "u2"))]
+        assert todo(around(restored, old, accounts=[])) == [], "it waits for the account"
+
+    def test_a_generated_one_is_revoked_if_the_status_shows_another(self) -> None:
+        old = record(FORMER_ISSUER)
+        restored = showing(ISSUER, key_id=digest("new", 16), key_revision=1)
+        assert todo(around(restored, old)) == [change(old, Abandon("issuer"))]
+
     def test_one_that_the_secret_still_shows_is_taken_over(self) -> None:
         known = record(FORMER_BROUGHT, origin="BringYourOwn")
         assert todo(around(BROUGHT, known)) == [read_key(BROUGHT)]

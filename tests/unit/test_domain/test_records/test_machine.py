@@ -162,7 +162,7 @@ class TestAdopt:
         "row",
         table("""
                          | gone | u1 | u1 going | u2            | u2 going | u2 alone
-        issued           | -    | -  | -        | -             | -        | -
+        issued           | -    | -  | -        | adopted by u2 | -        | -
         brought along    | -    | -  | -        | adopted by u2 | -        | -
         linked           | -    | -  | -        | adopted by u2 | -        | -
         issuer closing   | -    | -  | -        | adopted by u2 | -        | -
