@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+import shutil
 import subprocess
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -71,6 +72,7 @@ async def restored(
 
 async def typed(commands: str, plane: ControlPlane, folder: Path) -> None:
     """Run the commands in a folder, as a script. Raises AssertionError if that fails."""
+    assert shutil.which("jq"), "the page needs jq: apt-get install jq"
     environ = {**plane.environment(), "PATH": f"{plane.kubectl.parent}:{plane.environment()['PATH']}"}
     done = await asyncio.to_thread(
         subprocess.run,
