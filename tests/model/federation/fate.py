@@ -106,6 +106,8 @@ class Fate:
     def _restored(self, s: State, who: int, backup: Side) -> State:
         now = s.sides[who]
         old = backup._replace(births=now.births, ticks=now.ticks + 1, restoring=self.config.carefully)
+        if self.config.renewed and old.phase == "present":
+            old = old._replace(life=now.births + 1, births=now.births + 1)
         if self.config.partly:
             old = old._replace(records=(-1,) * len(old.records), coming=old.records)
         s = self._process_gone(with_side(s, who, old), who)._replace(backup=None)

@@ -52,6 +52,8 @@ class Config:
     """The operator is told of the restore (`--after-restore`)."""
     partly: bool = False
     """LinkRecords come back later than the other objects."""
+    renewed: bool = False
+    """The Interlink comes back with another UID, as into another cluster, and with its status."""
     largest: int = 400_000
     """More states than this are not explored."""
 

@@ -26,6 +26,8 @@ SMALL = (
     Config("the issuer is restored, a message is late", restores="A", carefully=False, nat=True, deletes=ONLY_B),
     Config("the issuer is restored, a rival", restores="A", rival=True, nat=True, slow=0),
     Config("the redeemer is restored, its records later", restores="B", partly=True, nat=True, deletes=ONLY_A, slow=0),
+    Config("the issuer is restored with other UIDs", restores="A", renewed=True, lives=(2, 1), deletes=ONLY_A, slow=0),
+    Config("the redeemer is restored with other UIDs", restores="B", renewed=True, lives=(1, 2), deletes=NEVER, slow=0),
 )
 """Half a minute in all."""
 
