@@ -16,6 +16,7 @@ from pbx_operator.api.v1alpha1.equipmentrecord import MAX_CHANNELS
 from pbx_operator.api.v1alpha1.linkrecord import Contact
 from pbx_operator.api.v1alpha1.shared import InstanceID, Pin
 from pbx_operator.arguments import each_fits, fits, names_endpoints
+from pbx_operator.commands.options import log_level_option
 from pbx_operator.device import DeviceError, DeviceProgram, DeviceSettings, Probe
 from pbx_operator.domain.protocol.endpoints import EXAMPLES
 from pbx_operator.domain.servers.typed import canonical_equipment_id
@@ -117,7 +118,7 @@ def _equipment_id(context: click.Context, parameter: click.Parameter, value: str
     type=click.FloatRange(0.1, 60),
     help="Seconds between two looks at the channels.",
 )
-@click.option("--log-level", default="info", show_default=True, type=click.Choice(logs.LEVELS))
+@log_level_option
 def device(
     endpoints: tuple[str, ...],
     pins: tuple[str, ...],
