@@ -39,5 +39,7 @@ def customer_rivals(old: Observed, new: Observed, index: CustomerIndex) -> set[O
 
 
 def _claim(account: Observed) -> Claim | None:
-    place = place_of(account) if isinstance(account, PBXAccount) else None
-    return customer_claim(account, place) if isinstance(account, PBXAccount) and place is not None else None
+    if not isinstance(account, PBXAccount):
+        return None
+    place = place_of(account)
+    return customer_claim(account, place) if place is not None else None
